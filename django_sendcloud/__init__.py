@@ -1,0 +1,60 @@
+"""Ship with Sendcloud from any Django shop.
+
+The public names are loaded on first use, because ``INSTALLED_APPS`` imports this package before
+models can exist.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .adapters import OrderAdapter, register, unregister
+    from .api import SendcloudClient
+    from .conf import SendcloudConfigurationError
+    from .exceptions import APIError, PayloadError, RegistrationError, SendcloudError
+    from .sync.record import enqueue, paused
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "APIError": ".exceptions",
+    "OrderAdapter": ".adapters",
+    "PayloadError": ".exceptions",
+    "RegistrationError": ".exceptions",
+    "SendcloudClient": ".api",
+    "SendcloudConfigurationError": ".conf",
+    "SendcloudError": ".exceptions",
+    "enqueue": ".sync.record",
+    "paused": ".sync.record",
+    "register": ".adapters",
+    "unregister": ".adapters",
+}
+
+__all__ = [
+    "APIError",
+    "OrderAdapter",
+    "PayloadError",
+    "RegistrationError",
+    "SendcloudClient",
+    "SendcloudConfigurationError",
+    "SendcloudError",
+    "__version__",
+    "enqueue",
+    "paused",
+    "register",
+    "unregister",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if home := _HOMES.get(name):
+        value = getattr(importlib.import_module(home, __name__), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])
