@@ -1,0 +1,24 @@
+"""What is stored. One file per concept, its QuerySet beside it."""
+
+from .account import Account
+from .integration import Integration, PauseReason
+from .outbox import EntryState, OutboxEntry
+from .parcel import Parcel, ParcelStatus
+from .report import ExceptionReport
+from .shipment import Shipment, ShipmentStatus
+from .webhook_event import EventState, WebhookEvent
+
+__all__ = [
+    "Account",
+    "EntryState",
+    "EventState",
+    "ExceptionReport",
+    "Integration",
+    "OutboxEntry",
+    "Parcel",
+    "ParcelStatus",
+    "PauseReason",
+    "Shipment",
+    "ShipmentStatus",
+    "WebhookEvent",
+]

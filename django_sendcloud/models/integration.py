@@ -1,0 +1,294 @@
+"""One connected Sendcloud integration."""
+
+from __future__ import annotations
+
+import datetime as dt
+import uuid
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.validators import MinValueValidator
+from django.db import models
+from django.urls import NoReverseMatch, reverse
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from ..api import BasicAuth, OAuth2ClientCredentials, SendcloudClient
+from ..api.results import Integration as RemoteIntegration
+from ..conf import SendcloudConfigurationError, conf
+from ..crypto import Secret
+from ..enums import ApiGeneration, AuthScheme
+from .account import Account, main_account
+from .fields import EncryptedTextField
+
+
+class PauseReason(models.TextChoices):
+    """Why an integration rests. Everything for it stays queued meanwhile."""
+
+    PERSON = "person", _("paused by a person")
+    CREDENTIALS = "credentials", _("the API keys are refused")
+    GONE = "gone", _("Sendcloud does not know this integration any more")
+    CONFIGURATION = "configuration", _("the connection to Sendcloud is not set up safely")
+
+
+class IntegrationQuerySet(models.QuerySet["Integration"]):
+    def active(self) -> IntegrationQuerySet:
+        """Those the shop uses, paused or not."""
+        return self.filter(is_active=True)
+
+    def running(self) -> IntegrationQuerySet:
+        """Those that may be talked to now."""
+        return self.active().filter(paused_since__isnull=True)
+
+
+class Integration(models.Model):
+    """One Sendcloud integration this shop ships through.
+
+    There is no operation that creates one: a merchant makes it in Sendcloud's panel
+    (Settings > Integrations > Sendcloud API) and pastes its keys here.
+    """
+
+    remote_id = models.PositiveBigIntegerField(
+        _("Sendcloud's id"), unique=True, validators=[MinValueValidator(1)]
+    )
+    name = models.CharField(_("name"), max_length=250, blank=True)
+    shop_url = models.CharField(_("shop URL"), max_length=500, blank=True)
+    system = models.CharField(_("system"), max_length=50, blank=True, editable=False)
+    account = models.ForeignKey(
+        Account,
+        on_delete=models.PROTECT,
+        default=main_account,
+        related_name="integrations",
+        verbose_name=_("account"),
+    )
+    is_active = models.BooleanField(
+        _("in use"), default=True, help_text=_("New orders go to the active integration. Nothing is sent to others.")
+    )
+
+    # How we talk to it
+    api_generation = models.CharField(
+        _("API generation"),
+        max_length=2,
+        choices=[(ApiGeneration.V2.value, "v2")],
+        default=ApiGeneration.V2.value,
+    )
+    auth_scheme = models.CharField(
+        _("authentication"),
+        max_length=10,
+        choices=[(AuthScheme.BASIC.value, _("API keys (Basic)")), (AuthScheme.OAUTH2.value, _("OAuth2"))],
+        default=AuthScheme.BASIC.value,
+    )
+    public_key = models.CharField(_("public key"), max_length=200, blank=True)
+    secret_key = EncryptedTextField(_("secret key"), blank=True, default="")
+    previous_secret_key = EncryptedTextField(_("previous secret key"), blank=True, default="", editable=False)
+    previous_secret_key_until = models.DateTimeField(
+        _("previous secret key accepted until"), null=True, blank=True, editable=False
+    )
+    webhook_signature_key = EncryptedTextField(
+        _("webhook signature key"),
+        blank=True,
+        default="",
+        help_text=_("Only where Sendcloud asks for one; otherwise webhooks are signed with the secret key."),
+    )
+
+    # How it talks to us
+    webhook_key = models.UUIDField(_("key in the webhook address"), default=uuid.uuid4, unique=True, editable=False)
+    webhook_url = models.CharField(_("webhook URL at Sendcloud"), max_length=500, blank=True)
+    webhook_active = models.BooleanField(_("webhook active at Sendcloud"), default=False)
+    service_point_enabled = models.BooleanField(_("service points enabled"), default=False)
+    service_point_carriers = models.JSONField(_("service point carriers"), default=list, blank=True)
+
+    # What Sendcloud last said of it
+    failing_since = models.DateTimeField(_("failing since"), null=True, blank=True, editable=False)
+    last_fetch = models.DateTimeField(_("last fetch"), null=True, blank=True, editable=False)
+    last_updated_at = models.DateTimeField(_("last updated at"), null=True, blank=True, editable=False)
+    refreshed_at = models.DateTimeField(_("refreshed at"), null=True, blank=True, editable=False)
+
+    # Its health here
+    paused_since = models.DateTimeField(_("paused since"), null=True, blank=True, editable=False)
+    paused_reason = models.CharField(
+        _("paused because"), max_length=20, choices=PauseReason.choices, blank=True, editable=False
+    )
+    paused_detail = models.TextField(_("details"), blank=True, editable=False)
+    probe_at = models.DateTimeField(_("tried again at"), null=True, blank=True, editable=False)
+    last_success_at = models.DateTimeField(_("last successful push"), null=True, blank=True, editable=False)
+    last_webhook_at = models.DateTimeField(_("last webhook"), null=True, blank=True, editable=False)
+    created_at = models.DateTimeField(_("connected at"), auto_now_add=True)
+
+    objects = IntegrationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("integration")
+        verbose_name_plural = _("integrations")
+        permissions = [
+            ("test_integration", _("Can test the connection to Sendcloud")),
+            ("pause_integration", _("Can pause and resume an integration")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or f"#{self.remote_id}"
+
+    @property
+    def is_paused(self) -> bool:
+        return self.paused_since is not None
+
+    def client(self, **options: Any) -> SendcloudClient:
+        """A client with this integration's credentials. Cheap to make; close it, or use it in a ``with``.
+
+        Raises:
+            SendcloudConfigurationError: the keys are missing, or cannot be decrypted.
+        """
+        settings = conf()
+        secret = self.secret_key if isinstance(self.secret_key, Secret) else Secret(self.secret_key or "")
+        if not self.public_key or not secret:
+            raise SendcloudConfigurationError(
+                f"Integration {self} has no API keys. Find them in Sendcloud's panel under Settings > Integrations > "
+                "Configure, and enter them in the admin."
+            )
+        auth: BasicAuth | OAuth2ClientCredentials
+        if self.auth_scheme == AuthScheme.OAUTH2:
+            from ..oauth import SharedTokenCache
+
+            auth = OAuth2ClientCredentials(
+                client_id=self.public_key,
+                client_secret=secret.reveal(),
+                token_url=settings.TOKEN_URL,
+                cache=SharedTokenCache(),
+            )
+        else:
+            auth = BasicAuth(self.public_key, secret.reveal())
+        options = {
+            "auth": auth,
+            "base_url": settings.BASE_URL,
+            "partner_id": settings.PARTNER_ID or None,
+            "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
+            "read_timeout": settings.READ_TIMEOUT_SECONDS,
+            "deadline": settings.DEADLINE_SECONDS,
+        } | options
+        return SendcloudClient(**options)
+
+    def webhook_secrets(self, now: dt.datetime | None = None) -> list[str]:
+        """Every key a webhook of this integration may be signed with now, most likely first; never an empty one."""
+        now = now or timezone.now()
+        candidates = [self.webhook_signature_key, self.secret_key]
+        if self.previous_secret_key_until and now < self.previous_secret_key_until:
+            candidates.append(self.previous_secret_key)
+        secrets = [value.reveal() if isinstance(value, Secret) else value for value in candidates if value]
+        return [secret for secret in secrets if secret]
+
+    def replace_secret_key(self, secret_key: str, *, overlap: dt.timedelta = dt.timedelta(days=1)) -> None:
+        """Set another secret key; webhooks signed with the present one are accepted for ``overlap`` longer."""
+        if self.secret_key:
+            self.previous_secret_key = self.secret_key
+            self.previous_secret_key_until = timezone.now() + overlap
+        self.secret_key = Secret(secret_key)
+
+    def webhook_path(self) -> str:
+        """The path of this integration's webhook address, ``""`` where ``django_sendcloud.urls`` is not included."""
+        try:
+            return reverse("django_sendcloud:webhook", args=[self.webhook_key])
+        except NoReverseMatch:
+            return ""
+
+    def apply_remote(self, remote: RemoteIntegration) -> None:
+        """Take over what Sendcloud says of this integration. Does not save."""
+        self.name = remote.shop_name or self.name
+        self.shop_url = remote.shop_url or ""
+        self.system = remote.system or ""
+        self.failing_since = remote.failing_since
+        self.last_fetch = remote.last_fetch
+        self.last_updated_at = remote.last_updated_at
+        self.service_point_enabled = bool(remote.service_point_enabled)
+        self.service_point_carriers = list(remote.service_point_carriers or ())
+        self.webhook_active = bool(remote.webhook_active)
+        self.webhook_url = remote.webhook_url or ""
+        self.refreshed_at = timezone.now()
+
+    REMOTE_FIELDS = (
+        "name",
+        "shop_url",
+        "system",
+        "failing_since",
+        "last_fetch",
+        "last_updated_at",
+        "service_point_enabled",
+        "service_point_carriers",
+        "webhook_active",
+        "webhook_url",
+        "refreshed_at",
+    )
+
+    def refresh_from_sendcloud(self) -> None:
+        """Ask Sendcloud for this integration's settings and store them (operation: GET /integrations/{id}).
+
+        Raises:
+            APIError: it could not be asked.
+        """
+        with self.client() as client:
+            remote = client.integrations.get(self.remote_id)
+        self.apply_remote(remote)
+        self.save(update_fields=self.REMOTE_FIELDS)
+
+    def change_at_sendcloud(self, **changes: Any) -> None:
+        """Change settings at Sendcloud (operation: PATCH /integrations/{id}), then store what it confirmed.
+
+        Args:
+            **changes: ``shop_name``, ``shop_url``, ``service_point_enabled``, ``service_point_carriers``,
+                ``webhook_active``, ``webhook_url``.
+
+        Raises:
+            APIError: it was refused, or could not be asked. Nothing is stored.
+        """
+        with self.client() as client:
+            client.integrations.update(self.remote_id, **changes)
+            remote = client.integrations.get(self.remote_id)
+        self.apply_remote(remote)
+        self.save(update_fields=self.REMOTE_FIELDS)
+
+    def pause(self, reason: PauseReason, detail: str = "") -> bool:
+        """Stop talking to this integration. Returns whether it was running until now.
+
+        The first reason stands until it is resumed, except that a person's pause replaces any other.
+        """
+        from ..signals import integration_paused
+
+        now = timezone.now()
+        values = {
+            "paused_since": now,
+            "paused_reason": reason.value,
+            "paused_detail": detail[:2000],
+            "probe_at": None if reason == PauseReason.PERSON else now + dt.timedelta(seconds=conf().PROBE_SECONDS),
+        }
+        rows = Integration.objects.filter(pk=self.pk)
+        if reason != PauseReason.PERSON:
+            rows = rows.filter(paused_since__isnull=True)
+        changed = bool(rows.update(**values))
+        self.refresh_from_db(fields=list(values))
+        if changed:
+            integration_paused.send_robust(sender=Integration, integration=self, reason=reason.value)
+        return changed
+
+    def resume(self) -> bool:
+        """Talk to it again. Returns whether it was paused. What waited for it becomes due at once."""
+        from ..signals import integration_resumed
+        from .outbox import OutboxEntry
+
+        values: dict[str, Any] = {
+            "paused_since": None,
+            "paused_reason": "",
+            "paused_detail": "",
+            "probe_at": None,
+        }
+        changed = bool(Integration.objects.filter(pk=self.pk, paused_since__isnull=False).update(**values))
+        self.refresh_from_db(fields=list(values))
+        if changed:
+            OutboxEntry.objects.filter(integration_id=self.pk).pending().update(due_at=timezone.now())
+            integration_resumed.send_robust(sender=Integration, integration=self)
+        return changed
+
+    def clean(self) -> None:
+        super().clean()
+        if self.service_point_enabled and not self.service_point_carriers:
+            raise ValidationError(
+                {"service_point_carriers": _("Choose at least one carrier, or switch service points off.")}
+            )
