@@ -1,0 +1,1 @@
+"""The engine: what changed is recorded, claimed, built, pushed and settled. Knows nothing of Celery."""

@@ -1,0 +1,74 @@
+"""The circuit breaker and the pauses of an account: shared by all workers, in the account's row.
+
+After five failures in a row nothing is sent for a while (30 seconds, doubling to 5 minutes); then one
+request with one order tries. A 429 closes the account for as long as Sendcloud asks, at most an hour.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from django.db.models import F, Q
+
+from ..conf import conf
+from ..models import Account
+from .clock import clock
+
+FAILURES_TO_OPEN = 5
+OPEN_SECONDS = 30.0
+OPEN_SECONDS_MAX = 300.0
+BLOCK_SECONDS_MAX = 3600.0
+
+
+
+def closed_until(account: Account, now: dt.datetime) -> dt.datetime | None:
+    """Until when nothing may be sent on this account; ``None`` if it may."""
+    times = [moment for moment in (account.blocked_until, account.open_until) if moment and moment > now]
+    return max(times, default=None)
+
+
+def is_half_open(account: Account, now: dt.datetime) -> bool:
+    """The breaker was open and its time is over: one request may try."""
+    return account.openings > 0 and (account.open_until is None or account.open_until <= now)
+
+
+def take_probe(account: Account, now: dt.datetime) -> bool:
+    """Win the right to send the one trial request. The breaker stays open for all others meanwhile."""
+    until = now + dt.timedelta(seconds=max(OPEN_SECONDS, conf().DEADLINE_SECONDS))
+    rows = Account.objects.using(conf().DATABASE).filter(pk=account.pk, openings__gt=0)
+    return bool(rows.filter(Q(open_until__isnull=True) | Q(open_until__lte=now)).update(open_until=until))
+
+
+def failed(account: Account) -> bool:
+    """A request failed on Sendcloud's side or on the way. Returns whether the breaker is open now."""
+    now = clock.now()
+    rows = Account.objects.using(conf().DATABASE).filter(pk=account.pk)
+    rows.update(failures=F("failures") + 1)
+    account.refresh_from_db(fields=["failures", "openings", "open_until"])
+    if account.failures < FAILURES_TO_OPEN:
+        return False
+    if account.open_until is None or account.open_until <= now or account.openings > 0:
+        seconds = min(OPEN_SECONDS_MAX, OPEN_SECONDS * 2**account.openings)
+        rows.filter(openings=account.openings).update(
+            openings=account.openings + 1, open_until=now + dt.timedelta(seconds=seconds)
+        )
+        account.refresh_from_db(fields=["openings", "open_until"])
+    return True
+
+
+def succeeded(account: Account) -> None:
+    """A request was answered sensibly: forget former failures. Costs nothing where there are none."""
+    if account.failures or account.openings or account.open_until or account.blocked_until:
+        Account.objects.using(conf().DATABASE).filter(pk=account.pk).update(
+            failures=0, openings=0, open_until=None, blocked_until=None
+        )
+        account.failures, account.openings, account.open_until, account.blocked_until = 0, 0, None, None
+
+
+def block(account: Account, retry_after: float | None) -> dt.datetime:
+    """429: leave the account alone for as long as it asked, or for a minute. Returns until when."""
+    seconds = 60.0 if retry_after is None or retry_after <= 0 else min(retry_after, BLOCK_SECONDS_MAX)
+    until = clock.now() + dt.timedelta(seconds=seconds)
+    Account.objects.using(conf().DATABASE).filter(pk=account.pk).update(blocked_until=until)
+    account.blocked_until = until
+    return until

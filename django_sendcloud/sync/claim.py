@@ -1,0 +1,112 @@
+"""Taking due entries under a lease.
+
+Attempts are counted here, not at the end, so that an order that kills its worker is counted as well: it
+is taken in ever smaller company, then alone, then not at all.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import uuid
+from collections.abc import Collection
+
+from django.db import connections, transaction
+from django.db.models import F, Q, Value
+from django.db.models.functions import Greatest
+
+from ..conf import conf
+from ..models import EntryState, OutboxEntry
+from .clock import clock
+
+# After so many claims without an answer an order goes alone, and after so many it is given up.
+ALONE_AFTER = 3
+DEAD_AFTER = 8
+
+
+@dataclasses.dataclass(slots=True)
+class Claim:
+    """Entries that are ours until ``deadline`` (of the steady clock)."""
+
+    lease: str
+    deadline: float
+    entries: list[OutboxEntry]
+
+    def time_left(self) -> float:
+        """Seconds until the lease ends."""
+        return self.deadline - clock.monotonic()
+
+
+def company(attempts: int) -> int:
+    """How many orders may be claimed together with one that had ``attempts`` claims without an answer."""
+    return [conf().CLAIM_SIZE, conf().BATCH_SIZE, 10][attempts] if attempts < ALONE_AFTER else 1
+
+
+def claim(
+    limit: int, *, gone: bool | None = None, only: Collection[int] | None = None, blocked: Collection[int] = ()
+) -> Claim:
+    """Take up to ``limit`` due entries, oldest first.
+
+    Args:
+        limit: At most so many.
+        gone: Only deletions, only others, or (``None``) both.
+        only: Only those that wait for these integrations.
+        blocked: Integrations that cannot be talked to: what waits for them is left alone.
+    """
+    now = clock.now()
+    lease = uuid.uuid4().hex
+    # Measured from before the claim is written, so that the lease never ends later here than there.
+    deadline = clock.monotonic() + conf().LEASE_SECONDS
+    database = conf().DATABASE
+    due = OutboxEntry.objects.using(database).due(now).filter(attempts__lt=DEAD_AFTER)
+    if gone is not None:
+        due = due.filter(gone=gone)
+    if only is not None:
+        due = due.filter(integration__in=only)
+    if blocked:
+        due = due.filter(Q(integration__isnull=True) | ~Q(integration__in=blocked))
+    candidates = due.order_by("due_at", "pk")
+    values = {
+        "lease": lease,
+        "not_before": now + dt.timedelta(seconds=conf().LEASE_SECONDS),
+        "claimed_version": F("version"),
+        "attempts": F("attempts") + 1,
+        "stamp": Greatest(F("stamp") + 1, Value(int(now.timestamp()))),
+    }
+
+    if connections[database].features.has_select_for_update_skip_locked:
+        with transaction.atomic(using=database):
+            entries = _of_one_kind(list(candidates.select_for_update(skip_locked=True)[:limit]))
+            if entries:
+                OutboxEntry.objects.using(database).filter(pk__in=[entry.pk for entry in entries]).update(**values)
+        for entry in entries:
+            entry.lease = lease
+            entry.claimed_version = entry.version
+            entry.attempts += 1
+            entry.stamp = max(entry.stamp + 1, int(now.timestamp()))
+        return Claim(lease, deadline, entries)
+
+    # Elsewhere the condition is part of the UPDATE: of two workers that saw the same rows, one gets each.
+    entries = _of_one_kind(list(candidates[:limit]))
+    if entries and due.filter(pk__in=[entry.pk for entry in entries]).update(**values):
+        return Claim(lease, deadline, list(OutboxEntry.objects.using(database).filter(lease=lease).order_by("due_at")))
+    return Claim(lease, deadline, [])
+
+
+def _of_one_kind(entries: list[OutboxEntry]) -> list[OutboxEntry]:
+    """Only those as suspect as the first, and not more of them than may go together."""
+    if not entries:
+        return entries
+    size = company(entries[0].attempts)
+    return [entry for entry in entries if company(entry.attempts) == size][:size]
+
+
+def bury_the_dead() -> int:
+    """Park what killed its worker time and again. Returns how many."""
+    now = clock.now()
+    return (
+        OutboxEntry.objects.using(conf().DATABASE)
+        .pending()
+        .filter(attempts__gte=DEAD_AFTER, not_before__lte=now)
+        .update(state=EntryState.DEAD, error_code="worker_died", error_detail="", lease="", in_doubt=True)
+    )

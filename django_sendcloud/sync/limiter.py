@@ -1,0 +1,71 @@
+"""The rate limit that all workers share: one row and one UPDATE per request.
+
+Sendcloud counts 100 unsafe and 1,000 safe requests a minute per account, over all its keys
+(https://sendcloud.dev/docs/getting-started/rate-limits.md). GCRA with 85 a minute and a burst of 15 stays
+below that in any window of 60 seconds. Time is the database's, so the workers' clocks do not matter.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from django.db.models import BigIntegerField, F, Func, Value
+from django.db.models.functions import Greatest
+
+from ..conf import conf
+from ..models import Account
+
+Kind = Literal["safe", "unsafe"]
+
+MICROSECONDS = 1_000_000
+
+
+class EpochMicroseconds(Func):
+    """Microseconds since the epoch by the database's own clock, also within a transaction."""
+
+    output_field = BigIntegerField()
+    arity = 0
+
+    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
+        return {
+            "postgresql": "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
+            "mysql": "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
+            "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
+        }[connection.vendor], []
+
+
+def acquire(account_pk: int, kind: Kind) -> float:
+    """Take the right to send one request.
+
+    Returns:
+        0.0 if it was given; otherwise the seconds until it may be asked for again.
+    """
+    settings = conf()
+    if kind == "unsafe":
+        per_minute, burst = settings.UNSAFE_REQUESTS_PER_MINUTE, settings.UNSAFE_BURST
+    else:
+        per_minute, burst = settings.SAFE_REQUESTS_PER_MINUTE, settings.SAFE_BURST
+    interval = max(1, round(60 * MICROSECONDS / per_minute))
+    tolerance = round((burst - 1) * interval)
+    column = f"{kind}_tat"
+    now = EpochMicroseconds()
+    rows = Account.objects.using(conf().DATABASE).filter(pk=account_pk)
+    if rows.filter(**{f"{column}__lte": now + Value(tolerance)}).update(
+        **{column: Greatest(F(column), now) + Value(interval)}
+    ):
+        return 0.0
+    ahead = rows.annotate(ahead=F(column) - now).values_list("ahead", flat=True).first()
+    return 0.0 if ahead is None else max(1, ahead - tolerance) / MICROSECONDS
+
+
+class AccountLimiter:
+    """The shared limiter in the shape the client asks for (``django_sendcloud.api``): blocks until a request may go."""
+
+    def __init__(self, account_pk: int) -> None:
+        self._account_pk = account_pk
+
+    def acquire(self, kind: Kind) -> None:
+        from .clock import clock
+
+        while wait := acquire(self._account_pk, kind):
+            clock.sleep(wait)

@@ -1,0 +1,36 @@
+"""Forgetting what need not be remembered any more."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+from ..conf import conf
+from ..models import ExceptionReport, OutboxEntry, Shipment, ShipmentStatus
+from .clock import clock
+
+CHUNK = 1000
+
+
+def prune() -> int:
+    """Delete tombstones past their time, in small portions. Returns how many.
+
+    A shipment deleted at Sendcloud is kept for ``TOMBSTONE_DAYS``, so that nothing that comes late brings it
+    back; longer where its order waits in the outbox.
+    """
+    database = conf().DATABASE
+    before = clock.now() - dt.timedelta(days=conf().TOMBSTONE_DAYS)
+    old = Shipment.objects.using(database).filter(status=ShipmentStatus.DELETED, deleted_at__lt=before)
+    total = 0
+    last = 0
+    while rows := list(old.filter(pk__gt=last).order_by("pk").values_list("pk", "order_type", "order_pk")[:CHUNK]):
+        last = rows[-1][0]
+        waiting = set(
+            OutboxEntry.objects.using(database)
+            .filter(order_pk__in=[row[2] for row in rows])
+            .values_list("order_type", "order_pk")
+        )
+        pks = [pk for pk, *order in rows if tuple(order) not in waiting]
+        old.filter(pk__in=pks).delete()
+        total += len(pks)
+    ExceptionReport.objects.using(database).filter(reported_at__lt=before).delete()
+    return total

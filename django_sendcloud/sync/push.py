@@ -1,0 +1,548 @@
+"""Telling Sendcloud: one claim, as few requests as possible, every outcome understood.
+
+What an outcome means is one table, ``reaction_to``. The rule behind it: a request that may have arrived is
+never repeated before it can no longer land, and nothing that may heal by itself is given up.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import logging
+from collections.abc import Sequence
+
+
+from ..api import SendcloudClient
+from ..api.results import UpsertResult
+from ..conf import SendcloudConfigurationError, conf
+from ..enums import UpsertStatus
+from ..exceptions import (
+    APIError,
+    AuthenticationError,
+    Conflict,
+    InvalidResponse,
+    NotFound,
+    PayloadError,
+    PermissionDenied,
+    RateLimited,
+    Redirected,
+    RequestNotSent,
+    RequestRejected,
+    ServerError,
+    TLSError,
+    TooLarge,
+    UnknownOutcome,
+)
+from ..models import Account, EntryState, Integration, OutboxEntry, PauseReason, Shipment, ShipmentStatus
+from ..models.outbox import local_order
+from . import breaker, limiter
+from .build import Integrations, Plan, Problem, Upsert, build
+from .claim import ALONE_AFTER, Claim
+from .clock import clock
+from .settle import Settled, Verdict, patiently, settle
+
+logger = logging.getLogger("django_sendcloud.sync")
+
+# Seconds of lease that must be left, beside the whole HTTP deadline, to send anything.
+MARGIN = 2.0
+# Results may wait this long for others, to be settled together.
+SETTLE_EVERY = 0.5
+# How long a batch size that Sendcloud found too large is remembered, in this process.
+BATCH_MEMORY_SECONDS = 3600.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reaction:
+    """What to do about an error: with the orders of the request, and with the way to Sendcloud."""
+
+    problem: Problem
+    # It may have been applied, or may be yet.
+    unknown: bool = False
+    # Seconds to wait; ``None``: backoff.
+    wait: float | None = None
+    burns: bool = True
+    # Nothing was tried in effect: give the orders back as they were.
+    release: bool = False
+    # Counts for the breaker.
+    breaks: bool = False
+    pause: PauseReason | None = None
+    block: bool = False
+    # The request as a whole was refused because of something in it.
+    divide: bool = False
+
+
+def reaction_to(error: Exception) -> Reaction:
+    """The table of outcomes. An error it does not know is treated as unknown: rested, and tried again."""
+    detail = str(error)[:1000]
+
+    def problem(code: str, *, final: bool = False) -> Problem:
+        return Problem(code, detail, getattr(error, "errors", {}) if final else {}, final)
+
+    match error:
+        case SendcloudConfigurationError() | AuthenticationError():
+            return Reaction(problem("credentials"), release=True, pause=PauseReason.CREDENTIALS)
+        case PermissionDenied():
+            return Reaction(problem("permission"), release=True, pause=PauseReason.CREDENTIALS)
+        case TLSError():
+            return Reaction(problem("tls"), release=True, pause=PauseReason.CONFIGURATION)
+        case Redirected():
+            return Reaction(problem("redirected"), release=True, pause=PauseReason.CONFIGURATION)
+        case NotFound():
+            return Reaction(problem("gone"), release=True, pause=PauseReason.GONE)
+        case RateLimited():
+            return Reaction(problem("rate_limited"), release=True, block=True)
+        case Conflict():
+            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), burns=False)
+        case TooLarge() | RequestRejected():
+            return Reaction(problem("rejected", final=True), divide=True)
+        case RequestNotSent():
+            return Reaction(problem("not_sent"), breaks=True)
+        case ServerError():
+            wait = error.retry_after if error.status == 503 and error.retry_after else None
+            return Reaction(
+                problem("server_error"), unknown=True, breaks=True, wait=None if wait is None else min(wait, 3600.0)
+            )
+        case InvalidResponse():
+            return Reaction(problem("unreadable_answer"), unknown=True, breaks=True)
+        case UnknownOutcome():
+            return Reaction(problem("no_answer"), unknown=True, breaks=True)
+        case PayloadError():
+            return Reaction(Problem("payload_invalid", error.subject, error.errors), burns=False)
+        case APIError():
+            return Reaction(problem("no_answer"), unknown=True, breaks=True)
+    return Reaction(Problem("internal_error", type(error).__name__, final=False), unknown=True)
+
+
+class _BatchSizes:
+    """What Sendcloud found too large (413), remembered for an hour."""
+
+    def __init__(self) -> None:
+        self._limits: dict[int, tuple[int, float]] = {}
+
+    def get(self, integration: Integration) -> int:
+        size, until = self._limits.get(integration.pk, (conf().BATCH_SIZE, 0.0))
+        return size if clock.monotonic() < until else conf().BATCH_SIZE
+
+    def lower(self, integration: Integration, size: int) -> None:
+        self._limits[integration.pk] = (max(1, size), clock.monotonic() + BATCH_MEMORY_SECONDS)
+
+
+batch_sizes = _BatchSizes()
+
+
+class Push:
+    """The work of one round: its clients stay open for the next claim."""
+
+    def __init__(self) -> None:
+        self.requests = 0
+        self._clients: dict[int, SendcloudClient] = {}
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Push:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self._stack.close()
+
+    def client(self, integration: Integration) -> SendcloudClient:
+        if integration.pk not in self._clients:
+            # No retries of its own: what is repeated, and when, is decided here.
+            self._clients[integration.pk] = self._stack.enter_context(integration.client(retries=0))
+        return self._clients[integration.pk]
+
+    def run(self, claim: Claim, integrations: Integrations) -> None:
+        """Build, send and settle what was claimed. Whatever is not got to is given back."""
+        _Round(self, claim, integrations).run()
+
+
+class _Round:
+    """One claim on its way to Sendcloud."""
+
+    def __init__(self, push: Push, claim: Claim, integrations: Integrations) -> None:
+        self.push = push
+        self.claim = claim
+        self.integrations = integrations
+        # What is told is the state of now: told a little later, it does not cover what changed in between.
+        self.started = clock.now()
+        self.settled = Settled()
+        self.settled_at = clock.monotonic()
+        self.open: dict[int, Plan] = {}
+        self.outcomes: dict[int, list[Verdict]] = {}
+        self.todo: dict[int, int] = {}
+        self.stopped: dict[int, Reaction] = {}
+
+    # -- the course of a round ------------------------------------------------------------------
+
+    def run(self) -> None:
+        plans = build(self.claim.entries, self.integrations, self.time_is_up)
+        built = {plan.entry.pk for plan in plans}
+        for entry in self.claim.entries:
+            if entry.pk not in built:
+                self.give_back(Plan(entry))
+        self.announce([plan for plan in plans if plan.problem is None])
+        for plan in plans:
+            if plan.problem is not None:
+                self.judge(plan, self.verdict_on_problem(plan))
+            elif not plan.upserts and not plan.deletes:
+                self.judge(plan, Verdict(plan, "done"))
+            else:
+                self.open[plan.entry.pk] = plan
+                self.outcomes[plan.entry.pk] = []
+                self.todo[plan.entry.pk] = len(plan.upserts) + len(plan.deletes)
+        for integration, group in self.by_integration():
+            for batch in self.batches(integration, group):
+                self.upsert(integration, batch)
+        self.delete_all()
+        for plan in list(self.open.values()):
+            self.finish(plan)
+        self.settle_now()
+
+    def time_is_up(self) -> bool:
+        return self.claim.time_left() < conf().DEADLINE_SECONDS + MARGIN
+
+    def verdict_on_problem(self, plan: Plan) -> Verdict:
+        problem = plan.problem
+        assert problem is not None
+        if problem.final:
+            return Verdict(plan, "rejected", problem)
+        if problem.code in ("no_integration", "integration_unknown", "adapter_missing", "order_conflict"):
+            # Nothing was tried, and trying costs nothing: look again soon, for as long as it takes.
+            return Verdict(plan, "retry", problem, wait=2.0 if problem.code == "order_conflict" else 30.0, burns=False)
+        return Verdict(plan, "retry", problem)
+
+    def judge(self, plan: Plan, verdict: Verdict) -> None:
+        self.open.pop(plan.entry.pk, None)
+        self.settled.verdicts.append(verdict)
+
+    def give_back(self, plan: Plan, reaction: Reaction | None = None) -> None:
+        """Not tried: as if it had not been claimed."""
+        self.judge(plan, Verdict(plan, "release", reaction.problem if reaction else None))
+
+    def item_done(self, plan: Plan, verdict: Verdict) -> None:
+        """One shipment of an order has its outcome; the order has its own when all have."""
+        self.outcomes[plan.entry.pk].append(verdict)
+        self.todo[plan.entry.pk] -= 1
+        if not self.todo[plan.entry.pk]:
+            self.finish(plan)
+
+    def finish(self, plan: Plan) -> None:
+        """The order's verdict is the gravest of its shipments'; what was not got to is tried again."""
+        if plan.entry.pk not in self.open:
+            return
+        outcomes = self.outcomes[plan.entry.pk]
+        order = {"done": 0, "rejected": 1, "release": 2, "retry": 3}
+        worst = max(outcomes, key=lambda verdict: (verdict.unknown, order[verdict.state]), default=None)
+        unfinished = self.todo[plan.entry.pk] > 0
+        if worst is None:
+            self.give_back(plan, self.stopped_by(plan))
+        elif unfinished and worst.state in ("done", "rejected"):
+            self.judge(plan, Verdict(plan, "retry", None, wait=0.0, burns=False))
+        else:
+            self.judge(plan, dataclasses.replace(worst, plan=plan))
+
+    def stopped_by(self, plan: Plan) -> Reaction | None:
+        return self.stopped.get(plan.integration.pk) if plan.integration else None
+
+    def settle_now(self) -> None:
+        settle(self.claim, self.settled)
+        self.settled = Settled()
+        self.settled_at = clock.monotonic()
+
+    def settle_in_time(self) -> None:
+        if clock.monotonic() - self.settled_at >= SETTLE_EVERY:
+            self.settle_now()
+
+    # -- before sending -------------------------------------------------------------------------
+
+    def announce(self, plans: Sequence[Plan]) -> None:
+        """Write down what is about to be told, before it is: what may exist at Sendcloud must be deletable from here."""
+        database = conf().DATABASE
+        new: dict[tuple[int, str, str], tuple[Plan, Upsert]] = {}
+        rivals: list[tuple[Plan, Upsert]] = []
+        for plan in plans:
+            for upsert in plan.upserts:
+                if upsert.shipment is None:
+                    assert plan.integration is not None
+                    key = (plan.integration.pk, upsert.payload.external_order_id, upsert.payload.external_shipment_id or "")
+                    if key in new:
+                        rivals.append((plan, upsert))
+                    else:
+                        new[key] = (plan, upsert)
+        if new:
+            self.write_announcement(new)
+        for plan, _ in rivals:
+            plan.problem = Problem("order_conflict", "Another order of this batch has the same external ids.", final=False)
+        self.raise_stamps(plans, database)
+
+    def write_announcement(self, new: dict[tuple[int, str, str], tuple[Plan, Upsert]]) -> None:
+        database = conf().DATABASE
+        shipments = Shipment.objects.using(database)
+        rows = [
+            Shipment(
+                integration_id=integration_pk,
+                order_type=plan.entry.order_type,
+                order_pk=plan.entry.order_pk,
+                order_number=upsert.payload.order_number[:255],
+                external_order_id=order_id,
+                external_shipment_id=shipment_id,
+                stamp=plan.entry.stamp,
+            )
+            for (integration_pk, order_id, shipment_id), (plan, upsert) in new.items()
+        ]
+        patiently(lambda: shipments.bulk_create(rows, ignore_conflicts=True))
+        found = shipments.filter(
+            integration__in={key[0] for key in new}, external_order_id__in={key[1] for key in new}
+        )
+        for shipment in found:
+            key = (shipment.integration_id, shipment.external_order_id, shipment.external_shipment_id)
+            if key not in new:
+                continue
+            plan, upsert = new[key]
+            upsert.shipment = shipment
+            if (shipment.order_type, shipment.order_pk) != (plan.entry.order_type, plan.entry.order_pk):
+                self.take_over(plan, shipment)
+
+    def take_over(self, plan: Plan, shipment: Shipment) -> None:
+        """The external ids were another order's. Fine once that order is gone, here and there."""
+        database = conf().DATABASE
+        entries = OutboxEntry.objects.using(database)
+        owner = {"order_type": shipment.order_type, "order_pk": shipment.order_pk}
+        if shipment.status != ShipmentStatus.DELETED:
+            if entries.filter(**owner, state=EntryState.PENDING).exists():
+                plan.problem = Problem(
+                    "order_conflict",
+                    f"{shipment.order_type} {shipment.order_pk} has the same external ids and is being settled first.",
+                    final=False,
+                )
+                return
+            if local_order(shipment.order_type, shipment.order_pk) is not None:
+                plan.problem = Problem(
+                    "order_conflict",
+                    f"{shipment.order_type} {shipment.order_pk} has the same external ids.",
+                    {"external_order_id": ["Two orders may not share their external ids: Sendcloud keeps one of them."]},
+                )
+                return
+        mine = {"order_type": plan.entry.order_type, "order_pk": plan.entry.order_pk}
+        Shipment.objects.using(database).filter(pk=shipment.pk, **owner).update(**mine)
+        shipment.order_type, shipment.order_pk = mine["order_type"], mine["order_pk"]
+
+    def raise_stamps(self, plans: Sequence[Plan], database: str) -> None:
+        """What is sent must exceed all that ever was, also if the clock went back; and a crash must not forget it."""
+        behind = [
+            (plan, upsert.shipment.stamp + 1)
+            for plan in plans
+            for upsert in plan.upserts
+            if upsert.shipment is not None
+            and upsert.shipment.stamp >= plan.entry.stamp
+            and upsert.shipment.told_at is not None
+        ]
+        if not behind:
+            return
+        stamp = max(stamp for _, stamp in behind)
+        pks = {plan.entry.pk for plan, _ in behind}
+        patiently(
+            lambda: OutboxEntry.objects.using(database).filter(pk__in=pks, lease=self.claim.lease).update(stamp=stamp)
+        )
+        for plan, _ in behind:
+            plan.entry.stamp = stamp
+
+    # -- upserts --------------------------------------------------------------------------------
+
+    def by_integration(self) -> list[tuple[Integration, list[Plan]]]:
+        groups: dict[int, list[Plan]] = {}
+        for plan in self.open.values():
+            if plan.upserts and plan.integration is not None:
+                groups.setdefault(plan.integration.pk, []).append(plan)
+        return [(self.integrations.by_pk[pk], plans) for pk, plans in groups.items()]
+
+    def batches(self, integration: Integration, plans: Sequence[Plan]) -> list[list[Plan]]:
+        """Orders in groups of at most so many shipments; an order is never torn apart.
+
+        Those that took part in several failed requests go in smaller company: one of them may be the cause.
+        """
+        batches: list[list[Plan]] = []
+        suspects = [plan for plan in plans if self.cap(plan) < conf().BATCH_SIZE]
+        others = [plan for plan in plans if self.cap(plan) >= conf().BATCH_SIZE]
+        for group in (others, sorted(suspects, key=self.cap)):
+            batch: list[Plan] = []
+            size = 0
+            for plan in group:
+                most = min(batch_sizes.get(integration), self.cap(plan))
+                if batch and size + len(plan.upserts) > most:
+                    batches.append(batch)
+                    batch, size = [], 0
+                batch.append(plan)
+                size += len(plan.upserts)
+            if batch:
+                batches.append(batch)
+        return batches
+
+    def cap(self, plan: Plan) -> int:
+        entry = plan.entry
+        if entry.attempts > ALONE_AFTER:
+            return 1
+        if entry.failures >= 3 and entry.error_code in ("server_error", "unreadable_answer", "answer_incomplete"):
+            return max(1, conf().BATCH_SIZE >> (2 * (entry.failures - 2)))
+        return conf().BATCH_SIZE
+
+    def upsert(self, integration: Integration, plans: list[Plan]) -> None:
+        """One request; divided and repeated where it was refused because of something in it."""
+        pending = [plans]
+        while pending:
+            batch = pending.pop()
+            if not self.may_send(integration):
+                continue  # left open: given back at the end of the round
+            items = [(plan, upsert) for plan in batch for upsert in plan.upserts]
+            try:
+                stamps = {plan.entry.pk: dt.datetime.fromtimestamp(plan.entry.stamp, dt.UTC) for plan in batch}
+                payloads = [upsert.payload.stamped(stamps[plan.entry.pk]) for plan, upsert in items]
+                self.push.requests += 1
+                results = self.push.client(integration).shipments(integration.remote_id).upsert(payloads)
+            except Exception as error:
+                reaction = self.react(integration, error)
+                if isinstance(error, TooLarge) and len(items) > 1:
+                    batch_sizes.lower(integration, len(items) // 2)
+                if reaction.divide and len(batch) > 1:
+                    middle = len(batch) // 2
+                    pending += [batch[middle:], batch[:middle]]
+                    continue
+                for plan, upsert in items:
+                    if reaction.divide:
+                        self.rejected(plan, upsert, reaction.problem)
+                    self.item_done(plan, self.verdict(plan, reaction))
+            else:
+                self.all_is_well(integration)
+                for (plan, upsert), result in zip(items, results, strict=True):
+                    self.answered(plan, upsert, result)
+            self.settle_in_time()
+
+    def answered(self, plan: Plan, upsert: Upsert, result: UpsertResult) -> None:
+        shipment = upsert.shipment
+        assert shipment is not None
+        if result.status in (UpsertStatus.CREATED, UpsertStatus.UPDATED):
+            if result.status == UpsertStatus.CREATED:
+                self.settled.created.add(shipment.pk)
+            shipment.status = ShipmentStatus.SYNCED
+            shipment.errors = {}
+            shipment.digest = upsert.digest
+            shipment.uuid = result.shipment_uuid or shipment.uuid
+            shipment.deleted_at = None
+            self.told(plan, upsert)
+            self.item_done(plan, Verdict(plan, "done"))
+        elif result.status == UpsertStatus.ERROR:
+            problem = Problem("rejected", fields=result.errors)
+            self.rejected(plan, upsert, problem)
+            self.item_done(plan, Verdict(plan, "rejected", problem))
+        else:
+            problem = Problem("answer_incomplete", "Sendcloud's answer did not say what became of it.", final=False)
+            self.item_done(plan, Verdict(plan, "retry", problem, unknown=True))
+
+    def rejected(self, plan: Plan, upsert: Upsert, problem: Problem) -> None:
+        if upsert.shipment is not None:
+            upsert.shipment.status = ShipmentStatus.REJECTED
+            upsert.shipment.errors = problem.fields or {"": [problem.detail]}
+            self.told(plan, upsert)
+
+    def told(self, plan: Plan, upsert: Upsert) -> None:
+        shipment = upsert.shipment
+        assert shipment is not None
+        shipment.stamp = plan.entry.stamp
+        shipment.told_at = self.started
+        shipment.order_number = upsert.payload.order_number[:255]
+        self.settled.shipments[shipment.pk] = shipment
+
+    # -- deletes --------------------------------------------------------------------------------
+
+    def delete_all(self) -> None:
+        for plan in list(self.open.values()):
+            for shipment in plan.deletes:
+                integration = self.integrations.by_pk.get(shipment.integration_id)
+                if integration is None:
+                    continue
+                if not self.may_send(integration):
+                    # What is left of this order waits for this integration, wherever the rest of it went.
+                    plan.integration = integration
+                    continue
+                self.delete(plan, integration, shipment)
+                self.settle_in_time()
+
+    def delete(self, plan: Plan, integration: Integration, shipment: Shipment) -> None:
+        try:
+            self.push.requests += 1
+            resource = self.push.client(integration).shipments(integration.remote_id)
+            if shipment.uuid is not None:
+                resource.delete(shipment_uuid=str(shipment.uuid))
+            else:
+                resource.delete(
+                    external_order_id=shipment.external_order_id, external_shipment_id=shipment.external_shipment_id
+                )
+        except Exception as error:
+            self.item_done(plan, self.verdict(plan, self.react(integration, error)))
+            return
+        # That it was not there is as good: it is not there.
+        self.all_is_well(integration)
+        shipment.status = ShipmentStatus.DELETED
+        shipment.errors = {}
+        shipment.digest = ""
+        shipment.stamp = max(shipment.stamp, plan.entry.stamp)
+        shipment.told_at = shipment.deleted_at = self.started
+        self.settled.shipments[shipment.pk] = shipment
+        self.item_done(plan, Verdict(plan, "done"))
+
+    # -- the way to Sendcloud -------------------------------------------------------------------
+
+    def may_send(self, integration: Integration) -> bool:
+        """Whether one request may be sent now: lease, pauses, breaker and rate limit allow it."""
+        if integration.pk in self.stopped or self.time_is_up():
+            return False
+        if integration.is_paused or not integration.is_active:
+            return False
+        while wait := limiter.acquire(integration.account_id, "unsafe"):
+            if self.claim.time_left() - wait < conf().DEADLINE_SECONDS + MARGIN:
+                return False
+            # What is known already need not wait for the limit.
+            self.settle_now()
+            clock.sleep(wait)
+        return True
+
+    def all_is_well(self, integration: Integration) -> None:
+        breaker.succeeded(integration.account)
+        self.settled.succeeded.add(integration.pk)
+
+    def verdict(self, plan: Plan, reaction: Reaction) -> Verdict:
+        if reaction.release:
+            return Verdict(plan, "release", reaction.problem)
+        if reaction.problem.final:
+            return Verdict(plan, "rejected", reaction.problem)
+        return Verdict(
+            plan, "retry", reaction.problem, unknown=reaction.unknown, wait=reaction.wait, burns=reaction.burns
+        )
+
+    def react(self, integration: Integration, error: Exception) -> Reaction:
+        """Do what the error asks for beyond the orders: pause, block, break."""
+        reaction = reaction_to(error)
+        if not isinstance(error, APIError | PayloadError | SendcloudConfigurationError):
+            logger.exception("Pushing to integration %s failed unexpectedly.", integration.remote_id)
+        else:
+            logger.warning("Pushing to integration %s: %s", integration.remote_id, reaction.problem.code)
+        if reaction.pause is not None:
+            integration.pause(reaction.pause, reaction.problem.detail)
+            self.stop(integration.pk, reaction)
+        if reaction.block:
+            breaker.block(integration.account, getattr(error, "retry_after", None))
+            self.stop_account(integration.account, reaction)
+        if reaction.breaks and breaker.failed(integration.account):
+            self.stop_account(integration.account, reaction)
+        return reaction
+
+    def stop(self, integration_pk: int, reaction: Reaction) -> None:
+        self.stopped[integration_pk] = reaction
+
+    def stop_account(self, account: Account, reaction: Reaction) -> None:
+        for integration in self.integrations.by_pk.values():
+            if integration.account_id == account.pk:
+                self.stop(integration.pk, reaction)
+
+
+__all__ = ["Push", "Reaction", "reaction_to"]

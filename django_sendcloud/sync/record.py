@@ -1,0 +1,219 @@
+"""Recording that an order changed: one SQL statement, in the order's own transaction.
+
+Nothing else happens in the web request. What is recorded is only *look at this order again*; a
+worker finds out later what Sendcloud has to be told.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import itertools
+import weakref
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from asgiref.local import Local
+from django.db import connections, models, router, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.signals import connection_created
+
+
+from ..adapters import registry
+from ..conf import conf
+from ..models import OutboxEntry
+from ..signals import work_due
+from .clock import clock
+
+__all__ = ["enqueue", "paused", "record"]
+
+# Rows per statement: below every database's limit on parameters, and one round trip per thousand orders.
+CHUNK = 1000
+
+_local = Local()
+
+
+@contextlib.contextmanager
+def paused() -> Iterator[None]:
+    """Record nothing within the block, in this thread or task.
+
+    For imports and migrations whose orders Sendcloud shall not hear of. What changes meanwhile is
+    not remembered: call ``enqueue()`` afterwards for what should be sent after all.
+    """
+    before = getattr(_local, "paused", False)
+    _local.paused = True
+    try:
+        yield
+    finally:
+        _local.paused = before
+
+
+class _Transaction:
+    """What was recorded in the current transaction, so that a second save of an order costs nothing.
+
+    It is valid for as long as its hook waits for the commit: a rollback, of the transaction or of the
+    savepoint it began in, removes the hook. A rollback to any later savepoint empties it.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.recorded: set[tuple[str, str, bool]] = set()
+        self._done = False
+        # A plain function, and robust: whatever goes wrong here must not stop the shop's own hooks.
+        transaction.on_commit(self.committed, using=connection.alias, robust=True)
+        self._position = len(connection.run_on_commit) - 1
+
+    def committed(self) -> None:
+        self._done = True
+        work_due.send_robust(sender=OutboxEntry, queue="outbox")
+
+    def is_current(self, connection: BaseDatabaseWrapper) -> bool:
+        if self._done:
+            return False
+        hooks = connection.run_on_commit
+        if self._position < len(hooks) and hooks[self._position][1] == self.committed:
+            return True
+        return any(hook[1] == self.committed for hook in hooks)
+
+
+_transactions: weakref.WeakKeyDictionary[BaseDatabaseWrapper, _Transaction] = weakref.WeakKeyDictionary()
+
+
+def _current(connection: BaseDatabaseWrapper) -> _Transaction:
+    current = _transactions.get(connection)
+    if current is None or not current.is_current(connection):
+        current = _transactions[connection] = _Transaction(connection)
+    return current
+
+
+def _forget_at_savepoint_rollback(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
+    """Savepoints may be rolled back without Django's ``atomic``; all of them say so in SQL."""
+    if isinstance(sql, str) and sql.startswith("ROLLBACK TO"):
+        _transactions.pop(context["connection"], None)
+    return execute(sql, params, many, context)
+
+
+def _watch(*, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
+    if _forget_at_savepoint_rollback not in connection.execute_wrappers:
+        # First, because Django's own context manager removes the last one.
+        connection.execute_wrappers.insert(0, _forget_at_savepoint_rollback)
+
+
+connection_created.connect(_watch, dispatch_uid="django_sendcloud.sync.record")
+
+
+def record(order_type: str, order_pks: Iterable[Any], *, gone: bool = False, ring: bool = True) -> int:
+    """Record that these orders changed, in the transaction that is open on the app's database.
+
+    Costs one SQL statement per thousand orders, and none for those recorded in this transaction
+    already. Rings once, after commit.
+
+    Args:
+        order_type: Label of the registered model, as the registry gives it.
+        order_pks: Primary keys.
+        gone: A hint that the orders are being deleted.
+        ring: ``False`` leaves it to the periodic sweep, or to a later ring.
+
+    Returns:
+        How many orders were written.
+    """
+    if getattr(_local, "paused", False):
+        return 0
+    connection = connections[conf().DATABASE]
+    recorded: set[tuple[str, str, bool]] = set()
+    if connection.in_atomic_block:
+        _watch(connection=connection)
+        recorded = _current(connection).recorded
+    written = 0
+    fresh = (key for pk in order_pks if (key := (order_type, str(pk), gone)) not in recorded)
+    while chunk := list(dict.fromkeys(itertools.islice(fresh, CHUNK))):
+        _upsert(connection, order_type, [key[1] for key in chunk], gone=gone)
+        recorded.update(chunk)
+        written += len(chunk)
+    if written and ring and not connection.in_atomic_block and connection.get_autocommit():
+        work_due.send_robust(sender=OutboxEntry, queue="outbox")
+    return written
+
+
+def _upsert(connection: BaseDatabaseWrapper, order_type: str, order_pks: list[str], *, gone: bool) -> None:
+    """Insert an entry for each order, or tell the one that is there that the order changed again.
+
+    In SQL, because the ORM's conflict clause cannot keep the earlier of two times: a change must not
+    postpone a push that waits already, and must not shorten a lease or a quarantine (``not_before``).
+    """
+    now = clock.now()
+    adapt = connection.ops.adapt_datetimefield_value
+    now_value = adapt(now)
+    due_value = adapt(now + dt.timedelta(seconds=conf().DEBOUNCE_SECONDS))
+    table = connection.ops.quote_name(OutboxEntry._meta.db_table)
+    row = "(%s, %s, %s, %s, %s, %s, %s, '', '{}')"
+    params: list[Any] = []
+    for pk in order_pks:
+        params += (order_type, pk, gone, due_value, now_value, now_value, now_value)
+    sql = (
+        f"INSERT INTO {table} (order_type, order_pk, gone, due_at, not_before, recorded_at, changed_at, "  # noqa: S608
+        f"error_detail, error_fields) VALUES {', '.join([row] * len(order_pks))} {_conflict(connection, table)}"
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+
+
+def _conflict(connection: BaseDatabaseWrapper, table: str) -> str:
+    mysql = connection.vendor == "mysql"
+    new = "VALUES({0})".format if mysql else "EXCLUDED.{0}".format
+    # MySQL applies assignments one after the other, so what is read stands before what is written.
+    assignments = ", ".join(
+        [
+            f"due_at = CASE WHEN {table}.state = 'pending' AND {table}.version <> {table}.claimed_version "
+            f"AND {table}.due_at < {new('due_at')} THEN {table}.due_at ELSE {new('due_at')} END",
+            f"attempts = CASE WHEN {table}.state = 'pending' THEN {table}.attempts ELSE 0 END",
+            f"failures = CASE WHEN {table}.state = 'pending' THEN {table}.failures ELSE 0 END",
+            f"failing_since = CASE WHEN {table}.state = 'pending' THEN {table}.failing_since ELSE NULL END",
+            "state = 'pending'",
+            f"version = {table}.version + 1",
+            "integration_id = NULL",
+            f"gone = {new('gone')}",
+            f"changed_at = {new('changed_at')}",
+        ]
+    )
+    if mysql:
+        return f"ON DUPLICATE KEY UPDATE {assignments}"
+    return f"ON CONFLICT (order_type, order_pk) DO UPDATE SET {assignments}"
+
+
+def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]) -> int:
+    """Record orders that were changed without signals: bulk writes, raw SQL, or by decision.
+
+    ::
+
+        Order.objects.filter(batch=7).update(status="paid")
+        enqueue(Order.objects.filter(batch=7))
+
+    Args:
+        orders: A queryset of a registered model, one order, or several.
+
+    Returns:
+        How many orders were recorded. They are pushed after commit.
+
+    Raises:
+        RegistrationError: no adapter is responsible for the model.
+        TypeError: something that is neither orders nor a queryset of them.
+    """
+    if isinstance(orders, models.QuerySet):
+        order_type = registry.order_type(orders.model)
+        pks = orders.order_by().values_list("pk", flat=True).iterator(chunk_size=CHUNK)
+        return record(order_type, pks)
+    if isinstance(orders, models.Model):
+        orders = [orders]
+    by_type: dict[str, list[Any]] = {}
+    for order in orders:
+        if not isinstance(order, models.Model):
+            raise TypeError(f"enqueue() takes orders or a queryset of them, not {type(order).__name__}.")
+        if order.pk is None:
+            raise ValueError(f"enqueue() takes saved orders; this {type(order).__name__} has no primary key yet.")
+        by_type.setdefault(registry.order_type(type(order)), []).append(order.pk)
+    return sum(record(order_type, pks) for order_type, pks in by_type.items())
+
+
+def shares_database(model: type[models.Model]) -> bool:
+    """Whether orders of ``model`` live beside the outbox, so that both are written in one transaction."""
+    return router.db_for_write(model) == conf().DATABASE

@@ -1,0 +1,251 @@
+"""Writing down what became of what was claimed: in one short transaction, and only where the claim still stands."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import itertools
+import logging
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
+
+from django.db import OperationalError, connections, transaction
+from django.db.models import F, Value
+from django.db.models.functions import Greatest
+from django.dispatch import Signal
+
+from ..conf import conf
+from ..models import EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
+from ..signals import shipment_deleted, shipment_rejected, shipment_synced
+from .build import Plan, Problem
+from .claim import Claim
+from .clock import clock
+from .record import record
+
+logger = logging.getLogger("django_sendcloud.sync")
+
+BACKOFF_BASE_SECONDS = 2.0
+# Tries for what another transaction got in the way of.
+DATABASE_TRIES = 5
+
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(slots=True)
+class Verdict:
+    """What became of one order."""
+
+    plan: Plan
+    # done: Sendcloud knows all. rejected: a person or a change has to help. retry: tried, and to be tried
+    # again. release: not tried after all.
+    state: Literal["done", "rejected", "retry", "release"]
+    problem: Problem | None = None
+    # Something may have been sent and may still arrive late.
+    unknown: bool = False
+    # Seconds to wait at least; ``None``: the backoff decides.
+    wait: float | None = None
+    # Whether it counts as a failed attempt.
+    burns: bool = True
+
+
+@dataclasses.dataclass(slots=True)
+class Settled:
+    """What to settle at once: verdicts, and the shipments whose state changed."""
+
+    verdicts: list[Verdict] = dataclasses.field(default_factory=list)
+    shipments: dict[int, Shipment] = dataclasses.field(default_factory=dict)
+    created: set[int] = dataclasses.field(default_factory=set)
+    succeeded: set[int] = dataclasses.field(default_factory=set)
+
+    def __bool__(self) -> bool:
+        return bool(self.verdicts or self.shipments)
+
+
+def patiently(work: Callable[[], T]) -> T:
+    """Run ``work`` again when the database refused it for reasons that pass (deadlock, lock, lost connection)."""
+    for attempt in itertools.count(1):
+        try:
+            return work()
+        except OperationalError:
+            if attempt == DATABASE_TRIES or connections[conf().DATABASE].in_atomic_block:
+                raise
+            connections[conf().DATABASE].close_if_unusable_or_obsolete()
+            clock.sleep(clock.jitter(0.05 * 2**attempt))
+    raise AssertionError("unreachable")
+
+
+def backoff(failures: int) -> float:
+    """Seconds to wait after so many failed attempts: full jitter, doubling, bounded."""
+    return clock.jitter(min(conf().BACKOFF_MAX_SECONDS, BACKOFF_BASE_SECONDS * 2 ** min(failures, 20)))
+
+
+def settle(claim: Claim, settled: Settled) -> None:
+    """Store verdicts and shipments, each order only if nobody else has taken it over meanwhile.
+
+    An entry is deleted only if it still has the version that was pushed; otherwise it stays due. An order
+    whose lease was lost is recorded again: what we sent may have arrived after what its new owner sent.
+    """
+    if not settled:
+        return
+    lost = patiently(lambda: _write(claim, settled))
+    if lost:
+        logger.warning("The lease of %d orders was lost while they were pushed; they are pushed again.", len(lost))
+        patiently(lambda: _push_again(lost))
+    _tell_the_shop(settled)
+
+
+def _write(claim: Claim, settled: Settled) -> list[Verdict]:
+    database = conf().DATABASE
+    now = clock.now()
+    entries = OutboxEntry.objects.using(database)
+    with transaction.atomic(using=database):
+        rows = entries.filter(pk__in=[verdict.plan.entry.pk for verdict in settled.verdicts], lease=claim.lease)
+        if connections[database].features.has_select_for_update_skip_locked:
+            # An order that a long transaction of the shop holds must not keep the others waiting.
+            rows = rows.select_for_update(skip_locked=True)
+        versions = dict(rows.values_list("pk", "version"))
+        ours = [verdict for verdict in settled.verdicts if verdict.plan.entry.pk in versions]
+        missing = [verdict for verdict in settled.verdicts if verdict.plan.entry.pk not in versions]
+        lost = _lost(claim, missing) if missing else []
+
+        lost_orders = {(v.plan.entry.order_type, v.plan.entry.order_pk) for v in lost}
+        shipments = [s for s in settled.shipments.values() if (s.order_type, s.order_pk) not in lost_orders]
+        if shipments:
+            Shipment.objects.using(database).bulk_create(
+                shipments,
+                update_conflicts=True,
+                unique_fields=["id"] if connections[database].features.supports_update_conflicts_with_target else None,
+                update_fields=["status", "errors", "digest", "stamp", "uuid", "order_number", "told_at", "deleted_at"],
+            )
+        if settled.succeeded:
+            Integration.objects.using(database).filter(pk__in=settled.succeeded).update(last_success_at=now)
+
+        done = [v.plan.entry.pk for v in ours if v.state == "done" and versions[v.plan.entry.pk] == v.plan.entry.version]
+        if done:
+            entries.filter(pk__in=done).delete()
+        finished = set(done)
+        left = [verdict for verdict in ours if verdict.plan.entry.pk not in finished]
+        rejected = [v for v in left if v.state == "rejected" and versions[v.plan.entry.pk] == v.plan.entry.version]
+        _write_rejected(rejected, now)
+        finished |= {verdict.plan.entry.pk for verdict in rejected}
+        left = [verdict for verdict in left if verdict.plan.entry.pk not in finished]
+        for values, verdicts in _grouped(left, versions, now):
+            entries.filter(pk__in=[verdict.plan.entry.pk for verdict in verdicts]).update(**values)
+    return lost
+
+
+def _write_rejected(verdicts: Sequence[Verdict], now: dt.datetime) -> None:
+    """Each has errors of its own; they are written together all the same."""
+    names: set[str] = set()
+    for verdict in verdicts:
+        values = _values(verdict, changed=False, now=now, wait=0.0)
+        names |= values.keys()
+        for name, value in values.items():
+            setattr(verdict.plan.entry, name, value)
+    if verdicts:
+        OutboxEntry.objects.using(conf().DATABASE).bulk_update([v.plan.entry for v in verdicts], sorted(names))
+
+
+def _lost(claim: Claim, missing: Sequence[Verdict]) -> list[Verdict]:
+    """Those whose entry is somebody else's by now. (Others are only locked for the moment; their lease runs out.)"""
+    pks = [verdict.plan.entry.pk for verdict in missing]
+    still_ours = set(
+        OutboxEntry.objects.using(conf().DATABASE).filter(pk__in=pks, lease=claim.lease).values_list("pk", flat=True)
+    )
+    return [verdict for verdict in missing if verdict.plan.entry.pk not in still_ours and verdict.state != "release"]
+
+
+def _push_again(lost: Sequence[Verdict]) -> None:
+    database = conf().DATABASE
+    rest_until = clock.now() + dt.timedelta(seconds=conf().QUARANTINE_SECONDS)
+    with transaction.atomic(using=database):
+        for order_type, group in itertools.groupby(
+            sorted((v.plan.entry.order_type, v.plan.entry.order_pk) for v in lost), lambda key: key[0]
+        ):
+            pks = [pk for _, pk in group]
+            record(order_type, pks, ring=False)
+            OutboxEntry.objects.using(database).filter(order_type=order_type, order_pk__in=pks).update(
+                in_doubt=True, not_before=Greatest(F("not_before"), Value(rest_until))
+            )
+
+
+def _grouped(
+    verdicts: Sequence[Verdict], versions: dict[int, int], now: dt.datetime
+) -> list[tuple[dict[str, Any], list[Verdict]]]:
+    """What to write into entries that stay, one UPDATE for all that get the same."""
+    groups: list[tuple[dict[str, Any], list[Verdict]]] = []
+    # What failed together waits equally long: it makes one batch again.
+    waits: dict[int, float] = {}
+    for verdict in verdicts:
+        entry = verdict.plan.entry
+        wait = verdict.wait
+        if wait is None:
+            wait = waits.setdefault(entry.failures, backoff(entry.failures))
+        values = _values(verdict, changed=versions[entry.pk] != entry.version, now=now, wait=wait)
+        for other, members in groups:
+            if other == values:
+                members.append(verdict)
+                break
+        else:
+            groups.append((values, [verdict]))
+    return groups
+
+
+def _values(verdict: Verdict, *, changed: bool, now: dt.datetime, wait: float) -> dict[str, Any]:
+    entry, problem = verdict.plan.entry, verdict.problem
+    integration = verdict.plan.integration
+    if verdict.state == "release":
+        values: dict[str, Any] = {"lease": "", "not_before": now, "attempts": F("attempts") - 1}
+        if not changed:
+            values["integration_id"] = integration.pk if integration else None
+            if verdict.plan.deletes and not verdict.plan.upserts:
+                values["gone"] = True
+            if problem:
+                values |= _error_values(problem)
+        return values
+
+    doubtful = verdict.unknown or (verdict.state != "done" and (entry.in_doubt or entry.attempts > 1))
+    rest = conf().QUARANTINE_SECONDS if verdict.unknown else 0.0
+    values = {
+        "lease": "",
+        "attempts": 0,
+        "in_doubt": doubtful,
+        "not_before": now + dt.timedelta(seconds=rest),
+    }
+    if changed:
+        # What was pushed is old news; what is new starts afresh, after the quarantine if there is one.
+        return values | {"failures": 0, "failing_since": None, **_error_values(None)}
+    values["integration_id"] = integration.pk if integration else None
+    values |= _error_values(problem)
+    if verdict.state == "rejected":
+        return values | {"state": EntryState.REJECTED, "failures": 0, "failing_since": None}
+    failing_since = entry.failing_since or now
+    if verdict.burns:
+        values |= {"failures": entry.failures + 1, "failing_since": failing_since}
+        if now - failing_since > dt.timedelta(hours=conf().GIVE_UP_HOURS) and entry.failures >= 8:
+            return values | {"state": EntryState.DEAD}
+    return values | {"due_at": now + dt.timedelta(seconds=max(wait, rest))}
+
+
+def _error_values(problem: Problem | None) -> dict[str, Any]:
+    if problem is None:
+        return {"error_code": "", "error_detail": "", "error_fields": {}}
+    return {"error_code": problem.code, "error_detail": problem.detail, "error_fields": problem.fields}
+
+
+def _tell_the_shop(settled: Settled) -> None:
+    for pk, shipment in settled.shipments.items():
+        if shipment.status == ShipmentStatus.SYNCED:
+            if shipment_synced.has_listeners(Shipment):
+                _send(shipment_synced, shipment, created=pk in settled.created)
+        elif shipment.status == ShipmentStatus.REJECTED:
+            _send(shipment_rejected, shipment)
+        elif shipment.status == ShipmentStatus.DELETED:
+            _send(shipment_deleted, shipment)
+
+
+def _send(signal: Signal, shipment: Shipment, **extra: object) -> None:
+    for receiver, answer in signal.send_robust(sender=Shipment, shipment=shipment, **extra):
+        if isinstance(answer, Exception):
+            name = getattr(receiver, "__qualname__", type(receiver).__name__)
+            logger.error("A receiver of the shop failed (%s): %s.", name, type(answer).__name__)

@@ -1,0 +1,112 @@
+"""The Celery tasks: thin, safe to run twice and at any time, and without arguments that hold personal data.
+
+Retries, order, leases and limits live in the database, never in Celery: the broker is only a doorbell.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from celery import Task, current_app, shared_task
+
+from .conf import conf
+from .doorbell import Doorbell
+from .sync import drift as sync_drift
+from .sync import probe as sync_probe
+from .sync import pump as sync_pump
+from .sync import report as sync_report
+from .sync.prune import prune as sync_prune
+from .webhooks import apply
+
+logger = logging.getLogger("django_sendcloud.tasks")
+
+# Seconds the doorbell waits for a broker that does not answer.
+BROKER_PATIENCE = 2.0
+
+
+@shared_task(name="django_sendcloud.push", ignore_result=True, acks_late=False)
+def push() -> None:
+    """Tell Sendcloud what it has to be told now."""
+    if sync_pump.pump():
+        # Time was up, and more is due: make room for other tasks, then go on.
+        ring(push)
+
+
+@shared_task(name="django_sendcloud.apply_inbox", ignore_result=True, acks_late=False)
+def apply_inbox() -> None:
+    """Apply the webhooks that wait in the inbox."""
+    apply.drain()
+
+
+@shared_task(name="django_sendcloud.sweep", ignore_result=True, acks_late=False)
+def sweep() -> None:
+    """Find due work whose wake-up was lost, and parcels whose shipment has become known."""
+    sync_pump.bury_the_dead()
+    push()
+    apply_inbox()
+    apply.relink_unmatched()
+
+
+@shared_task(name="django_sendcloud.drift", ignore_result=True, acks_late=False)
+def drift() -> None:
+    """Find orders that changed without a signal."""
+    sync_drift.scan()
+
+
+@shared_task(name="django_sendcloud.probe", ignore_result=True, acks_late=False)
+def probe() -> None:
+    """Try paused integrations with one harmless request."""
+    sync_probe.probe_paused()
+
+
+@shared_task(name="django_sendcloud.prune", ignore_result=True, acks_late=False)
+def prune() -> None:
+    """Forget what is older than it has to be kept."""
+    sync_prune()
+    apply.prune()
+
+
+@shared_task(name="django_sendcloud.report_exception", ignore_result=True, acks_late=False)
+def report_exception(integration_pk: int, cause: str, exception_type: str = "") -> None:
+    """Write one of our failures to the integration's log at Sendcloud."""
+    sync_report.send(integration_pk, cause, exception_type)
+
+
+def ring(task: Task[Any, Any], *args: Any) -> None:
+    """Publish a wake-up once, without retries, and without waiting long for a broker that hangs.
+
+    Raises:
+        Exception: whatever the broker's client raises; the caller is the doorbell's thread.
+    """
+    app = current_app
+    if app.conf.task_always_eager:
+        task.delay(*args)
+        return
+    options: dict[str, Any] = {"queue": conf().QUEUE} if conf().QUEUE else {}
+    transport = dict(app.conf.broker_transport_options or {})
+    driver = (app.conf.broker_write_url or app.conf.broker_url or "amqp://").split("://", 1)[0]
+    if driver.startswith("redis"):
+        transport |= {"socket_timeout": BROKER_PATIENCE, "socket_connect_timeout": BROKER_PATIENCE}
+    elif driver.startswith(("amqp", "pyamqp")):
+        transport |= {"read_timeout": BROKER_PATIENCE, "write_timeout": BROKER_PATIENCE}
+    with app.connection_for_write(connect_timeout=BROKER_PATIENCE, transport_options=transport) as connection:
+        task.apply_async(args, retry=False, connection=connection, expires=conf().LEASE_SECONDS, **options)
+
+
+outbox_bell = Doorbell(lambda: ring(push), lambda: conf().DEBOUNCE_SECONDS)
+inbox_bell = Doorbell(lambda: ring(apply_inbox), lambda: 0.05)
+
+
+def answer_bell(*, queue: str, **kwargs: Any) -> None:
+    """Receiver of ``work_due``: wake a worker for this queue."""
+    if current_app.conf.task_always_eager:
+        # In the same thread, so that tests see what the task did.
+        (push if queue == "outbox" else apply_inbox).delay()
+        return
+    (outbox_bell if queue == "outbox" else inbox_bell).ring()
+
+
+def pass_on_report(*, integration_pk: int, cause: str, exception_type: str, **kwargs: Any) -> None:
+    """Receiver of ``exception_reported``: have it sent by a worker. Called by workers only, never by a web request."""
+    ring(report_exception, integration_pk, cause, exception_type)

@@ -1,0 +1,36 @@
+"""Plain functions that make what tests need."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from django_sendcloud.models import Integration
+from tests.shop.models import Customer, Order, OrderLine
+
+_numbers = itertools.count(1)
+
+
+def integration(sandbox: Any, **values: Any) -> Integration:
+    return Integration.objects.create(
+        **{
+            "remote_id": sandbox.integration_id,
+            "name": "Webshop",
+            "public_key": sandbox.public_key,
+            "secret_key": sandbox.secret_key,
+        }
+        | values
+    )
+
+
+def customer(**values: Any) -> Customer:
+    return Customer.objects.create(**{"name": "Jane Doe", "email": "jane@example.com"} | values)
+
+
+def order(lines: int = 1, **values: Any) -> Order:
+    values.setdefault("number", f"ORD-{next(_numbers)}")
+    if "customer" not in values:
+        values["customer"] = customer()
+    created = Order.objects.create(**values)
+    OrderLine.objects.bulk_create(OrderLine(order=created, sku=f"SKU-{n}") for n in range(lines))
+    return created

@@ -1,0 +1,87 @@
+"""The whole way with real workers and real brokers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import pytest
+
+from .conftest import Project, kill
+
+BROKERS = [
+    pytest.param("redis", marks=pytest.mark.services("postgresql", "redis")),
+    pytest.param("rabbitmq", marks=pytest.mark.services("postgresql", "rabbitmq")),
+]
+
+
+@pytest.mark.parametrize("broker", BROKERS)
+def test_a_saved_order_wakes_a_worker_and_arrives(make_project: Callable[..., Project], broker: str) -> None:
+    project = make_project("postgresql", broker)
+    # No periodic work: only the wake-up can do it.
+    project.worker(beat=False)
+    project.wait_for(lambda: "ready." in project.logs(), what="the worker's start")
+    (order,) = project.place_orders(1)
+    project.wait_for(lambda: project.sandbox.shipment(order), seconds=30, what="the order's arrival")
+    project.wait_for(lambda: project.outbox() == 0, what="settling")
+
+
+@pytest.mark.services("postgresql", "redis")
+def test_with_the_broker_down_saving_is_quick_and_the_sweep_delivers(make_project: Callable[..., Project]) -> None:
+    project = make_project("postgresql", "redis")
+    project.broker_url = "redis://127.0.0.1:1/0"
+    milliseconds = float(
+        project.run(
+            "import time\n"
+            "from tests import factories\n"
+            "order = factories.order()\n"
+            "slowest = 0\n"
+            "for _ in range(20):\n"
+            "    begin = time.perf_counter(); order.save(); slowest = max(slowest, time.perf_counter() - begin)\n"
+            "print(slowest * 1000)"
+        )
+    )
+    assert milliseconds < 250
+    from tests import services
+
+    project.broker_url = services.URLS["redis"]
+    project.worker()
+    project.wait_for(lambda: len(project.sandbox.shipments()) == 1, seconds=30, what="the sweep")
+
+
+@pytest.mark.services("postgresql", "redis")
+def test_what_is_lost_with_the_broker_is_found_by_the_sweep(make_project: Callable[..., Project]) -> None:
+    project = make_project("postgresql", "redis")
+    orders = project.place_orders(3)
+    time.sleep(0.5)
+    import redis
+
+    redis.Redis.from_url(project.broker_url).flushdb()
+    project.worker()
+    project.wait_for(lambda: project.outbox() == 0, what="the sweep")
+    assert {s["external_order_id"] for s in project.sandbox.shipments()} == set(orders)
+
+
+@pytest.mark.services("postgresql")
+def test_eight_workers_at_once_send_every_order_once(make_project: Callable[..., Project]) -> None:
+    project = make_project("postgresql")
+    project.settings["CLAIM_SIZE"] = 100
+    orders = project.place_orders(600)
+    children = [project.start("-c", PUMP) for _ in range(8)]
+    for child in children:
+        assert child.wait(timeout=120) == 0, project.logs()
+    assert project.outbox() == 0
+    assert {s["external_order_id"] for s in project.sandbox.shipments()} == set(orders)
+    told = [item for request in project.sandbox.requests for item in request.items]
+    assert len(told) == 600
+
+
+PUMP = "import django; django.setup()\nfrom django_sendcloud.sync.pump import pump\npump()"
+
+
+@pytest.mark.services("postgresql", "redis")
+def test_the_periodic_work_runs_by_itself(make_project: Callable[..., Project]) -> None:
+    project = make_project("postgresql", "redis")
+    worker = project.worker()
+    project.wait_for(lambda: "django_sendcloud.sweep" in project.logs() and "succeeded" in project.logs())
+    kill(worker)

@@ -1,0 +1,82 @@
+"""Settings of the test project. ``TEST_DATABASE_URL`` chooses the database; SQLite in a file by default."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import dj_database_url
+
+SECRET_KEY = "a-key-for-tests-only-0123456789-0123456789-0123456789"
+DEBUG = False
+ALLOWED_HOSTS = ["*"]
+USE_TZ = True
+TIME_ZONE = "Europe/Amsterdam"
+LANGUAGE_CODE = "en"
+ROOT_URLCONF = "tests.urls"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+    "rest_framework",
+    "django_sendcloud",
+    "tests.shop",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+]
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    }
+]
+STATIC_URL = "/static/"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+
+_url = os.environ.get("TEST_DATABASE_URL", "")
+if _url:
+    DATABASES = {"default": dj_database_url.parse(_url)}
+else:
+    DATABASES = {
+        "default": {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": os.environ.get("TEST_SQLITE", ":memory:"),
+            "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
+        }
+    }
+if DATABASES["default"]["ENGINE"].endswith("mysql"):
+    import pymysql
+
+    pymysql.install_as_MySQLdb()
+
+CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "memory://")
+CELERY_TASK_ALWAYS_EAGER = False
+
+SENDCLOUD: dict[str, object] = {
+    "DEBOUNCE_SECONDS": 0,
+    "UNSAFE_REQUESTS_PER_MINUTE": 1_000_000,
+    "UNSAFE_BURST": 1_000_000,
+    "SAFE_REQUESTS_PER_MINUTE": 1_000_000,
+    "SAFE_BURST": 1_000_000,
+    # Processes that tests start are told what differs for them.
+    **json.loads(os.environ.get("TEST_SENDCLOUD", "{}")),
+}
