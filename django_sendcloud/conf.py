@@ -16,7 +16,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-__all__ = ["Settings", "SendcloudConfigurationError", "conf", "problems"]
+__all__ = ["SendcloudConfigurationError", "Settings", "conf", "problems"]
 
 
 class SendcloudConfigurationError(ImproperlyConfigured):
@@ -41,7 +41,7 @@ class Settings:
 
     # Secrets
     ENCRYPTION_KEYS: tuple[str, ...] = ()
-    """Fernet keys for what is encrypted at rest: the first encrypts, all decrypt. Empty: derived from ``SECRET_KEY``."""
+    """Fernet keys for what is encrypted at rest: the first encrypts, all decrypt. Empty: one from ``SECRET_KEY``."""
 
     # How orders flow out
     BATCH_SIZE: int = 100
@@ -88,7 +88,7 @@ class Settings:
 
     # House
     DATABASE: str = "default"
-    """Alias of the database that holds this app's tables; orders must live in the same one to be recorded atomically."""
+    """Alias of the database that holds this app's tables; orders must live in it to be recorded atomically."""
     QUEUE: str = ""
     """Celery queue for this app's tasks. Empty: the default queue."""
     ADMIN_REGISTER: bool = True

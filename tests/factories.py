@@ -5,10 +5,22 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from django_sendcloud.models import Integration
+from django.db import connection
+
+from django_sendcloud.models import Integration, OutboxEntry
 from tests.shop.models import Customer, Order, OrderLine
 
 _numbers = itertools.count(1)
+
+
+def forget_transaction() -> None:
+    """What follows is in another transaction, as far as the engine can tell. (A test itself runs in one.)"""
+    connection.run_on_commit.clear()
+
+
+def clear_outbox() -> None:
+    OutboxEntry.objects.all().delete()
+    forget_transaction()
 
 
 def integration(sandbox: Any, **values: Any) -> Integration:

@@ -18,6 +18,7 @@ from ..api.results import Integration as RemoteIntegration
 from ..conf import SendcloudConfigurationError, conf
 from ..crypto import Secret
 from ..enums import ApiGeneration, AuthScheme
+from ..oauth import SharedTokenCache
 from .account import Account, main_account
 from .fields import EncryptedTextField
 
@@ -48,9 +49,7 @@ class Integration(models.Model):
     (Settings > Integrations > Sendcloud API) and pastes its keys here.
     """
 
-    remote_id = models.PositiveBigIntegerField(
-        _("Sendcloud's id"), unique=True, validators=[MinValueValidator(1)]
-    )
+    remote_id = models.PositiveBigIntegerField(_("Sendcloud's id"), unique=True, validators=[MinValueValidator(1)])
     name = models.CharField(_("name"), max_length=250, blank=True)
     shop_url = models.CharField(_("shop URL"), max_length=500, blank=True)
     system = models.CharField(_("system"), max_length=50, blank=True, editable=False)
@@ -145,27 +144,26 @@ class Integration(models.Model):
                 f"Integration {self} has no API keys. Find them in Sendcloud's panel under Settings > Integrations > "
                 "Configure, and enter them in the admin."
             )
-        auth: BasicAuth | OAuth2ClientCredentials
-        if self.auth_scheme == AuthScheme.OAUTH2:
-            from ..oauth import SharedTokenCache
-
-            auth = OAuth2ClientCredentials(
-                client_id=self.public_key,
-                client_secret=secret.reveal(),
-                token_url=settings.TOKEN_URL,
-                cache=SharedTokenCache(),
+        try:
+            return SendcloudClient(
+                **{
+                    "auth": self._auth(self.public_key, secret.reveal()),
+                    "base_url": settings.BASE_URL,
+                    "partner_id": settings.PARTNER_ID or None,
+                    "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
+                    "read_timeout": settings.READ_TIMEOUT_SECONDS,
+                    "deadline": settings.DEADLINE_SECONDS,
+                }
+                | options
             )
-        else:
-            auth = BasicAuth(self.public_key, secret.reveal())
-        options = {
-            "auth": auth,
-            "base_url": settings.BASE_URL,
-            "partner_id": settings.PARTNER_ID or None,
-            "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
-            "read_timeout": settings.READ_TIMEOUT_SECONDS,
-            "deadline": settings.DEADLINE_SECONDS,
-        } | options
-        return SendcloudClient(**options)
+        except ValueError as error:
+            # A key that cannot be one, or an address that is not safe: the text names which.
+            raise SendcloudConfigurationError(f"Integration {self}: {error}") from None
+
+    def _auth(self, public_key: str, secret_key: str) -> BasicAuth | OAuth2ClientCredentials:
+        if self.auth_scheme == AuthScheme.OAUTH2:
+            return OAuth2ClientCredentials(public_key, secret_key, token_url=conf().TOKEN_URL, cache=SharedTokenCache())
+        return BasicAuth(public_key, secret_key)
 
     def webhook_secrets(self, now: dt.datetime | None = None) -> list[str]:
         """Every key a webhook of this integration may be signed with now, most likely first; never an empty one."""

@@ -20,7 +20,6 @@ OPEN_SECONDS_MAX = 300.0
 BLOCK_SECONDS_MAX = 3600.0
 
 
-
 def closed_until(account: Account, now: dt.datetime) -> dt.datetime | None:
     """Until when nothing may be sent on this account; ``None`` if it may."""
     times = [moment for moment in (account.blocked_until, account.open_until) if moment and moment > now]

@@ -59,10 +59,6 @@ def _scan(adapter: OrderAdapter[Any], since: dt.datetime) -> int:
         waiting = set(OutboxEntry.objects.using(conf().DATABASE).filter(**mine).values_list("order_pk", flat=True))
         found += record(
             order_type,
-            [
-                pk
-                for pk, modified in chunk.items()
-                if pk not in waiting and (pk not in told or told[pk] <= modified)
-            ],
+            [pk for pk, modified in chunk.items() if pk not in waiting and (pk not in told or told[pk] <= modified)],
         )
     return found

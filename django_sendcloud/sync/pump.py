@@ -49,9 +49,7 @@ def _next_claim(integrations: Integrations, shares: dict[str, int]) -> Claim | N
     blocked: list[int] = []
     trial: list[int] = []
     for integration in integrations.by_pk.values():
-        if not integration.is_active or integration.is_paused:
-            blocked.append(integration.pk)
-        elif breaker.closed_until(integration.account, now):
+        if not integration.is_active or integration.is_paused or breaker.closed_until(integration.account, now):
             blocked.append(integration.pk)
         elif breaker.is_half_open(integration.account, now):
             trial.append(integration.pk)

@@ -1,8 +1,4 @@
-"""Telling Sendcloud: one claim, as few requests as possible, every outcome understood.
-
-What an outcome means is one table, ``reaction_to``. The rule behind it: a request that may have arrived is
-never repeated before it can no longer land, and nothing that may heal by itself is given up.
-"""
+"""Telling Sendcloud: one claim, as few requests as possible, every outcome understood (``outcomes``)."""
 
 from __future__ import annotations
 
@@ -12,34 +8,19 @@ import datetime as dt
 import logging
 from collections.abc import Sequence
 
-
 from ..api import SendcloudClient
 from ..api.results import UpsertResult
 from ..conf import SendcloudConfigurationError, conf
 from ..enums import UpsertStatus
-from ..exceptions import (
-    APIError,
-    AuthenticationError,
-    Conflict,
-    InvalidResponse,
-    NotFound,
-    PayloadError,
-    PermissionDenied,
-    RateLimited,
-    Redirected,
-    RequestNotSent,
-    RequestRejected,
-    ServerError,
-    TLSError,
-    TooLarge,
-    UnknownOutcome,
-)
-from ..models import Account, EntryState, Integration, OutboxEntry, PauseReason, Shipment, ShipmentStatus
+from ..exceptions import APIError, PayloadError, TooLarge
+from ..models import Account, EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
 from ..models.outbox import local_order
 from . import breaker, limiter
 from .build import Integrations, Plan, Problem, Upsert, build
 from .claim import ALONE_AFTER, Claim
 from .clock import clock
+from .outcomes import Reaction, reaction_to
+from .report import report
 from .settle import Settled, Verdict, patiently, settle
 
 logger = logging.getLogger("django_sendcloud.sync")
@@ -50,68 +31,6 @@ MARGIN = 2.0
 SETTLE_EVERY = 0.5
 # How long a batch size that Sendcloud found too large is remembered, in this process.
 BATCH_MEMORY_SECONDS = 3600.0
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Reaction:
-    """What to do about an error: with the orders of the request, and with the way to Sendcloud."""
-
-    problem: Problem
-    # It may have been applied, or may be yet.
-    unknown: bool = False
-    # Seconds to wait; ``None``: backoff.
-    wait: float | None = None
-    burns: bool = True
-    # Nothing was tried in effect: give the orders back as they were.
-    release: bool = False
-    # Counts for the breaker.
-    breaks: bool = False
-    pause: PauseReason | None = None
-    block: bool = False
-    # The request as a whole was refused because of something in it.
-    divide: bool = False
-
-
-def reaction_to(error: Exception) -> Reaction:
-    """The table of outcomes. An error it does not know is treated as unknown: rested, and tried again."""
-    detail = str(error)[:1000]
-
-    def problem(code: str, *, final: bool = False) -> Problem:
-        return Problem(code, detail, getattr(error, "errors", {}) if final else {}, final)
-
-    match error:
-        case SendcloudConfigurationError() | AuthenticationError():
-            return Reaction(problem("credentials"), release=True, pause=PauseReason.CREDENTIALS)
-        case PermissionDenied():
-            return Reaction(problem("permission"), release=True, pause=PauseReason.CREDENTIALS)
-        case TLSError():
-            return Reaction(problem("tls"), release=True, pause=PauseReason.CONFIGURATION)
-        case Redirected():
-            return Reaction(problem("redirected"), release=True, pause=PauseReason.CONFIGURATION)
-        case NotFound():
-            return Reaction(problem("gone"), release=True, pause=PauseReason.GONE)
-        case RateLimited():
-            return Reaction(problem("rate_limited"), release=True, block=True)
-        case Conflict():
-            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), burns=False)
-        case TooLarge() | RequestRejected():
-            return Reaction(problem("rejected", final=True), divide=True)
-        case RequestNotSent():
-            return Reaction(problem("not_sent"), breaks=True)
-        case ServerError():
-            wait = error.retry_after if error.status == 503 and error.retry_after else None
-            return Reaction(
-                problem("server_error"), unknown=True, breaks=True, wait=None if wait is None else min(wait, 3600.0)
-            )
-        case InvalidResponse():
-            return Reaction(problem("unreadable_answer"), unknown=True, breaks=True)
-        case UnknownOutcome():
-            return Reaction(problem("no_answer"), unknown=True, breaks=True)
-        case PayloadError():
-            return Reaction(Problem("payload_invalid", error.subject, error.errors), burns=False)
-        case APIError():
-            return Reaction(problem("no_answer"), unknown=True, breaks=True)
-    return Reaction(Problem("internal_error", type(error).__name__, final=False), unknown=True)
 
 
 class _BatchSizes:
@@ -246,6 +165,7 @@ class _Round:
 
     def settle_now(self) -> None:
         settle(self.claim, self.settled)
+        self.tell_the_merchant(self.settled.verdicts)
         self.settled = Settled()
         self.settled_at = clock.monotonic()
 
@@ -253,10 +173,29 @@ class _Round:
         if clock.monotonic() - self.settled_at >= SETTLE_EVERY:
             self.settle_now()
 
+    def tell_the_merchant(self, verdicts: Sequence[Verdict]) -> None:
+        """Orders that could not be translated are the shop's own failures: they belong into Sendcloud's log."""
+        if not conf().EXCEPTION_LOGS:
+            return
+        causes = set()
+        for verdict in verdicts:
+            if (
+                verdict.state == "rejected"
+                and verdict.problem
+                and verdict.problem.code in ("payload_invalid", "adapter_error")
+            ):
+                integration = self.integrations.resolve(verdict.plan.integration)
+                if isinstance(integration, Integration):
+                    # Field names and codes: no value of an order.
+                    cause = ": ".join(filter(None, (verdict.problem.code, ", ".join(sorted(verdict.problem.fields)))))
+                    causes.add((integration.pk, cause))
+        for integration_pk, cause in causes:
+            report(self.integrations.by_pk[integration_pk], cause)
+
     # -- before sending -------------------------------------------------------------------------
 
     def announce(self, plans: Sequence[Plan]) -> None:
-        """Write down what is about to be told, before it is: what may exist at Sendcloud must be deletable from here."""
+        """Write down what is about to be told: what may come to exist at Sendcloud must be deletable from here."""
         database = conf().DATABASE
         new: dict[tuple[int, str, str], tuple[Plan, Upsert]] = {}
         rivals: list[tuple[Plan, Upsert]] = []
@@ -264,7 +203,11 @@ class _Round:
             for upsert in plan.upserts:
                 if upsert.shipment is None:
                     assert plan.integration is not None
-                    key = (plan.integration.pk, upsert.payload.external_order_id, upsert.payload.external_shipment_id or "")
+                    key = (
+                        plan.integration.pk,
+                        upsert.payload.external_order_id,
+                        upsert.payload.external_shipment_id or "",
+                    )
                     if key in new:
                         rivals.append((plan, upsert))
                     else:
@@ -272,7 +215,9 @@ class _Round:
         if new:
             self.write_announcement(new)
         for plan, _ in rivals:
-            plan.problem = Problem("order_conflict", "Another order of this batch has the same external ids.", final=False)
+            plan.problem = Problem(
+                "order_conflict", "Another order of this batch has the same external ids.", final=False
+            )
         self.raise_stamps(plans, database)
 
     def write_announcement(self, new: dict[tuple[int, str, str], tuple[Plan, Upsert]]) -> None:
@@ -291,9 +236,7 @@ class _Round:
             for (integration_pk, order_id, shipment_id), (plan, upsert) in new.items()
         ]
         patiently(lambda: shipments.bulk_create(rows, ignore_conflicts=True))
-        found = shipments.filter(
-            integration__in={key[0] for key in new}, external_order_id__in={key[1] for key in new}
-        )
+        found = shipments.filter(integration__in={key[0] for key in new}, external_order_id__in={key[1] for key in new})
         for shipment in found:
             key = (shipment.integration_id, shipment.external_order_id, shipment.external_shipment_id)
             if key not in new:
@@ -320,7 +263,11 @@ class _Round:
                 plan.problem = Problem(
                     "order_conflict",
                     f"{shipment.order_type} {shipment.order_pk} has the same external ids.",
-                    {"external_order_id": ["Two orders may not share their external ids: Sendcloud keeps one of them."]},
+                    {
+                        "external_order_id": [
+                            "Two orders may not share their external ids: Sendcloud keeps one of them."
+                        ]
+                    },
                 )
                 return
         mine = {"order_type": plan.entry.order_type, "order_pk": plan.entry.order_pk}
@@ -523,7 +470,9 @@ class _Round:
         """Do what the error asks for beyond the orders: pause, block, break."""
         reaction = reaction_to(error)
         if not isinstance(error, APIError | PayloadError | SendcloudConfigurationError):
-            logger.exception("Pushing to integration %s failed unexpectedly.", integration.remote_id)
+            # Without the error's own text, which may quote what was sent.
+            name = type(error).__name__
+            logger.error("Pushing to integration %s failed unexpectedly: %s.", integration.remote_id, name)
         else:
             logger.warning("Pushing to integration %s: %s", integration.remote_id, reaction.problem.code)
         if reaction.pause is not None:
@@ -545,4 +494,4 @@ class _Round:
                 self.stop(integration.pk, reaction)
 
 
-__all__ = ["Push", "Reaction", "reaction_to"]
+__all__ = ["Push"]

@@ -18,7 +18,6 @@ from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-
 from ..adapters import registry
 from ..conf import conf
 from ..models import OutboxEntry

@@ -120,7 +120,9 @@ def _write(claim: Claim, settled: Settled) -> list[Verdict]:
         if settled.succeeded:
             Integration.objects.using(database).filter(pk__in=settled.succeeded).update(last_success_at=now)
 
-        done = [v.plan.entry.pk for v in ours if v.state == "done" and versions[v.plan.entry.pk] == v.plan.entry.version]
+        done = [
+            v.plan.entry.pk for v in ours if v.state == "done" and versions[v.plan.entry.pk] == v.plan.entry.version
+        ]
         if done:
             entries.filter(pk__in=done).delete()
         finished = set(done)

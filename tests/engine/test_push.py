@@ -23,12 +23,8 @@ from django_sendcloud.models import (
 )
 from django_sendcloud.sync.pump import pump
 from tests import factories
+from tests.factories import forget_transaction
 from tests.shop.models import Order, OrderLine
-
-
-def forget_transaction() -> None:
-    """The next save is in another transaction, as far as the engine can tell."""
-    connection.run_on_commit.clear()
 
 
 def make_due() -> None:
@@ -179,9 +175,7 @@ def test_an_order_that_moves_to_another_integration_is_deleted_there_and_created
     sandbox: Any, integration: Integration, order: Order
 ) -> None:
     other = sandbox.add_integration(shop_name="Second")
-    second = factories.integration(
-        other, remote_id=other.id, public_key=other.public_key, secret_key=other.secret_key
-    )
+    second = factories.integration(other, remote_id=other.id, public_key=other.public_key, secret_key=other.secret_key)
     order.integration = integration.pk
     order.save()
     push(sandbox)
@@ -391,9 +385,7 @@ def test_500_loses_nothing_and_recovers(sandbox: Any, order: Order) -> None:
     assert not OutboxEntry.objects.exists()
 
 
-def test_an_unknown_outcome_rests_before_it_is_tried_again(
-    sandbox: Any, order: Order, sendcloud_settings: Any
-) -> None:
+def test_an_unknown_outcome_rests_before_it_is_tried_again(sandbox: Any, order: Order, sendcloud_settings: Any) -> None:
     sendcloud_settings(QUARANTINE_SECONDS=60.0)
     sandbox.fail_next(status=502, times=1)
     push(sandbox)
@@ -512,9 +504,7 @@ def test_a_deletion_of_what_is_not_there_is_done(sandbox: Any, order: Order) -> 
     assert not OutboxEntry.objects.exists()
 
 
-def test_a_refused_connection_is_retried_without_doubt(
-    sandbox: Any, order: Order, sendcloud_settings: Any
-) -> None:
+def test_a_refused_connection_is_retried_without_doubt(sandbox: Any, order: Order, sendcloud_settings: Any) -> None:
     sendcloud_settings(BASE_URL="http://127.0.0.1:9/api/v2")
     push(sandbox)
     entry = OutboxEntry.objects.get()

@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from django_sendcloud import RegistrationError, enqueue, paused
 from django_sendcloud.models import EntryState, OutboxEntry
 from tests import factories
+from tests.factories import clear_outbox, forget_transaction
 from tests.shop.models import Customer, Order, OrderLine, OrderProxy, Tag, Unrelated, WholesaleOrder
 
 
@@ -25,14 +26,14 @@ def pks() -> set[str]:
 @pytest.fixture
 def order(db: None) -> Order:
     order = factories.order(lines=0)
-    OutboxEntry.objects.all().delete()
+    clear_outbox()
     return order
 
 
 @pytest.fixture
 def committed_order(transactional_db: None) -> Order:
     order = factories.order(lines=0)
-    OutboxEntry.objects.all().delete()
+    clear_outbox()
     return order
 
 
@@ -85,7 +86,7 @@ def test_a_rolled_back_savepoint_does_not_swallow_the_next_save(committed_order:
 
 def test_a_manual_savepoint_rolled_back_does_not_swallow_the_next_save(committed_order: Order) -> None:
     other = factories.order(lines=0)
-    OutboxEntry.objects.all().delete()
+    clear_outbox()
     with transaction.atomic():
         other.save()
         savepoint = transaction.savepoint()
@@ -116,7 +117,7 @@ def test_many_changes_are_one_row_with_a_growing_version(order: Order) -> None:
     enqueue(order)
     first = OutboxEntry.objects.get()
     # A second transaction, as far as the memory of the first is concerned.
-    connection.run_on_commit.clear()
+    forget_transaction()
     enqueue(order)
     second = OutboxEntry.objects.get()
     assert second.pk == first.pk
@@ -127,7 +128,7 @@ def test_a_change_does_not_postpone_a_push_that_waits(order: Order, settings: An
     settings.SENDCLOUD = {**settings.SENDCLOUD, "DEBOUNCE_SECONDS": 10}
     enqueue(order)
     due_at = OutboxEntry.objects.get().due_at
-    connection.run_on_commit.clear()
+    forget_transaction()
     enqueue(order)
     assert OutboxEntry.objects.get().due_at == due_at
 
@@ -140,7 +141,7 @@ def test_a_change_does_not_shorten_a_lease_or_a_quarantine(order: Order) -> None
     until = timezone.now() + timedelta(minutes=5)
     enqueue(order)
     OutboxEntry.objects.update(not_before=until, lease="x" * 32, claimed_version=1)
-    connection.run_on_commit.clear()
+    forget_transaction()
     enqueue(order)
     entry = OutboxEntry.objects.get()
     assert entry.not_before == until
@@ -151,7 +152,7 @@ def test_a_change_does_not_shorten_a_lease_or_a_quarantine(order: Order) -> None
 def test_a_change_revives_what_was_parked(order: Order, state: EntryState) -> None:
     enqueue(order)
     OutboxEntry.objects.update(state=state, attempts=8, failures=3, claimed_version=1)
-    connection.run_on_commit.clear()
+    forget_transaction()
     order.save()
     entry = OutboxEntry.objects.get()
     assert (entry.state, entry.attempts, entry.failures) == (EntryState.PENDING, 0, 0)
@@ -162,8 +163,7 @@ def test_a_proxy_and_a_child_are_heard(db: None) -> None:
     child = WholesaleOrder.objects.create(number="W-1", customer=customer)
     assert pks() == {str(child.pk)}
     assert OutboxEntry.objects.get().order_type == "shop.order"
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     OrderProxy.objects.get(pk=child.pk).save()
     assert pks() == {str(child.pk)}
 
@@ -171,8 +171,7 @@ def test_a_proxy_and_a_child_are_heard(db: None) -> None:
 def test_a_line_changes_its_order(order: Order) -> None:
     line = OrderLine.objects.create(order=order)
     assert pks() == {str(order.pk)}
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     line.delete()
     assert pks() == {str(order.pk)}
 
@@ -180,8 +179,7 @@ def test_a_line_changes_its_order(order: Order) -> None:
 def test_a_line_that_moves_changes_both_orders(order: Order) -> None:
     line = OrderLine.objects.create(order=order)
     other = factories.order(lines=0)
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     line.order = other
     line.save()
     assert pks() == {str(order.pk), str(other.pk)}
@@ -189,8 +187,7 @@ def test_a_line_that_moves_changes_both_orders(order: Order) -> None:
 
 def test_a_customer_changes_all_of_their_orders(order: Order) -> None:
     other = factories.order(lines=0, customer=order.customer)
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     order.customer.save()
     assert pks() == {str(order.pk), str(other.pk)}
 
@@ -200,8 +197,7 @@ def test_many_to_many_changes_are_heard_from_the_order(order: Order, change: str
     tag = Tag.objects.create(name="fragile")
     if change != "add":
         order.tags.add(tag)
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     {
         "add": lambda: order.tags.add(tag),
         "remove": lambda: order.tags.remove(tag),
@@ -216,8 +212,7 @@ def test_many_to_many_changes_are_heard_from_the_other_side(order: Order, change
     tag = Tag.objects.create(name="fragile")
     if change != "add":
         tag.orders.add(order)
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     {
         "add": lambda: tag.orders.add(order),
         "remove": lambda: tag.orders.remove(order),
@@ -229,8 +224,7 @@ def test_many_to_many_changes_are_heard_from_the_other_side(order: Order, change
 def test_deleting_a_customer_records_the_orders_that_go_with_it(order: Order) -> None:
     pk = str(order.pk)
     OrderLine.objects.create(order=order)
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     Customer.objects.filter(pk=order.customer_id).delete()
     assert pks() == {pk}
 
@@ -238,8 +232,7 @@ def test_deleting_a_customer_records_the_orders_that_go_with_it(order: Order) ->
 def test_a_queryset_delete_records_every_order(db: None) -> None:
     orders = [factories.order(lines=2) for _ in range(3)]
     expected = {str(order.pk) for order in orders}
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     Order.objects.all().delete()
     assert pks() == expected
     assert OutboxEntry.objects.filter(gone=True).count() == 3
@@ -276,15 +269,16 @@ def test_enqueue_writes_a_thousand_orders_in_one_statement(db: None) -> None:
 
 def test_enqueue_takes_one_order_or_several(db: None) -> None:
     first, second = factories.order(lines=0), factories.order(lines=0)
-    OutboxEntry.objects.all().delete()
-    connection.run_on_commit.clear()
+    clear_outbox()
     assert enqueue(first) == 1
     assert enqueue([first, second]) == 1, "the first is recorded in this transaction already"
     assert pks() == {str(first.pk), str(second.pk)}
 
 
 def test_enqueue_explains_a_model_without_an_adapter(db: None) -> None:
-    with pytest.raises(RegistrationError, match=r"shop.Unrelated has no Sendcloud adapter.*Registered models: shop.Order"):
+    with pytest.raises(
+        RegistrationError, match=r"shop.Unrelated has no Sendcloud adapter.*Registered models: shop.Order"
+    ):
         enqueue(Unrelated.objects.all())
 
 

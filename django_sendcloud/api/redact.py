@@ -1,0 +1,87 @@
+"""What may be repeated of the words Sendcloud answers with.
+
+Its messages may quote what they complain about, and that may be a person's name. What is known to
+have been sent, what stands in quotes, and what looks like an e-mail address or a telephone number
+is therefore blacked out before a message reaches an exception, a log or a screen.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, Final
+
+__all__ = ["flatten_errors", "redact", "values_of"]
+
+_MAX_MESSAGE: Final = 200
+_MAX_MESSAGES: Final = 200
+_MAX_DEPTH: Final = 16
+_BLANK: Final = "…"
+
+_QUOTED: Final = re.compile(r"\"[^\"]*\"|“[^”]*”|‘[^’]*’|`[^`]*`|(?<!\w)'[^']*'(?!\w)")
+_EMAIL: Final = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+")
+_NUMBER: Final = re.compile(r"\+?\d[\d ()/.-]{5,}\d")
+_NOT_A_PATH: Final = re.compile(r"[^\w.\[\]-]+")
+
+#: Texts that say nothing about a person, though they may have been sent.
+_SHORTEST: Final = 3
+
+
+def redact(message: object, sent: Iterable[str] = ()) -> str:
+    """Return a message without the values it quotes, in one line of at most 200 characters.
+
+    Args:
+        message: As it was answered.
+        sent: Values that were sent, for :func:`values_of`.
+    """
+    text = str(message)[: 10 * _MAX_MESSAGE]
+    for value in sorted({value for value in sent if len(value) >= _SHORTEST}, key=len, reverse=True):
+        text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", _BLANK, text, flags=re.IGNORECASE)
+    text = _QUOTED.sub(lambda match: f"{match[0][0]}{_BLANK}{match[0][-1]}", text)
+    text = _NUMBER.sub(_BLANK, _EMAIL.sub(_BLANK, text))
+    text = " ".join("".join(character if character.isprintable() else " " for character in text).split())
+    return text if len(text) <= _MAX_MESSAGE else f"{text[: _MAX_MESSAGE - 1]}…"
+
+
+def values_of(body: Any) -> Iterator[str]:
+    """Walk all texts in a request's body, keys left out."""
+    if isinstance(body, str):
+        yield body.strip()
+    elif isinstance(body, Mapping):
+        for value in body.values():
+            yield from values_of(value)
+    elif isinstance(body, list | tuple):
+        for value in body:
+            yield from values_of(value)
+
+
+def flatten_errors(errors: object, sent: Iterable[str] = ()) -> dict[str, list[str]]:
+    """Turn nested field errors into ``{"parcel_items[0].hs_code": ["…"]}``, values blacked out.
+
+    Takes whatever shape comes: mappings, lists of messages, lists of mappings, a bare message.
+    """
+    sent = [*sent]
+    found: dict[str, list[str]] = {}
+
+    def walk(node: object, path: str, depth: int) -> None:
+        if depth > _MAX_DEPTH or sum(map(len, found.values())) >= _MAX_MESSAGES:
+            return
+        if isinstance(node, Mapping):
+            for key, value in node.items():
+                walk(value, _below(path, str(key)), depth + 1)
+        elif isinstance(node, list | tuple):
+            for index, value in enumerate(node):
+                nested = isinstance(value, Mapping | list | tuple)
+                walk(value, f"{path}[{index}]" if nested else path, depth + 1)
+        elif node is not None:
+            found.setdefault(path, []).append(redact(node, sent))
+
+    walk(errors, "", 0)
+    return found
+
+
+def _below(path: str, key: str) -> str:
+    if key.isdecimal():
+        return f"{path}[{key[:9]}]"
+    key = _NOT_A_PATH.sub("_", key)[:100]
+    return f"{path}.{key}" if path else key

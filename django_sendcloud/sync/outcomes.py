@@ -1,0 +1,95 @@
+"""What each outcome of a request means: one closed table.
+
+The rule behind it: a request that may have arrived is never repeated before it can no longer land, and
+nothing that may heal by itself is given up.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from ..conf import SendcloudConfigurationError
+from ..exceptions import (
+    APIError,
+    AuthenticationError,
+    Conflict,
+    InvalidResponse,
+    NotFound,
+    PayloadError,
+    PermissionDenied,
+    RateLimited,
+    Redirected,
+    RequestNotSent,
+    RequestRejected,
+    ServerError,
+    TLSError,
+    TooLarge,
+    UnknownOutcome,
+)
+from ..models import PauseReason
+from .build import Problem
+from .clock import clock
+
+__all__ = ["Reaction", "reaction_to"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reaction:
+    """What to do about an error: with the orders of the request, and with the way to Sendcloud."""
+
+    problem: Problem
+    # It may have been applied, or may be yet.
+    unknown: bool = False
+    # Seconds to wait; ``None``: backoff.
+    wait: float | None = None
+    burns: bool = True
+    # Nothing was tried in effect: give the orders back as they were.
+    release: bool = False
+    # Counts for the breaker.
+    breaks: bool = False
+    pause: PauseReason | None = None
+    block: bool = False
+    # The request as a whole was refused because of something in it.
+    divide: bool = False
+
+
+def reaction_to(error: Exception) -> Reaction:
+    """The table of outcomes. An error it does not know is treated as unknown: rested, and tried again."""
+    detail = str(error)[:1000]
+
+    def problem(code: str, *, final: bool = False) -> Problem:
+        return Problem(code, detail, getattr(error, "errors", {}) if final else {}, final)
+
+    match error:
+        case SendcloudConfigurationError() | AuthenticationError():
+            return Reaction(problem("credentials"), release=True, pause=PauseReason.CREDENTIALS)
+        case PermissionDenied():
+            return Reaction(problem("permission"), release=True, pause=PauseReason.CREDENTIALS)
+        case TLSError():
+            return Reaction(problem("tls"), release=True, pause=PauseReason.CONFIGURATION)
+        case Redirected():
+            return Reaction(problem("redirected"), release=True, pause=PauseReason.CONFIGURATION)
+        case NotFound():
+            return Reaction(problem("gone"), release=True, pause=PauseReason.GONE)
+        case RateLimited():
+            return Reaction(problem("rate_limited"), release=True, block=True)
+        case Conflict():
+            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), burns=False)
+        case TooLarge() | RequestRejected():
+            return Reaction(problem("rejected", final=True), divide=True)
+        case RequestNotSent():
+            return Reaction(problem("not_sent"), breaks=True)
+        case ServerError():
+            wait = error.retry_after if error.status == 503 and error.retry_after else None
+            return Reaction(
+                problem("server_error"), unknown=True, breaks=True, wait=None if wait is None else min(wait, 3600.0)
+            )
+        case InvalidResponse():
+            return Reaction(problem("unreadable_answer"), unknown=True, breaks=True)
+        case UnknownOutcome():
+            return Reaction(problem("no_answer"), unknown=True, breaks=True)
+        case PayloadError():
+            return Reaction(Problem("payload_invalid", error.subject, error.errors), divide=True)
+        case APIError():
+            return Reaction(problem("no_answer"), unknown=True, breaks=True)
+    return Reaction(Problem("internal_error", type(error).__name__, final=False), unknown=True)
