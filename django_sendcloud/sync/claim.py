@@ -79,18 +79,20 @@ def claim(
             entries = _of_one_kind(list(candidates.select_for_update(skip_locked=True)[:limit]))
             if entries:
                 OutboxEntry.objects.using(database).filter(pk__in=[entry.pk for entry in entries]).update(**values)
-        for entry in entries:
-            entry.lease = lease
-            entry.claimed_version = entry.version
-            entry.attempts += 1
-            entry.stamp = max(entry.stamp + 1, int(now.timestamp()))
-        return Claim(lease, deadline, entries)
-
-    # Elsewhere the condition is part of the UPDATE: of two workers that saw the same rows, one gets each.
-    entries = _of_one_kind(list(candidates[:limit]))
-    if entries and due.filter(pk__in=[entry.pk for entry in entries]).update(**values):
-        return Claim(lease, deadline, list(OutboxEntry.objects.using(database).filter(lease=lease).order_by("due_at")))
-    return Claim(lease, deadline, [])
+    else:
+        # The condition is part of the UPDATE: of two workers that saw the same rows, one gets each.
+        entries = _of_one_kind(list(candidates[:limit]))
+        pks = [entry.pk for entry in entries]
+        taken = due.filter(pk__in=pks).update(**values) if entries else 0
+        if taken < len(entries):
+            mine = set(OutboxEntry.objects.using(database).filter(lease=lease).values_list("pk", flat=True))
+            entries = [entry for entry in entries if entry.pk in mine]
+    for entry in entries:
+        entry.lease = lease
+        entry.claimed_version = entry.version
+        entry.attempts += 1
+        entry.stamp = max(entry.stamp + 1, int(now.timestamp()))
+    return Claim(lease, deadline, entries)
 
 
 def _of_one_kind(entries: list[OutboxEntry]) -> list[OutboxEntry]:

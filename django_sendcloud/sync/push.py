@@ -16,6 +16,7 @@ from ..exceptions import APIError, PayloadError, TooLarge
 from ..models import Account, EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
 from ..models.outbox import local_order
 from . import breaker, limiter
+from .announce import announce
 from .build import Integrations, Plan, Problem, Upsert, build
 from .claim import ALONE_AFTER, Claim
 from .clock import clock
@@ -55,6 +56,7 @@ class Push:
 
     def __init__(self) -> None:
         self.requests = 0
+        self.succeeded: set[int] = set()
         self._clients: dict[int, SendcloudClient] = {}
         self._stack = contextlib.ExitStack()
 
@@ -63,6 +65,9 @@ class Push:
 
     def __exit__(self, *exc_info: object) -> None:
         self._stack.close()
+        if self.succeeded:
+            rows = Integration.objects.using(conf().DATABASE).filter(pk__in=self.succeeded)
+            rows.update(last_success_at=clock.now())
 
     def client(self, integration: Integration) -> SendcloudClient:
         if integration.pk not in self._clients:
@@ -195,8 +200,7 @@ class _Round:
     # -- before sending -------------------------------------------------------------------------
 
     def announce(self, plans: Sequence[Plan]) -> None:
-        """Write down what is about to be told: what may come to exist at Sendcloud must be deletable from here."""
-        database = conf().DATABASE
+        """Write down what is about to be told, and settle who may tell it."""
         new: dict[tuple[int, str, str], tuple[Plan, Upsert]] = {}
         rivals: list[tuple[Plan, Upsert]] = []
         for plan in plans:
@@ -218,11 +222,9 @@ class _Round:
             plan.problem = Problem(
                 "order_conflict", "Another order of this batch has the same external ids.", final=False
             )
-        self.raise_stamps(plans, database)
+        self.raise_stamps(plans)
 
     def write_announcement(self, new: dict[tuple[int, str, str], tuple[Plan, Upsert]]) -> None:
-        database = conf().DATABASE
-        shipments = Shipment.objects.using(database)
         rows = [
             Shipment(
                 integration_id=integration_pk,
@@ -235,12 +237,7 @@ class _Round:
             )
             for (integration_pk, order_id, shipment_id), (plan, upsert) in new.items()
         ]
-        patiently(lambda: shipments.bulk_create(rows, ignore_conflicts=True))
-        found = shipments.filter(integration__in={key[0] for key in new}, external_order_id__in={key[1] for key in new})
-        for shipment in found:
-            key = (shipment.integration_id, shipment.external_order_id, shipment.external_shipment_id)
-            if key not in new:
-                continue
+        for key, shipment in patiently(lambda: announce(rows)).items():
             plan, upsert = new[key]
             upsert.shipment = shipment
             if (shipment.order_type, shipment.order_pk) != (plan.entry.order_type, plan.entry.order_pk):
@@ -274,7 +271,7 @@ class _Round:
         Shipment.objects.using(database).filter(pk=shipment.pk, **owner).update(**mine)
         shipment.order_type, shipment.order_pk = mine["order_type"], mine["order_pk"]
 
-    def raise_stamps(self, plans: Sequence[Plan], database: str) -> None:
+    def raise_stamps(self, plans: Sequence[Plan]) -> None:
         """What is sent must exceed all that ever was, also if the clock went back; and a crash must not forget it."""
         behind = [
             (plan, upsert.shipment.stamp + 1)
@@ -289,7 +286,11 @@ class _Round:
         stamp = max(stamp for _, stamp in behind)
         pks = {plan.entry.pk for plan, _ in behind}
         patiently(
-            lambda: OutboxEntry.objects.using(database).filter(pk__in=pks, lease=self.claim.lease).update(stamp=stamp)
+            lambda: (
+                OutboxEntry.objects.using(conf().DATABASE)
+                .filter(pk__in=pks, lease=self.claim.lease)
+                .update(stamp=stamp)
+            )
         )
         for plan, _ in behind:
             plan.entry.stamp = stamp
@@ -455,7 +456,7 @@ class _Round:
 
     def all_is_well(self, integration: Integration) -> None:
         breaker.succeeded(integration.account)
-        self.settled.succeeded.add(integration.pk)
+        self.push.succeeded.add(integration.pk)
 
     def verdict(self, plan: Plan, reaction: Reaction) -> Verdict:
         if reaction.release:

@@ -15,7 +15,7 @@ from django.db.models.functions import Greatest
 from django.dispatch import Signal
 
 from ..conf import conf
-from ..models import EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
+from ..models import EntryState, OutboxEntry, Shipment, ShipmentStatus
 from ..signals import shipment_deleted, shipment_rejected, shipment_synced
 from .build import Plan, Problem
 from .claim import Claim
@@ -55,7 +55,6 @@ class Settled:
     verdicts: list[Verdict] = dataclasses.field(default_factory=list)
     shipments: dict[int, Shipment] = dataclasses.field(default_factory=dict)
     created: set[int] = dataclasses.field(default_factory=set)
-    succeeded: set[int] = dataclasses.field(default_factory=set)
 
     def __bool__(self) -> bool:
         return bool(self.verdicts or self.shipments)
@@ -117,9 +116,6 @@ def _write(claim: Claim, settled: Settled) -> list[Verdict]:
                 unique_fields=["id"] if connections[database].features.supports_update_conflicts_with_target else None,
                 update_fields=["status", "errors", "digest", "stamp", "uuid", "order_number", "told_at", "deleted_at"],
             )
-        if settled.succeeded:
-            Integration.objects.using(database).filter(pk__in=settled.succeeded).update(last_success_at=now)
-
         done = [
             v.plan.entry.pk for v in ours if v.state == "done" and versions[v.plan.entry.pk] == v.plan.entry.version
         ]
