@@ -142,7 +142,8 @@ class Registry:
         return len(self._adapters)
 
     def add(self, model: type[models.Model], adapter: OrderAdapter[Any]) -> None:
-        if not (isinstance(model, type) and issubclass(model, models.Model)):
+        candidate: object = model
+        if not (isinstance(candidate, type) and issubclass(candidate, models.Model)):
             raise RegistrationError(f"@register takes a model class, not {model!r}.")
         if model._meta.abstract:
             raise RegistrationError(
@@ -192,7 +193,7 @@ class Registry:
                 f"{model._meta.label} has no Sendcloud adapter. Write one in a module sendcloud.py of an installed "
                 f"app and decorate it with @register({model.__name__}). Registered models: {known}."
             )
-        return adapter.model._meta.label_lower
+        return str(adapter.model._meta.label_lower)
 
 
 registry = Registry()
@@ -210,7 +211,8 @@ def register(*order_models: type[models.Model]) -> Callable[[type[AdapterT]], ty
         raise RegistrationError("@register needs the order model: @register(Order).")
 
     def decorate(adapter_class: type[AdapterT]) -> type[AdapterT]:
-        if not (isinstance(adapter_class, type) and issubclass(adapter_class, OrderAdapter)):
+        candidate: object = adapter_class
+        if not (isinstance(candidate, type) and issubclass(candidate, OrderAdapter)):
             raise RegistrationError(f"@register decorates subclasses of OrderAdapter, not {adapter_class!r}.")
         for model in order_models:
             registry.add(model, adapter_class())

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
 from django.core.signals import setting_changed
+from django.utils.encoding import force_bytes
 
 from .conf import SendcloudConfigurationError, conf
 
@@ -22,9 +23,9 @@ class DecryptionError(SendcloudConfigurationError):
     """A stored secret cannot be read with any of the configured keys."""
 
 
-def _derived(secret_key: str) -> Fernet:
+def _derived(secret_key: str | bytes) -> Fernet:
     raw = HKDF(algorithm=hashes.SHA256(), length=32, salt=None, info=b"django_sendcloud.crypto").derive(
-        secret_key.encode()
+        force_bytes(secret_key)
     )
     return Fernet(base64.urlsafe_b64encode(raw))
 

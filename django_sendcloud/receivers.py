@@ -17,11 +17,12 @@ from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_sav
 from .adapters import OrderAdapter, registry
 from .signals import adapter_registered, adapter_unregistered, exception_reported, work_due
 from .sync.record import record
-from .tasks import answer_bell, pass_on_report
+from .tasks import answer_bell, celery_app, pass_on_report
 
 
 def connect() -> None:
     """Listen to the registry, and to the engine's bell. Called once, by ``AppConfig.ready``."""
+    celery_app()  # where Django is set up, Celery's current app is the shop's
     work_due.connect(answer_bell, dispatch_uid="django_sendcloud.bell")
     exception_reported.connect(pass_on_report, dispatch_uid="django_sendcloud.reports")
     adapter_registered.connect(_adapter_registered, dispatch_uid="django_sendcloud.receivers")
@@ -45,7 +46,7 @@ class _OrderReceivers:
         self.order_type = adapter.model._meta.label_lower
         self.related = _resolvable(adapter)
 
-    def wiring(self) -> Iterator[tuple[Any, Any, type[models.Model]]]:
+    def wiring(self) -> Iterator[tuple[Any, Any, Any]]:
         """Each signal, with the receiver for it and the sender to listen to."""
         for model in family(self.adapter.model):
             if registry.for_model(model) not in (self.adapter, None):
@@ -75,7 +76,7 @@ class _OrderReceivers:
 
     def order_pre_save(self, *, instance: models.Model, raw: bool, using: str, **kwargs: Any) -> None:
         """Without a transaction the order is committed before ``post_save`` runs, so it is noted beforehand as well."""
-        if raw or instance._state.adding and instance.pk is None or connections[using].in_atomic_block:
+        if raw or (instance._state.adding and instance.pk is None) or connections[using].in_atomic_block:
             return
         record(self.order_type, [instance.pk], ring=False)
 
@@ -98,11 +99,11 @@ class _OrderReceivers:
             # After the clearing nothing tells any more which orders it was about.
             through, model = kwargs["sender"], self.adapter.model
             for field in model._meta.many_to_many:
-                if field.remote_field.through is through and isinstance(instance, field.related_model):  # type: ignore[arg-type]
+                if field.remote_field.through is through and isinstance(instance, field.related_model):
                     rows = through._base_manager.using(kwargs["using"]).filter(
-                        **{field.m2m_reverse_field_name(): instance}  # type: ignore[attr-defined]
+                        **{field.m2m_reverse_field_name(): instance}
                     )
-                    record(self.order_type, rows.values_list(field.m2m_field_name(), flat=True))  # type: ignore[attr-defined]
+                    record(self.order_type, rows.values_list(field.m2m_field_name(), flat=True))
 
     # -- what the order depends on --------------------------------------------------------------
 

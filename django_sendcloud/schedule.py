@@ -1,8 +1,8 @@
 """The periodic work, ready to be merged into a shop's own beat schedule::
 
-    from django_sendcloud.schedule import beat_schedule
+from django_sendcloud.schedule import beat_schedule
 
-    app.conf.beat_schedule = {**beat_schedule(), **my_own}
+app.conf.beat_schedule = {**beat_schedule(), **my_own}
 """
 
 from __future__ import annotations

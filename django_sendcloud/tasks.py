@@ -8,7 +8,8 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from celery import Task, current_app, shared_task
+from celery import Celery, Task, shared_task
+from celery.app import app_or_default
 
 from .conf import conf
 from .doorbell import Doorbell
@@ -73,17 +74,31 @@ def report_exception(integration_pk: int, cause: str, exception_type: str = "") 
     sync_report.send(integration_pk, cause, exception_type)
 
 
+_apps: list[Celery] = []
+
+
+def celery_app() -> Celery:
+    """The shop's Celery app, in whatever thread.
+
+    Celery keeps the current app per thread: in a thread of a web server, or of ours, it would be an unconfigured
+    default. So the one seen where Django was set up is remembered.
+    """
+    app = app_or_default()
+    if app.main != "default":
+        _apps[:] = [app]
+    return _apps[0] if _apps else app
+
+
 def ring(task: Task[Any, Any], *args: Any) -> None:
     """Publish a wake-up once, without retries, and without waiting long for a broker that hangs.
 
     Raises:
         Exception: whatever the broker's client raises; the caller is the doorbell's thread.
     """
-    app = current_app
-    if app.conf.task_always_eager:
-        task.delay(*args)
-        return
-    options: dict[str, Any] = {"queue": conf().QUEUE} if conf().QUEUE else {}
+    app = celery_app()
+    options: dict[str, Any] = {"retry": False, "expires": conf().LEASE_SECONDS}
+    if conf().QUEUE:
+        options["queue"] = conf().QUEUE
     transport = dict(app.conf.broker_transport_options or {})
     driver = (app.conf.broker_write_url or app.conf.broker_url or "amqp://").split("://", 1)[0]
     if driver.startswith("redis"):
@@ -91,7 +106,9 @@ def ring(task: Task[Any, Any], *args: Any) -> None:
     elif driver.startswith(("amqp", "pyamqp")):
         transport |= {"read_timeout": BROKER_PATIENCE, "write_timeout": BROKER_PATIENCE}
     with app.connection_for_write(connect_timeout=BROKER_PATIENCE, transport_options=transport) as connection:
-        task.apply_async(args, retry=False, connection=connection, expires=conf().LEASE_SECONDS, **options)
+        # By way of the app: the task itself would ask for the current app of this thread.
+        options["connection"] = connection
+        app.tasks[task.name].apply_async(args, **options)
 
 
 outbox_bell = Doorbell(lambda: ring(push), lambda: conf().DEBOUNCE_SECONDS)
@@ -100,7 +117,7 @@ inbox_bell = Doorbell(lambda: ring(apply_inbox), lambda: 0.05)
 
 def answer_bell(*, queue: str, **kwargs: Any) -> None:
     """Receiver of ``work_due``: wake a worker for this queue."""
-    if current_app.conf.task_always_eager:
+    if celery_app().conf.task_always_eager:
         # In the same thread, so that tests see what the task did.
         (push if queue == "outbox" else apply_inbox).delay()
         return

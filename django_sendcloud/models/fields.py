@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models.query_utils import DeferredAttribute
 
 from ..crypto import Secret
 
@@ -15,12 +16,21 @@ else:
     _TextField = models.TextField
 
 
+class _SecretAttribute(DeferredAttribute):
+    """Wraps whatever is assigned, so that a secret is never a bare string on an instance."""
+
+    def __set__(self, instance: models.Model, value: Any) -> None:
+        instance.__dict__[self.field.attname] = self.field.to_python(value)
+
+
 class EncryptedTextField(_TextField):
     """Text that is encrypted in the database and wrapped in a ``Secret`` in Python.
 
     A plain ``str`` may be assigned; what is loaded is a ``Secret`` that decrypts on ``reveal()``.
     It cannot be searched, ordered or serialised to fixtures in the clear.
     """
+
+    descriptor_class = _SecretAttribute
 
     def from_db_value(self, value: str | None, expression: Any, connection: BaseDatabaseWrapper) -> Secret | None:
         return None if value is None else Secret.encrypted(value) if value else Secret("")

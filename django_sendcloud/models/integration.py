@@ -138,8 +138,7 @@ class Integration(models.Model):
             SendcloudConfigurationError: the keys are missing, or cannot be decrypted.
         """
         settings = conf()
-        secret = self.secret_key if isinstance(self.secret_key, Secret) else Secret(self.secret_key or "")
-        if not self.public_key or not secret:
+        if not self.public_key or not self.secret_key:
             raise SendcloudConfigurationError(
                 f"Integration {self} has no API keys. Find them in Sendcloud's panel under Settings > Integrations > "
                 "Configure, and enter them in the admin."
@@ -147,7 +146,7 @@ class Integration(models.Model):
         try:
             return SendcloudClient(
                 **{
-                    "auth": self._auth(self.public_key, secret.reveal()),
+                    "auth": self._auth(self.public_key, self.secret_key.reveal()),
                     "base_url": settings.BASE_URL,
                     "partner_id": settings.PARTNER_ID or None,
                     "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
@@ -171,8 +170,7 @@ class Integration(models.Model):
         candidates = [self.webhook_signature_key, self.secret_key]
         if self.previous_secret_key_until and now < self.previous_secret_key_until:
             candidates.append(self.previous_secret_key)
-        secrets = [value.reveal() if isinstance(value, Secret) else value for value in candidates if value]
-        return [secret for secret in secrets if secret]
+        return [secret.reveal() for secret in candidates if secret]
 
     def replace_secret_key(self, secret_key: str, *, overlap: dt.timedelta = dt.timedelta(days=1)) -> None:
         """Set another secret key; webhooks signed with the present one are accepted for ``overlap`` longer."""

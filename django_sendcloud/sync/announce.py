@@ -6,9 +6,11 @@ What may come to exist there must be deletable from here, even if the worker die
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from django.db import connections
-from django.db.models import Model
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field
 
 from ..conf import conf
 from ..models import Shipment
@@ -78,7 +80,7 @@ def _insert_returning(shipments: Sequence[Shipment]) -> dict[Key, tuple[int, tup
     else:
         conflict = f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {keep}"
     sql = (
-        f"INSERT INTO {table} ({', '.join(quote(field.column) for field in fields)}) "  # noqa: S608
+        f"INSERT INTO {table} ({', '.join(quote(str(field.column)) for field in fields)}) "  # noqa: S608
         f"VALUES {', '.join([row] * len(shipments))} {conflict} RETURNING {', '.join(('id', *_KEY, *_OWNER))}"
     )
     with connection.cursor() as cursor:
@@ -86,5 +88,5 @@ def _insert_returning(shipments: Sequence[Shipment]) -> dict[Key, tuple[int, tup
         return {(row[1], row[2], row[3]): (row[0], row[4:]) for row in cursor.fetchall()}
 
 
-def _prepared(field: object, shipment: Model, connection: object) -> object:
-    return field.get_db_prep_save(field.pre_save(shipment, add=True), connection)  # type: ignore[attr-defined]
+def _prepared(field: Field[Any, Any], shipment: Shipment, connection: BaseDatabaseWrapper) -> Any:
+    return field.get_db_prep_save(field.pre_save(shipment, add=True), connection)

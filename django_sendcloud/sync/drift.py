@@ -55,7 +55,8 @@ def _scan(adapter: OrderAdapter[Any], since: dt.datetime) -> int:
         told: dict[str, dt.datetime] = {}
         shipments = Shipment.objects.using(conf().DATABASE).filter(**mine, told_at__isnull=False)
         for pk, told_at in shipments.values_list("order_pk", "told_at"):
-            told[pk] = min(told.get(pk, told_at), told_at)
+            if told_at is not None:
+                told[pk] = min(told.get(pk, told_at), told_at)
         waiting = set(OutboxEntry.objects.using(conf().DATABASE).filter(**mine).values_list("order_pk", flat=True))
         found += record(
             order_type,

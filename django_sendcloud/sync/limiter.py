@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BigIntegerField, F, Func, Value
 from django.db.models.functions import Greatest
+from django.db.models.sql.compiler import SQLCompiler
 
 from ..conf import conf
 from ..models import Account
@@ -26,12 +28,16 @@ class EpochMicroseconds(Func):
     output_field = BigIntegerField()
     arity = 0
 
-    def as_sql(self, compiler: Any, connection: Any, **context: Any) -> tuple[str, list[Any]]:
-        return {
-            "postgresql": "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint",
-            "mysql": "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)",
-            "sqlite": "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)",
-        }[connection.vendor], []
+    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        return "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint", ()
+
+    def as_mysql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
+        return "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)", ()
+
+    def as_sqlite(
+        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
+    ) -> tuple[str, tuple[Any, ...]]:
+        return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)", ()
 
 
 def acquire(account_pk: int, kind: Kind) -> float:

@@ -446,7 +446,7 @@ class _Round:
             return False
         if integration.is_paused or not integration.is_active:
             return False
-        while wait := limiter.acquire(integration.account_id, "unsafe"):
+        while wait := limiter.acquire(integration.account.pk, "unsafe"):
             if self.claim.time_left() - wait < conf().DEADLINE_SECONDS + MARGIN:
                 return False
             # What is known already need not wait for the limit.

@@ -73,7 +73,7 @@ def send(integration_pk: int, cause: str, exception_type: str = "") -> bool:
     integration = Integration.objects.using(conf().DATABASE).select_related("account").filter(pk=integration_pk).first()
     if integration is None or integration.is_paused or breaker.closed_until(integration.account, clock.now()):
         return False
-    if limiter.acquire(integration.account_id, "unsafe"):
+    if limiter.acquire(integration.account.pk, "unsafe"):
         return False
     try:
         with integration.client(retries=0) as client:
