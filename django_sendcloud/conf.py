@@ -70,6 +70,8 @@ class Settings:
     """How often due work is looked for whose wake-up was lost."""
     DRIFT_SECONDS: float = 900.0
     """How often orders are looked for that changed without a signal (adapters with ``changed_at``)."""
+    RECONCILE_SECONDS: float = 86_400.0
+    """How often both sides are compared, shipment by shipment."""
     PROBE_SECONDS: float = 300.0
     """How often a paused integration is tried with one GET."""
 

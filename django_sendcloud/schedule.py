@@ -31,5 +31,6 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         "sendcloud-sweep": every(settings.SWEEP_SECONDS, "sweep"),
         "sendcloud-drift": every(settings.DRIFT_SECONDS, "drift"),
         "sendcloud-probe": every(min(settings.PROBE_SECONDS, 60.0), "probe"),
+        "sendcloud-reconcile": every(settings.RECONCILE_SECONDS, "reconcile"),
         "sendcloud-prune": every(_HOUR, "prune"),
     }

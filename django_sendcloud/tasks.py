@@ -16,8 +16,10 @@ from .doorbell import Doorbell
 from .sync import drift as sync_drift
 from .sync import probe as sync_probe
 from .sync import pump as sync_pump
+from .sync import reconcile as sync_reconcile
 from .sync import report as sync_report
 from .sync.prune import prune as sync_prune
+from .sync.status import mark_sweep
 from .webhooks import apply
 
 logger = logging.getLogger("django_sendcloud.tasks")
@@ -43,6 +45,7 @@ def apply_inbox() -> None:
 @shared_task(name="django_sendcloud.sweep", ignore_result=True, acks_late=False)
 def sweep() -> None:
     """Find due work whose wake-up was lost, and parcels whose shipment has become known."""
+    mark_sweep()
     sync_pump.bury_the_dead()
     push()
     apply_inbox()
@@ -53,6 +56,12 @@ def sweep() -> None:
 def drift() -> None:
     """Find orders that changed without a signal."""
     sync_drift.scan()
+
+
+@shared_task(name="django_sendcloud.reconcile", ignore_result=True, acks_late=False)
+def reconcile() -> None:
+    """Compare both sides, and have told again what two comparisons in a row found different."""
+    sync_reconcile.reconcile_all()
 
 
 @shared_task(name="django_sendcloud.probe", ignore_result=True, acks_late=False)

@@ -5,6 +5,7 @@ from .integration import Integration, PauseReason
 from .outbox import EntryState, OutboxEntry
 from .parcel import Parcel, ParcelStatus
 from .report import ExceptionReport
+from .scan import Scan
 from .shipment import Shipment, ShipmentStatus
 from .webhook_event import EventState, WebhookEvent
 
@@ -18,6 +19,7 @@ __all__ = [
     "Parcel",
     "ParcelStatus",
     "PauseReason",
+    "Scan",
     "Shipment",
     "ShipmentStatus",
     "WebhookEvent",

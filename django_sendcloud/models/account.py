@@ -33,6 +33,8 @@ class Account(models.Model):
     blocked_until = models.DateTimeField(_("asked to wait until"), null=True, blank=True, editable=False)
     failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
     open_until = models.DateTimeField(_("breaker open until"), null=True, blank=True, editable=False)
+    # When the periodic sweep last ran: the same in every row.
+    swept_at = models.DateTimeField(null=True, blank=True, editable=False)
     openings = models.PositiveIntegerField(_("openings of the breaker in a row"), default=0, editable=False)
 
     objects = models.Manager["Account"]()

@@ -56,6 +56,9 @@ class Shipment(models.Model):
     told_at = models.DateTimeField(_("last told"), null=True, blank=True)
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
     created_at = models.DateTimeField(_("first recorded"), auto_now_add=True)
+    # The last comparison that saw it at Sendcloud, and how many in a row found it different.
+    seen_scan = models.BigIntegerField(default=0, editable=False)
+    suspicion = models.PositiveSmallIntegerField(default=0, editable=False)
 
     objects = ShipmentQuerySet.as_manager()
 
@@ -71,6 +74,7 @@ class Shipment(models.Model):
             models.Index(fields=["order_type", "order_pk"], name="sendcloud_shipment_order"),
             models.Index(fields=["order_number"], name="sendcloud_shipment_number"),
             models.Index(fields=["status", "deleted_at"], name="sendcloud_shipment_status"),
+            models.Index(fields=["integration", "suspicion"], name="sendcloud_shipment_suspicion"),
         ]
         permissions = [
             ("view_payload", _("Can see what is sent (personal data)")),

@@ -1,0 +1,38 @@
+"""A comparison of both sides, page by page, that survives being interrupted."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from .integration import Integration
+
+
+class Scan(models.Model):
+    """One pass over everything an integration has at Sendcloud, with where it stands and what it found."""
+
+    integration = models.ForeignKey(
+        Integration, on_delete=models.CASCADE, related_name="scans", verbose_name=_("integration")
+    )
+    started_at = models.DateTimeField(_("started at"), default=timezone.now)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    # First day asked for: Sendcloud leaves out what is older than a year unless told otherwise.
+    start_date = models.DateField()
+    cursor = models.TextField(blank=True, default="")
+    pages = models.PositiveIntegerField(_("pages"), default=0)
+    seen = models.PositiveBigIntegerField(_("shipments there"), default=0)
+    unknown = models.PositiveBigIntegerField(_("only there"), default=0)
+    stale = models.PositiveBigIntegerField(_("older there"), default=0)
+    undead = models.PositiveBigIntegerField(_("deleted here, still there"), default=0)
+    missing = models.PositiveBigIntegerField(_("only here"), default=0)
+    repaired = models.PositiveBigIntegerField(_("repaired"), default=0)
+
+    objects = models.Manager["Scan"]()
+
+    class Meta:
+        verbose_name = _("comparison")
+        verbose_name_plural = _("comparisons")
+
+    def __str__(self) -> str:
+        return f"{self.integration} {self.started_at:%Y-%m-%d %H:%M}"
