@@ -1,0 +1,100 @@
+"""The engine over thousands of histories, and proof that each of its rules is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from .machine import Histories
+
+pytestmark = pytest.mark.timeout(600)
+
+
+@pytest.fixture(autouse=True)
+def engine_settings(db: None, settings: Any) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "LEASE_SECONDS": 120.0, "QUARANTINE_SECONDS": 60.0}
+
+
+def histories(count: int, **options: Any) -> None:
+    run_state_machine_as_test(
+        Histories,
+        settings=settings(
+            max_examples=count,
+            stateful_step_count=30,
+            deadline=None,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+            **options,
+        ),
+    )
+
+
+def test_both_sides_are_equal_after_any_history() -> None:
+    histories(400)
+
+
+def settles_whatever_was_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without rule "settle only what you pushed"."""
+    from django_sendcloud.sync import settle
+
+    original = settle._write
+
+    def write(claim: Any, settled: Any) -> Any:
+        from django_sendcloud.models import OutboxEntry
+
+        for verdict in settled.verdicts:
+            row = OutboxEntry.objects.filter(pk=verdict.plan.entry.pk).values_list("version", flat=True).first()
+            verdict.plan.entry.version = row or verdict.plan.entry.version
+        return original(claim, settled)
+
+    monkeypatch.setattr(settle, "_write", write)
+
+
+def stamps_with_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without rule "a strictly growing stamp": what is sent is the time of the worker's clock."""
+    from django_sendcloud.payloads import ShipmentPayload
+    from django_sendcloud.sync.clock import clock
+
+    original = ShipmentPayload.stamped
+    monkeypatch.setattr(ShipmentPayload, "stamped", lambda self, moment: original(self, clock.now()))
+
+
+def forgets_what_was_deleted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without rule "a delete is a record": a deletion that failed once is not tried again."""
+    from django_sendcloud.sync import push
+
+    original = push._Round.verdict
+
+    def verdict(self: Any, plan: Any, reaction: Any) -> Any:
+        found = original(self, plan, reaction)
+        if plan.deletes and not plan.upserts:
+            found.state, found.unknown = "done", False
+        return found
+
+    monkeypatch.setattr(push._Round, "verdict", verdict)
+
+
+def sends_without_quarantine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without rule "quarantine what is unknown"."""
+    from django.conf import settings
+
+    from django_sendcloud.conf import conf
+
+    monkeypatch.setattr(settings, "SENDCLOUD", {**settings.SENDCLOUD, "QUARANTINE_SECONDS": 0.0})
+    conf.cache_clear()
+
+
+@pytest.mark.parametrize(
+    "mutation",
+    [settles_whatever_was_pushed, stamps_with_the_clock, forgets_what_was_deleted, sends_without_quarantine],
+)
+def test_each_needed_rule_is_needed(
+    mutation: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mutation(monkeypatch)
+    with pytest.raises(AssertionError):
+        histories(1500, phases=[Phase.generate], derandomize=True)
