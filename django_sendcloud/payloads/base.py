@@ -57,6 +57,11 @@ class Payload:
             body.update(extra)
         return body
 
+    def __repr__(self) -> str:
+        # For payloads that hold personal data (``repr=False``): a repr ends up in tracebacks and logs.
+        subject = self._subject()
+        return f"<{type(self).__name__}: {subject}>" if subject else f"<{type(self).__name__}>"
+
     def _subject(self) -> str:
         """Say which one this is, for an error, without personal data."""
         return ""
@@ -71,7 +76,7 @@ class Payload:
             raise PayloadError(errors, self._subject()) from None
         copy = object.__new__(type(self))
         put = object.__setattr__
-        for (other, *_), kept in zip(schema.fields, schema.values(self), strict=True):
+        for other, kept in zip(schema.names, schema.values(self), strict=True):
             put(copy, other, kept)
         put(copy, name, clean)
         return copy
@@ -104,21 +109,24 @@ class Schema(NamedTuple):
     """The fields of a payload in the contract's order, prepared once per class for speed.
 
     Attributes:
-        values: Reads all fields of an instance.
+        names: The fields.
+        values: Reads all of them from an instance.
         fields: Name, check, the default (which needs no check), and whether ``None`` is allowed.
         writers: Name, how it is written (``None``: as it is), and whether ``None`` becomes ``null``.
     """
 
+    names: tuple[str, ...]
     values: Callable[[Any], tuple[Any, ...]]
     fields: tuple[tuple[str, Callable[[Any], Any], Any, bool], ...]
     writers: tuple[tuple[str, Callable[[Any], Any] | None, bool], ...]
 
     def check(self, name: str) -> Callable[[Any], Any]:
-        return next(check for field, check, *_ in self.fields if field == name)
+        return self.fields[self.names.index(name)][1]
 
     def shadowed(self, extra: Mapping[str, JSON]) -> dict[str, list[str]]:
-        known = {name for name, *_ in self.fields}
-        return {f"extra.{name}": [f"Is a field we know; pass {name}=... itself."] for name in extra if name in known}
+        return {
+            f"extra.{name}": [f"Is a field we know; pass {name}=... itself."] for name in extra if name in self.names
+        }
 
 
 def schema_of(payload: type[Any]) -> Schema:
@@ -135,8 +143,8 @@ def _read_schema(payload: type[Any]) -> Schema:
         rule = next(rule for rule in hints[field.name].__metadata__ if isinstance(rule, Rule))
         fields.append((field.name, rule.clean, field.default, rule.none is not None))
         writers.append((field.name, None if type(rule).dump is Rule.dump else rule.dump, rule.none is NULL))
-    values = operator.attrgetter(*(name for name, *_ in fields))
-    return Schema(values, tuple(fields), tuple(writers))
+    names = tuple(name for name, *_ in fields)
+    return Schema(names, operator.attrgetter(*names), tuple(fields), tuple(writers))
 
 
 _schemas: dict[type[Any], Schema] = {}

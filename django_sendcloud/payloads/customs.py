@@ -32,7 +32,7 @@ class Money(Payload):
         return "money"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TaxNumber(Payload):
     """A tax number (contract: ``TaxNumber``). What is ``None`` is left out.
 

@@ -13,7 +13,7 @@ from .rules import OMIT, Country, Integer, Number, Properties, Text, quote
 __all__ = ["ParcelItem"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ParcelItem(Payload):
     """One line of an order (contract: ``ParcelItems``). What is ``None`` is left out.
 

@@ -474,7 +474,9 @@ class NestedList(Nested):
     __slots__ = ()
 
     def clean(self, value: Any) -> Any:
-        if not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping):
+        if type(value) not in (list, tuple) and (
+            not isinstance(value, Iterable) or isinstance(value, str | bytes | Mapping)
+        ):
             raise Violation(f"Must be a list of {self.payload.__name__}, not {type_name(value)}.")
         members = tuple(value)
         if strangers := [index for index, member in enumerate(members) if not isinstance(member, self.payload)]:

@@ -61,7 +61,7 @@ _Status: TypeAlias = Annotated[Status | None, Nested(Status, none=NULL)]
 _Centimetres: TypeAlias = Annotated[Decimal | None, Number("cm", max_length=10, none=NULL)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class ShipmentPayload(Payload):
     """One shipment of an order (contract: ``ShipmentBlobOrderCreate``).
 
