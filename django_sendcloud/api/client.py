@@ -13,12 +13,14 @@ from .limits import RateLimiter
 from .requestor import Requestor
 from .retry import RetryPolicy
 from .transport import Transport
-from .urls import check_url
-from .v2 import Integrations, Logs, Shipments
+from .urls import check_url, origin
+from .v2 import Integrations, Labels, Logs, Parcels, ServicePoints, Shipments
 
 __all__ = ["DEFAULT_BASE_URL", "SendcloudClient"]
 
 DEFAULT_BASE_URL: Final = "https://panel.sendcloud.sc/api/v2"
+# Service points have a host of their own.
+SERVICE_POINTS_URL: Final = "https://servicepoints.sendcloud.sc/api/v2"
 
 
 class SendcloudClient:
@@ -37,7 +39,8 @@ class SendcloudClient:
         public_key: The integration's public key, from Sendcloud's panel under Settings > Integrations.
         secret_key: Its secret key.
         auth: Instead of the keys: :class:`~django_sendcloud.api.OAuth2ClientCredentials`, or anything like it.
-        base_url: Where the API is; https, or http on this machine.
+        base_url: Where the API is; https, or http on this machine. Service points are asked for at Sendcloud's
+            own host for them where this is Sendcloud, and else here, too.
         partner_id: The UUID of a Sendcloud Tech Partner.
         connect_timeout: Seconds to wait for a connection, per address of the host.
         read_timeout: Seconds the server may stay silent.
@@ -93,6 +96,9 @@ class SendcloudClient:
             limiter=limiter,
             partner_id=_partner_id(partner_id),
         )
+        # Keys of a stand-in never go to Sendcloud, nor the other way round.
+        ours = origin(self._requestor.base_url) == origin(DEFAULT_BASE_URL)
+        self._service_points = self._requestor.at(SERVICE_POINTS_URL) if ours else self._requestor
 
     @property
     def integrations(self) -> Integrations:
@@ -114,6 +120,21 @@ class SendcloudClient:
     def logs(self) -> Logs:
         """Read and write the log of failed connections."""
         return Logs(self._requestor)
+
+    @property
+    def parcels(self) -> Parcels:
+        """Read parcels."""
+        return Parcels(self._requestor)
+
+    @property
+    def service_points(self) -> ServicePoints:
+        """Ask whether a service point is still there."""
+        return ServicePoints(self._service_points)
+
+    @property
+    def labels(self) -> Labels:
+        """Download labels."""
+        return Labels(self._requestor)
 
     def close(self) -> None:
         """Close all connections. Whoever uses the client afterwards gets a ``RuntimeError``."""

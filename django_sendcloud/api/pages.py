@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from .requestor import Call, Query, Requestor
 from .urls import origin
 
-__all__ = ["Page", "iterate", "iterate_pages"]
+__all__ = ["Page", "iterate_pages"]
 
 T = TypeVar("T")
 
@@ -29,17 +29,26 @@ class Page(Generic[T]):
     next_cursor: str | None
 
 
-def iterate(requestor: Requestor, call: Call, read: Callable[[Any], T]) -> Iterator[T]:
-    """Yield what is on all pages, fetching each page when it is reached."""
-    for page in iterate_pages(requestor, call, read):
-        yield from page.results
-
-
-def iterate_pages(requestor: Requestor, call: Call, read: Callable[[Any], T]) -> Iterator[Page[T]]:
-    """Yield pages, one request each, only one of them in memory.
+def iterate_pages(
+    requestor: Requestor,
+    call: Call,
+    read: Callable[[Any], T],
+    *,
+    member: str = "results",
+    numbers_are_cursors: bool = False,
+) -> Iterator[Page[T]]:
+    """Yield pages, one request each, made when the page is asked for.
 
     A ``next`` link is not followed as it is: it must point to this very list at the configured
     address, and only its query is used.
+
+    Args:
+        requestor: What sends.
+        call: The first page.
+        read: Reads one element.
+        member: Where the elements are.
+        numbers_are_cursors: Take a bare number for a cursor. The contract of the parcels API has it so; what answers
+            has a link.
 
     Raises:
         InvalidResponse: a page cannot be read, a link leads elsewhere, or in a circle.
@@ -47,11 +56,11 @@ def iterate_pages(requestor: Requestor, call: Call, read: Callable[[Any], T]) ->
     visited = {_identity(call.query)}
     while True:
         content = requestor.json(call)
-        if not isinstance(content, dict) or not isinstance(content.get("results"), list):
+        if not isinstance(content, dict) or not isinstance(content.get(member), list):
             raise requestor.unreadable(call, "an answer without a list of results")
-        query = _next_query(requestor, call, content.get("next"))
+        query = _next_query(requestor, call, content.get("next"), numbers_are_cursors)
         yield Page(
-            [requestor.parse(call, read, result) for result in content["results"]],
+            [requestor.parse(call, read, result) for result in content[member]],
             next((value for name, value in query if name == "cursor"), None) if query else None,
         )
         del content  # a page is large, and must not live on while the next one is fetched
@@ -67,9 +76,11 @@ def _identity(query: Query) -> int:
     return hash(tuple(sorted(query)))
 
 
-def _next_query(requestor: Requestor, call: Call, link: object) -> Query | None:
+def _next_query(requestor: Requestor, call: Call, link: object, numbers_are_cursors: bool = False) -> Query | None:
     if link is None or link == "":
         return None
+    if numbers_are_cursors and isinstance(link, int) and not isinstance(link, bool):
+        return [*((name, value) for name, value in call.query if name != "cursor"), ("cursor", str(link))]
     here = requestor.base_url + call.path
     try:
         there = urllib.parse.urljoin(here, link) if isinstance(link, str) else ""

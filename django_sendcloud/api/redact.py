@@ -21,9 +21,9 @@ _BLANK: Final = "…"
 _QUOTED: Final = re.compile(r"\"[^\"]*\"|“[^”]*”|‘[^’]*’|`[^`]*`|(?<!\w)'[^']*'(?!\w)")
 _EMAIL: Final = re.compile(r"[^\s@<>(),;:]+@[^\s@<>(),;:]+")
 _NUMBER: Final = re.compile(r"\+?\d[\d ()/.-]{5,}\d")
-_NOT_A_PATH: Final = re.compile(r"[^\w.\[\]-]+")
+_FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,99}")
 
-#: Texts that say nothing about a person, though they may have been sent.
+#: Shorter texts say nothing about a person, and would be found in the middle of any sentence.
 _SHORTEST: Final = 3
 
 
@@ -35,7 +35,9 @@ def redact(message: object, sent: Iterable[str] = ()) -> str:
         sent: Values that were sent, for :func:`values_of`.
     """
     text = str(message)[: 10 * _MAX_MESSAGE]
-    for value in sorted({value for value in sent if len(value) >= _SHORTEST}, key=len, reverse=True):
+    folded = text.casefold()
+    repeated = {value for value in sent if len(value) >= _SHORTEST and value.casefold() in folded}
+    for value in sorted(repeated, key=len, reverse=True):
         text = re.sub(rf"(?<!\w){re.escape(value)}(?!\w)", _BLANK, text, flags=re.IGNORECASE)
     text = _QUOTED.sub(lambda match: f"{match[0][0]}{_BLANK}{match[0][-1]}", text)
     text = _NUMBER.sub(_BLANK, _EMAIL.sub(_BLANK, text))
@@ -83,5 +85,6 @@ def flatten_errors(errors: object, sent: Iterable[str] = ()) -> dict[str, list[s
 def _below(path: str, key: str) -> str:
     if key.isdecimal():
         return f"{path}[{key[:9]}]"
-    key = _NOT_A_PATH.sub("_", key)[:100]
+    if not _FIELD.fullmatch(key):
+        key = _BLANK
     return f"{path}.{key}" if path else key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import copy
 import json
 import urllib.parse
 from collections.abc import Callable, Sequence
@@ -38,6 +40,7 @@ class Call:
         integration_id: Sendcloud's id of the integration concerned.
         query: The query string.
         body: What is sent as JSON; by default nothing at all.
+        accept: What is asked for.
     """
 
     operation: str
@@ -46,6 +49,7 @@ class Call:
     integration_id: int | None = None
     query: Query = ()
     body: Any = NO_BODY
+    accept: str = "application/json"
 
     @property
     def safe(self) -> bool:
@@ -80,9 +84,15 @@ class Requestor:
         self.transport = transport
         self.retry = retry
         self.limiter = limiter
-        self._headers = {"Accept": "application/json"}
+        self._headers: dict[str, str] = {}
         if partner_id:
             self._headers["Sendcloud-Partner-Id"] = partner_id
+
+    def at(self, base_url: str) -> Requestor:
+        """Return one with the same credentials, connections and limits for another address of the same service."""
+        other = copy.copy(self)
+        other.base_url = base_url
+        return other
 
     def send(self, call: Call) -> Answer:
         """Make a call and return its answer, any 2xx.
@@ -148,7 +158,7 @@ class Requestor:
         url = self.base_url + call.path
         if call.query:
             url += "?" + urllib.parse.urlencode(call.query)
-        headers = dict(self._headers)
+        headers = {"Accept": call.accept, **self._headers}
         body = None
         if call.body is not NO_BODY:
             headers["Content-Type"] = "application/json"
@@ -156,8 +166,8 @@ class Requestor:
         authorization = self.auth.header(self.transport)
         answer = self._exchange(call, url, headers | {"Authorization": authorization}, body)
         if answer.status == 401 and self.auth.renew(authorization, self.transport):
-            headers["Authorization"] = self.auth.header(self.transport)
-            answer = self._exchange(call, url, headers, body)
+            authorization = self.auth.header(self.transport)
+            answer = self._exchange(call, url, headers | {"Authorization": authorization}, body)
         if answer.ok:
             return answer
         raise error_for(
@@ -165,7 +175,7 @@ class Requestor:
             operation=call.operation,
             integration_id=call.integration_id,
             scheme=self.auth.scheme,
-            sent=() if call.body is NO_BODY else [*values_of(call.body)],
+            sent=[*_secrets(authorization), *([] if call.body is NO_BODY else values_of(call.body))],
         )
 
     def _exchange(self, call: Call, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
@@ -179,3 +189,11 @@ class Requestor:
             operation=call.operation,
             integration_id=call.integration_id,
         )
+
+
+def _secrets(authorization: str) -> list[str]:
+    """Return what an ``Authorization`` header gives away, to be blacked out should an answer repeat it."""
+    scheme, _, credentials = authorization.partition(" ")
+    if scheme != "Basic":
+        return [credentials]
+    return [credentials, *base64.b64decode(credentials).decode().split(":", 1)]

@@ -23,6 +23,7 @@ __all__ = [
     "Integration",
     "IntegrationLog",
     "IntegrationSettings",
+    "Parcel",
     "Shipment",
     "ShipmentItem",
     "ShipmentStatus",
@@ -358,6 +359,33 @@ class IntegrationLog(_Result):
     exception_type: _OptionalText
     exception: _OptionalText = field(repr=False)
     protected: _Flag
+    raw: Mapping[str, Any] = field(repr=False, compare=False)
+
+
+def _parcel_status(value: Any) -> ShipmentStatus | None:
+    if not isinstance(value, dict):
+        return None
+    return ShipmentStatus.from_api({"id": str(value.get("id", "")), "message": _text(value.get("message"))})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel(_Result):
+    """A parcel (``ParcelResponseShort`` of the parcels API). Holds personal data, in ``raw`` only.
+
+    Attributes:
+        id: Sendcloud's id.
+        order_number: The order's number.
+        shipment_uuid: Sendcloud's id of the shipment it belongs to.
+        tracking_number: The carrier's number.
+        status: Its status; the id is a number as text.
+        raw: The whole answer.
+    """
+
+    id: Annotated[int, _id]
+    order_number: _Text
+    shipment_uuid: _OptionalText
+    tracking_number: _OptionalText
+    status: Annotated[ShipmentStatus | None, _parcel_status]
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
 

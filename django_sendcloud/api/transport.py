@@ -99,7 +99,7 @@ class Transport:
         self.user_agent = user_agent
         self._session = requests.Session()
         self._session.trust_env = False
-        self._trust_env = trust_env
+        self._environment = requests.Session() if trust_env else None
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._session.mount("https://", _Adapter())
         self._session.mount("http://", _Adapter())
@@ -160,14 +160,11 @@ class Transport:
         if body is None:
             request.headers.pop("Content-Length", None)  # a GET with a body, even an empty one, is answered 403
         request.headers["Accept-Encoding"] = "gzip"
-        settings: dict[str, Any] = {"proxies": {}, "verify": True, "cert": None}
-        if self._trust_env:
-            environment = requests.Session()
-            merged = environment.merge_environment_settings(url, {}, None, None, None)
-            settings = {"proxies": merged["proxies"], "verify": merged["verify"], "cert": merged["cert"]}
+        settings: dict[str, Any] = {"proxies": {}, "stream": True, "verify": True, "cert": None}
+        if self._environment is not None:
+            settings |= self._environment.merge_environment_settings(url, {}, True, None, None)
         response = self._session.send(
             request,
-            stream=True,
             allow_redirects=False,
             timeout=(min(self.connect_timeout, self.deadline), min(self.read_timeout, self.deadline)),
             **settings,

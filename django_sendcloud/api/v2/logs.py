@@ -17,7 +17,7 @@ from . import paths
 __all__ = ["IntegrationLogEntry", "LoggedRequest", "LoggedResponse", "Logs"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LoggedRequest(Payload):
     """The request that failed (contract: ``IntegrationLog.request``). What is ``None`` is left out.
 
@@ -30,7 +30,7 @@ class LoggedRequest(Payload):
     payload: Annotated[Mapping[str, JSON] | str | None, TextOrObject(none=OMIT)] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class LoggedResponse(Payload):
     """Its answer (contract: ``IntegrationLog.response``). What is ``None`` is left out.
 
@@ -43,7 +43,7 @@ class LoggedResponse(Payload):
     body: Annotated[Mapping[str, JSON] | str | None, TextOrObject(none=OMIT)] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class IntegrationLogEntry(Payload):
     """An entry for the merchant's connection log (contract: ``IntegrationLog``). What is ``None`` is left out.
 

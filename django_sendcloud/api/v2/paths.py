@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
-__all__ = ["INTEGRATIONS", "LOGS", "check_id", "integration", "integration_logs", "shipments", "shipments_delete"]
+__all__ = [
+    "INTEGRATIONS",
+    "LOGS",
+    "PARCELS",
+    "check_id",
+    "integration",
+    "integration_logs",
+    "service_point_availability",
+    "shipments",
+    "shipments_delete",
+]
 
 INTEGRATIONS = "/integrations"
 LOGS = "/integrations/logs"
+PARCELS = "/parcels"
 
 
 def check_id(integration_id: int) -> int:
@@ -40,3 +51,14 @@ def shipments_delete(integration_id: int) -> str:
 def integration_logs(integration_id: int) -> str:
     """``/integrations/{id}/logs``."""
     return f"{integration(integration_id)}/logs"
+
+
+def service_point_availability(service_point_id: int) -> str:
+    """``/service-points/{id}/check-availability``, on the host of the service points.
+
+    Raises:
+        ValueError: the id is not a positive whole number.
+    """
+    if not isinstance(service_point_id, int) or isinstance(service_point_id, bool) or service_point_id < 1:
+        raise ValueError(f"service_point_id must be a positive whole number, got {service_point_id!r}.")
+    return f"/service-points/{service_point_id}/check-availability"

@@ -22,6 +22,8 @@ __all__ = ["MAX_BATCH", "Shipments"]
 #: Shipments one upsert takes (contract: operation ``create-a-list-of-shipments``).
 MAX_BATCH: Final = 100
 
+_STATUSES: Final = {status.value: status for status in UpsertStatus}
+
 
 class Shipments:
     """The operations below ``/integrations/{id}/shipments``. Reached as ``client.shipments(integration_id)``."""
@@ -213,8 +215,8 @@ def _answers(content: object) -> dict[tuple[str, str], builtins.list[dict[str, A
 def _result(payload: ShipmentPayload, answers: Sequence[dict[str, Any]]) -> UpsertResult:
     status, errors, uuid = UpsertStatus.UNKNOWN, {}, None
     answer = answers[0] if len(answers) == 1 else {}
-    if isinstance(answered := answer.get("status"), str) and answered in set(UpsertStatus):
-        status = UpsertStatus(answered)
+    if isinstance(answered := answer.get("status"), str):
+        status = _STATUSES.get(answered, UpsertStatus.UNKNOWN)
     if status == UpsertStatus.ERROR:
         errors = flatten_errors(answer.get("error"), values_of(payload.to_json()))
     elif status != UpsertStatus.UNKNOWN and isinstance(answer.get("shipment_uuid"), str):
