@@ -1,0 +1,225 @@
+"""Webhooks as Sendcloud sends them: signed, in the background, and again when nobody answered."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import datetime as dt
+import hashlib
+import hmac
+import http.client
+import itertools
+import json
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import SplitResult, unquote, urlsplit
+
+__all__ = ["DeliveredWebhook", "Webhooks", "sign"]
+
+#: How often a webhook is sent again, and after how many seconds.
+RETRIES: Final = 10
+FIRST_DELAY: Final = 5 * 60.0
+LONGEST_DELAY: Final = 60 * 60.0
+
+_THREADS: Final = 4
+
+
+def sign(body: bytes, key: str) -> str:
+    """Return the value of the ``Sendcloud-Signature`` header: HMAC-SHA256 of the raw body, in lower-case hex."""
+    return hmac.new(key.encode(), body, hashlib.sha256).hexdigest()
+
+
+@dataclass(slots=True, eq=False)
+class DeliveredWebhook:
+    """A webhook on its way to a shop, or there.
+
+    Attributes:
+        number: Counts from 1.
+        integration_id: Whose webhook it is.
+        action: For instance ``parcel_status_changed``.
+        url: Where it goes.
+        body: Exactly what is sent and signed.
+        headers: What is sent along.
+        attempts: Of each attempt, when it was made and what came of it: a status, or what went wrong in words.
+        state: ``pending``, ``delivered``, or ``failed`` when Sendcloud gave up.
+        due: When the next attempt is, in seconds of the monotonic clock.
+    """
+
+    number: int
+    integration_id: int
+    action: str
+    url: str = field(repr=False)
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(repr=False)
+    attempts: list[tuple[dt.datetime, int | str]] = field(default_factory=list)
+    state: str = "pending"
+    due: float = 0.0
+
+    @property
+    def payload(self) -> Any:
+        """The body read."""
+        return json.loads(self.body)
+
+
+class Webhooks:
+    """Sends webhooks. Those of one integration go one after the other, those of several side by side.
+
+    Args:
+        retry_scale: What the real delays between attempts are multiplied with.
+        timeout: Seconds a shop has to answer.
+        report: Called with the integration's id and whether an attempt succeeded.
+    """
+
+    def __init__(
+        self,
+        retry_scale: float = 1.0,
+        timeout: float = 10.0,
+        report: Callable[[int, bool], None] = lambda integration_id, fine: None,
+    ) -> None:
+        self.retry_scale = retry_scale
+        self.timeout = timeout
+        self._report = report
+        self._all: list[DeliveredWebhook] = []
+        self._busy: set[int] = set()
+        self._numbers = itertools.count(1)
+        self._changed = threading.Condition()
+        self._threads: list[threading.Thread] = []
+        # One for each crew of threads: who comes back late from a delivery belongs to a crew that was sent home.
+        self._stopping = threading.Event()
+
+    def send(self, integration_id: int, url: str, key: str, payload: Mapping[str, Any]) -> DeliveredWebhook:
+        """Send a webhook soon, and return at once.
+
+        Raises:
+            ValueError: the address is not one of http or https.
+        """
+        _target(url)
+        body = json.dumps(payload).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "Sendcloud-Signature": sign(body, key),
+            "User-Agent": "django-sendcloud-sandbox",
+        }
+        action = str(payload.get("action", ""))
+        with self._changed:
+            webhook = DeliveredWebhook(next(self._numbers), integration_id, action, url, body, headers)
+            webhook.due = time.monotonic()
+            self._all.append(webhook)
+            self._start()
+            self._changed.notify_all()
+        return webhook
+
+    def send_again(self, webhook: DeliveredWebhook) -> None:
+        """Send the same body once more, as somebody does who presses a button."""
+        with self._changed:
+            webhook.state, webhook.due = "pending", time.monotonic()
+            self._start()
+            self._changed.notify_all()
+
+    def all(self) -> list[DeliveredWebhook]:
+        """Return all webhooks, oldest first."""
+        with self._changed:
+            return list(self._all)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait until none is pending; whether that came true in time."""
+        with self._changed:
+            return self._changed.wait_for(self._idle, timeout)
+
+    def clear(self) -> None:
+        """Forget all webhooks, and do not send those that are pending."""
+        with self._changed:
+            for webhook in self._all:
+                if webhook.state == "pending":
+                    webhook.state = "failed"
+            self._all.clear()
+            self._changed.notify_all()
+
+    def start(self) -> None:
+        """Go on with what is pending since it was stopped."""
+        with self._changed:
+            if any(webhook.state == "pending" for webhook in self._all):
+                self._start()
+
+    def stop(self) -> None:
+        """Send nothing more. What is pending stays so."""
+        with self._changed:
+            threads, self._threads = self._threads, []
+            self._stopping.set()
+            self._changed.notify_all()
+        for thread in threads:
+            thread.join(timeout=1)
+
+    def _idle(self) -> bool:
+        return not self._busy and all(webhook.state != "pending" for webhook in self._all)
+
+    def _start(self) -> None:
+        if not self._threads:
+            self._stopping = threading.Event()
+            self._threads = [
+                threading.Thread(
+                    target=self._work, args=(self._stopping,), name=f"sandbox-webhooks-{index}", daemon=True
+                )
+                for index in range(_THREADS)
+            ]
+            for thread in self._threads:
+                thread.start()
+
+    def _work(self, stopping: threading.Event) -> None:
+        while (webhook := self._take(stopping)) is not None:
+            outcome = self._deliver(webhook)
+            fine = isinstance(outcome, int) and 200 <= outcome < 300
+            self._report(webhook.integration_id, fine)
+            with self._changed:
+                webhook.attempts.append((dt.datetime.now(dt.UTC), outcome))
+                self._busy.discard(webhook.integration_id)
+                if fine:
+                    webhook.state = "delivered"
+                elif len(webhook.attempts) > RETRIES:
+                    webhook.state = "failed"
+                elif webhook.state == "pending":
+                    delay = min(FIRST_DELAY * 2 ** (len(webhook.attempts) - 1), LONGEST_DELAY)
+                    webhook.due = time.monotonic() + delay * self.retry_scale
+                self._changed.notify_all()
+
+    def _take(self, stopping: threading.Event) -> DeliveredWebhook | None:
+        """Wait for a webhook that is due; ``None`` when there is nothing more to do."""
+        with self._changed:
+            while not stopping.is_set():
+                waiting = [w for w in self._all if w.state == "pending" and w.integration_id not in self._busy]
+                webhook = min(waiting, key=lambda w: (w.due, w.number), default=None)
+                if webhook is None:
+                    self._changed.wait()
+                elif (delay := webhook.due - time.monotonic()) > 0:
+                    self._changed.wait(delay)
+                else:
+                    self._busy.add(webhook.integration_id)
+                    return webhook
+        return None
+
+    def _deliver(self, webhook: DeliveredWebhook) -> int | str:
+        target = _target(webhook.url)
+        kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
+        headers = dict(webhook.headers)
+        if target.username:
+            # Sendcloud takes addresses with a password in them at their word.
+            credentials = f"{unquote(target.username)}:{unquote(target.password or '')}"
+            headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
+        connection = kind(target.hostname or "", target.port, timeout=self.timeout)
+        with contextlib.closing(connection):
+            try:
+                path = f"{target.path or '/'}?{target.query}" if target.query else target.path or "/"
+                connection.request("POST", path, body=webhook.body, headers=headers)
+                return connection.getresponse().status
+            except (OSError, ValueError, http.client.HTTPException) as error:
+                return str(error) or type(error).__name__
+
+
+def _target(url: str) -> SplitResult:
+    target = urlsplit(url)
+    if target.scheme not in {"http", "https"} or not target.hostname:
+        raise ValueError("A webhook needs an address that begins with http:// or https://.")
+    return target

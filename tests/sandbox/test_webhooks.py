@@ -1,0 +1,188 @@
+"""Webhooks: signed, one after the other, and again as often as Sendcloud tries."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+
+import pytest
+
+from django_sendcloud.sandbox import Sandbox
+
+from .conftest import Receiver, Shop, eventually, order
+
+#: The first attempt and ten more.
+TRIES = 11
+
+
+def test_a_webhook_is_signed_over_its_very_bytes(sandbox: Sandbox, listening: Receiver) -> None:
+    sandbox.send_test_webhook()
+    received = listening.next()
+    assert received.action == "test_webhook"
+    assert received.signed_with(sandbox.secret_key)
+    assert not received.signed_with("another key")
+    received.body += b" "
+    assert not received.signed_with(sandbox.secret_key)
+    assert received.headers["content-type"] == "application/json"
+    # Milliseconds.
+    assert len(str(received.payload["timestamp"])) == 13
+
+
+def test_a_key_for_signatures_replaces_the_secret_key(sandbox: Sandbox, listening: Receiver) -> None:
+    sandbox.integration.webhook_signature_key = "a key of its own, long enough"
+    sandbox.send_test_webhook()
+    received = listening.next()
+    assert received.signed_with("a key of its own, long enough")
+    assert not received.signed_with(sandbox.secret_key)
+
+
+def test_a_password_in_the_address_is_sent_along(sandbox: Sandbox, listening: Receiver) -> None:
+    address = listening.url.replace("://", "://user:p%40ss@") + "?shop=1"
+    sandbox.change_integration(webhook_url=address)
+    received = listening.next()
+    assert received.path == "/hook?shop=1"
+    assert received.headers["authorization"] == f"Basic {base64.b64encode(b'user:p@ss').decode()}"
+
+
+def test_a_webhook_comes_again_until_it_is_taken(receiver: Receiver) -> None:
+    with Sandbox(webhook_retry_scale=1e-6) as sandbox:
+        receiver.answers = [500, 404, 302, 204]
+        sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
+        received = [receiver.next() for _ in range(4)]
+        assert receiver.nothing_more(sandbox)
+        # Byte for byte the same: a repetition is known by its body.
+        assert len({(each.body, each.headers["sendcloud-signature"]) for each in received}) == 1
+        [webhook] = sandbox.webhooks
+        assert [outcome for _, outcome in webhook.attempts] == [500, 404, 302, 204]
+        assert webhook.state == "delivered"
+
+
+def test_a_webhook_is_given_up_after_ten_repetitions(receiver: Receiver) -> None:
+    with Sandbox(webhook_retry_scale=1e-6) as sandbox:
+        receiver.answers = [500] * TRIES
+        sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
+        for _ in range(TRIES):
+            receiver.next()
+        assert receiver.nothing_more(sandbox)
+        [webhook] = sandbox.webhooks
+        assert (webhook.state, len(webhook.attempts)) == ("failed", TRIES)
+        # The integration says so, until one gets through.
+        failing = sandbox.integration.as_json()["failing_since"]
+        assert failing is not None
+        sandbox.send_webhook_again(webhook.number)
+        assert receiver.next().body == webhook.body
+        assert receiver.nothing_more(sandbox)
+        assert webhook.state == "delivered"
+        assert sandbox.integration.as_json()["failing_since"] is None
+
+
+def test_the_waits_between_attempts_grow_from_five_minutes_to_an_hour(sandbox: Sandbox, receiver: Receiver) -> None:
+    receiver.answers = [500] * 7
+    sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
+    [webhook] = sandbox.webhooks
+    for number, minutes in enumerate((5, 10, 20, 40, 60, 60), start=1):
+        before = time.monotonic()
+        receiver.next()
+        eventually(lambda number=number: len(webhook.attempts) == number)
+        eventually(lambda before=before: webhook.due > before + 1)
+        assert before + minutes * 60 - 1 <= webhook.due <= time.monotonic() + minutes * 60
+        # The next attempt is made by hand.
+        sandbox.send_webhook_again(webhook.number)
+    assert webhook.state == "pending"
+
+
+def test_nobody_there_is_a_failure_like_any_other(sandbox: Sandbox, receiver: Receiver) -> None:
+    receiver.close()
+    sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
+    [webhook] = sandbox.webhooks
+    eventually(lambda: webhook.attempts)
+    assert "refused" in str(webhook.attempts[0][1])
+    assert webhook.state == "pending"
+
+
+def test_one_integration_is_told_in_order_and_holds_up_no_other(
+    shop: Shop, sandbox: Sandbox, listening: Receiver
+) -> None:
+    other = sandbox.add_integration(webhook_url=f"{listening.url}/other", webhook_active=True)
+    assert listening.next().path == "/hook/other"
+    shop.upsert(order())
+    listening.answering.clear()
+    [parcel] = sandbox.create_label("1042")
+    for _ in range(5):
+        sandbox.advance(parcel["id"])
+    assert listening.next().payload["parcel"]["status"]["id"] == 1000
+    # The first one is still without an answer.
+    sandbox.send_test_webhook(other.id)
+    assert listening.next().path == "/hook/other"
+    listening.answering.set()
+    received = [listening.next().payload for _ in range(5)]
+    assert [payload["parcel"]["status"]["id"] for payload in received] == [1, 22, 3, 7, 5]
+    times = [payload["timestamp"] for payload in received]
+    assert times == sorted(set(times))
+    assert listening.nothing_more(sandbox)
+
+
+def test_without_an_active_webhook_nothing_is_sent(shop: Shop, sandbox: Sandbox, listening: Receiver) -> None:
+    sandbox.change_integration(webhook_active=False)
+    shop.upsert(order())
+    sandbox.create_label("1042")
+    assert sandbox.send_test_webhook() is None
+    assert listening.nothing_more(sandbox)
+    sandbox.change_integration(webhook_active=True)
+    # Connected only once.
+    assert listening.next().action == "integration_updated"
+
+
+def test_a_change_by_the_api_is_told_as_one_in_the_panel_is(shop: Shop, sandbox: Sandbox, listening: Receiver) -> None:
+    shop.ask("PATCH", "", {"shop_name": "New"})
+    received = listening.next()
+    assert received.action == "integration_updated"
+    assert received.payload["integration"]["shop_name"] == "New"
+    assert received.payload["integration"]["webhook_url"] == listening.url
+    # No address was given, and null would not be allowed.
+    assert "shop_url" not in received.payload["integration"]
+    # What changes nothing is no change.
+    shop.ask("PATCH", "", {"shop_name": "New"})
+    shop.ask("DELETE", "")
+    assert listening.next().action == "integration_deleted"
+    assert listening.nothing_more(sandbox)
+
+
+def senders() -> set[threading.Thread]:
+    return {thread for thread in threading.enumerate() if thread.name.startswith("sandbox-webhooks")}
+
+
+def test_what_is_pending_stays_so_when_the_sandbox_stops(sandbox: Sandbox, listening: Receiver) -> None:
+    before = senders()
+    listening.answering.clear()
+    sandbox.send_test_webhook()
+    sandbox.send_test_webhook()
+    listening.next()
+    sandbox.stop()
+    listening.answering.set()
+    # Who was waiting for an answer does not go on with the next one.
+    eventually(lambda: not before & senders())
+    first, second = sandbox.webhooks[-2:]
+    assert (first.state, second.state, second.attempts) == ("delivered", "pending", [])
+    # Started again, it goes on where it was.
+    sandbox.start()
+    assert listening.next().body == second.body
+    assert listening.nothing_more(sandbox)
+
+
+def test_who_still_waits_for_an_answer_when_it_starts_again_goes_home(sandbox: Sandbox, listening: Receiver) -> None:
+    before = senders()
+    listening.answering.clear()
+    sandbox.send_test_webhook()
+    listening.next()
+    sandbox.stop()
+    sandbox.start()
+    listening.answering.set()
+    eventually(lambda: not before & senders())
+    assert listening.nothing_more(sandbox)
+
+
+def test_an_address_that_is_none_is_refused_where_it_is_given(sandbox: Sandbox) -> None:
+    with pytest.raises(ValueError, match="http"):
+        sandbox.change_integration(webhook_url="ftp://shop.example", webhook_active=True)
