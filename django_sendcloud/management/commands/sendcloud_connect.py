@@ -1,0 +1,190 @@
+"""``sendcloud_connect``: connect an integration without a browser."""
+
+from __future__ import annotations
+
+import argparse
+import getpass
+import os
+import sys
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from ...api.results import Integration as RemoteIntegration
+from ...conf import SendcloudConfigurationError, conf
+from ...crypto import Secret
+from ...enums import AuthScheme
+from ...exceptions import APIError, AuthenticationError
+from ...models import Integration, PauseReason
+from ...webhooks.address import reachability
+
+WHERE = "Both keys are in Sendcloud's panel: Settings > Integrations > Configure."
+
+
+class Command(BaseCommand):
+    help = (
+        "Connect a Sendcloud integration: ask Sendcloud whether the keys are right, store them encrypted, and register "
+        "the webhook. Safe to repeat, also to replace the keys. The secret key is read from the environment variable "
+        "SENDCLOUD_SECRET_KEY, or asked for: on the command line, other users of the machine could see it."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--public-key", metavar="KEY", help="Default: environment variable SENDCLOUD_PUBLIC_KEY.")
+        parser.add_argument(
+            "--integration-id",
+            type=int,
+            metavar="ID",
+            help="Which one, where the keys open several. Default: environment variable SENDCLOUD_INTEGRATION_ID.",
+        )
+        parser.add_argument(
+            "--auth",
+            choices=[scheme.value for scheme in AuthScheme],
+            help="How the keys are used. Default: as it was, or basic.",
+        )
+        parser.add_argument(
+            "--webhook-url",
+            metavar="URL",
+            help="Where Sendcloud reaches this shop (https://shop.example); the webhook's path is added. Default: "
+            "SENDCLOUD['WEBHOOK_BASE_URL'].",
+        )
+        parser.add_argument(
+            "--webhook",
+            action=argparse.BooleanOptionalAction,
+            default=True,
+            help="Register the webhook at Sendcloud.",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        public_key = options["public_key"] or os.environ.get("SENDCLOUD_PUBLIC_KEY", "")
+        if not public_key:
+            raise CommandError(f"No public key: give --public-key or set SENDCLOUD_PUBLIC_KEY. {WHERE}")
+        secret_key = os.environ.get("SENDCLOUD_SECRET_KEY", "") or self.ask_secret()
+        wanted = options["integration_id"] or _environment_id()
+        base = self.webhook_base(options)
+
+        candidate = self.candidate(wanted, options["auth"])
+        candidate.public_key, candidate.secret_key = public_key, Secret(secret_key)
+        remote = self.choose(self.ask(candidate), wanted)
+        integration, created = self.store(candidate, remote)
+        self.say(
+            f"{'Connected' if created else 'Updated'}: “{integration}” (#{integration.remote_id}) at {conf().BASE_URL}."
+        )
+        if integration.is_paused:
+            self.resume(integration)
+        if options["webhook"]:
+            self.register_webhook(integration, base)
+
+    # -- what is given --------------------------------------------------------------------------
+
+    def ask_secret(self) -> str:
+        if not sys.stdin.isatty():
+            raise CommandError(f"No secret key: set the environment variable SENDCLOUD_SECRET_KEY. {WHERE}")
+        return getpass.getpass("Secret key (it is not shown): ").strip()
+
+    def webhook_base(self, options: dict[str, Any]) -> str:
+        base = str(options["webhook_url"] or conf().WEBHOOK_BASE_URL)
+        if base and (urlsplit(base).scheme not in ("http", "https") or not urlsplit(base).hostname):
+            raise CommandError(f"--webhook-url {base}: give an address such as https://shop.example.")
+        return base
+
+    def candidate(self, wanted: int | None, auth: str | None) -> Integration:
+        """The integration as it may be stored already, for asking Sendcloud with other keys."""
+        stored = Integration.objects.using(conf().DATABASE).filter(remote_id=wanted).first() if wanted else None
+        candidate = Integration(remote_id=wanted or 1, auth_scheme=stored.auth_scheme if stored else "basic")
+        if auth:
+            candidate.auth_scheme = auth
+        return candidate
+
+    # -- Sendcloud ------------------------------------------------------------------------------
+
+    def ask(self, candidate: Integration) -> list[RemoteIntegration]:
+        """Which integrations the keys open (operation: GET /integrations)."""
+        try:
+            with candidate.client() as client:
+                return client.integrations.list()
+        except AuthenticationError as error:
+            cure = "Try --auth oauth2. " if "demands OAuth2" in str(error) else ""
+            raise CommandError(f"Sendcloud refuses these keys. {cure}{WHERE} ({error})") from None
+        except APIError as error:
+            raise CommandError(f"Sendcloud could not be asked, and nothing was stored. {error}") from None
+        except SendcloudConfigurationError as error:
+            raise CommandError(str(error)) from None
+
+    def choose(self, found: list[RemoteIntegration], wanted: int | None) -> RemoteIntegration:
+        names = ", ".join(f"#{remote.id} “{remote.shop_name}”" for remote in found)
+        if not found:
+            raise CommandError("The keys are right, but the account has no integration. Make one in Sendcloud's panel.")
+        if wanted is None:
+            if len(found) > 1:
+                raise CommandError(f"The keys open several integrations: choose one with --integration-id: {names}.")
+            return found[0]
+        for remote in found:
+            if remote.id == wanted:
+                return remote
+        raise CommandError(f"The keys are right, but do not open the integration #{wanted}. They open: {names}.")
+
+    def store(self, candidate: Integration, remote: RemoteIntegration) -> tuple[Integration, bool]:
+        rows = Integration.objects.using(conf().DATABASE)
+        integration = rows.filter(remote_id=remote.id).first()
+        created = integration is None
+        if integration is None:
+            integration = candidate
+            integration.remote_id = remote.id
+        else:
+            integration.public_key, integration.auth_scheme = candidate.public_key, candidate.auth_scheme
+            if _reveal(integration.secret_key) != _reveal(candidate.secret_key):
+                integration.replace_secret_key(_reveal(candidate.secret_key))
+        integration.apply_remote(remote)
+        keys = ["public_key", "auth_scheme", "secret_key", "previous_secret_key", "previous_secret_key_until"]
+        # Workers write into this row, too: what was not changed here is not written back.
+        integration.save(using=conf().DATABASE, update_fields=None if created else [*keys, *Integration.REMOTE_FIELDS])
+        return integration, created
+
+    def resume(self, integration: Integration) -> None:
+        if integration.paused_reason in (PauseReason.CREDENTIALS, PauseReason.GONE):
+            integration.resume()
+            self.say("It was paused because Sendcloud refused it, and is running again.")
+        else:
+            reason = integration.get_paused_reason_display()
+            self.warn(f"It is paused ({reason}), and stays so: resume it in the admin.")
+
+    def register_webhook(self, integration: Integration, base: str) -> None:
+        if not integration.webhook_path():
+            self.warn('No webhook: add path("sendcloud/", include("django_sendcloud.urls")) to the urlpatterns.')
+            return
+        address = integration.webhook_address(base)
+        if not address:
+            self.warn("No webhook: say where Sendcloud reaches this shop with --webhook-url https://shop.example.")
+            return
+        if integration.webhook_active and integration.webhook_url == address:
+            self.say(f"Webhook: parcels are reported to {address} already.")
+            return
+        try:
+            integration.change_at_sendcloud(webhook_active=True, webhook_url=address)
+        except APIError as error:
+            raise CommandError(f"The integration is connected; its webhook could not be registered. {error}") from None
+        if not integration.webhook_active or integration.webhook_url != address:
+            raise CommandError(
+                f"Sendcloud accepted the webhook, but says that it goes to {integration.webhook_url or 'nowhere'}."
+            )
+        self.say(f"Webhook: parcels are reported to {address}, Sendcloud confirms.")
+        for warning in reachability(address):
+            self.warn(str(warning))
+
+    def say(self, text: str) -> None:
+        self.stdout.write(self.style.SUCCESS(text))
+
+    def warn(self, text: str) -> None:
+        self.stderr.write(self.style.WARNING(text))
+
+
+def _reveal(secret: Secret | None) -> str:
+    return secret.reveal() if secret else ""
+
+
+def _environment_id() -> int | None:
+    value = os.environ.get("SENDCLOUD_INTEGRATION_ID", "")
+    if value and not value.isdigit():
+        raise CommandError(f"SENDCLOUD_INTEGRATION_ID is {value!r}: it must be a number.")
+    return int(value) if value else None

@@ -1,0 +1,115 @@
+"""Where Sendcloud's webhooks arrive.
+
+The order of things is the point: size, then the raw bytes, then the signature, and only then anything else. What is
+not verified is neither stored nor parsed nor logged.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.db import Error, transaction
+from django.http.request import HttpRequest, RawPostDataException, UnreadablePostError
+from django.utils.decorators import method_decorator
+from django.views.decorators.csrf import csrf_exempt
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.permissions import AllowAny
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from .conf import SendcloudConfigurationError, conf
+from .models import Integration
+from .webhooks import credentials, inbox, signature
+
+logger = logging.getLogger("django_sendcloud.webhooks")
+
+
+class _AlwaysJson(BaseContentNegotiation):
+    """Sendcloud's ``Accept`` header is nothing to fail on."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return None
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> tuple[Any, str]:
+        return renderers[0], renderers[0].media_type
+
+
+@method_decorator([transaction.non_atomic_requests, csrf_exempt, login_not_required], name="dispatch")
+class WebhookView(APIView):
+    """Takes one signed webhook, keeps it and answers at once; a worker applies it.
+
+    | answer | when |
+    | --- | --- |
+    | 200 | it is kept, or was already; also if it cannot be read, since sending it again would not help |
+    | 403 | the signature is missing or wrong |
+    | 404 | no integration has this address |
+    | 405 | it was no POST |
+    | 411, 413 | the length is missing, or too large |
+    | 503 | it could not be kept: Sendcloud sends it again |
+    """
+
+    http_method_names = ["post"]
+    authentication_classes = ()
+    permission_classes = (AllowAny,)
+    throttle_classes = ()
+    parser_classes = ()
+    renderer_classes: tuple[type[BaseRenderer], ...] = (JSONRenderer,)
+    content_negotiation_class = _AlwaysJson
+    versioning_class = None
+    schema = None
+
+    def post(self, request: Request, key: uuid.UUID) -> Response:
+        """Take one webhook."""
+        length = _content_length(request._request)
+        if length is None:
+            return _answer(411, "Content-Length is required.")
+        if length > conf().WEBHOOK_MAX_BYTES:
+            return _answer(413, "The body is too large.")
+        try:
+            integration = Integration.objects.using(conf().DATABASE).filter(webhook_key=key).first()
+            if integration is None:
+                return _answer(404, "Not found.")
+            secrets = integration.webhook_secrets()
+        except (Error, SendcloudConfigurationError) as error:
+            logger.error("A webhook could not be verified (%s).", type(error).__name__)
+            return _answer(503, "Try again later.")
+        raw = _body(request._request, length)
+        header = request.headers.get(signature.HEADER)
+        brings_keys = raw is not None and credentials.are_offered(integration, raw, header)
+        if raw is None or not (brings_keys or signature.verify(raw, header, secrets)):
+            logger.warning("A webhook for integration %s was not signed as it should be.", integration.remote_id)
+            return _answer(403, "The signature is missing or wrong.")
+        try:
+            inbox.store(integration, raw, keep_keys=brings_keys)
+        except Error as error:
+            logger.error("A webhook could not be kept (%s).", type(error).__name__)
+            return _answer(503, "Try again later.")
+        return _answer(200, "ok")
+
+
+def _answer(status: int, detail: str) -> Response:
+    return Response({"detail": detail}, status=status)
+
+
+def _content_length(request: HttpRequest) -> int | None:
+    """The announced length; ``None`` where there is none, as with a body in chunks."""
+    value = request.META.get("CONTENT_LENGTH", "")
+    if not value.isascii() or not value.isdigit() or request.META.get("HTTP_TRANSFER_ENCODING"):
+        return None
+    # int() refuses thousands of digits; so many are too large in any case.
+    return int(value.lstrip("0")[:19] or 0)
+
+
+def _body(request: HttpRequest, length: int) -> bytes | None:
+    """The raw body, whatever ``DATA_UPLOAD_MAX_MEMORY_SIZE`` says; ``None`` where it cannot be had."""
+    try:
+        if hasattr(request, "_body"):
+            return request.body
+        return request.read(length)
+    except (RawPostDataException, UnreadablePostError, OSError):
+        return None

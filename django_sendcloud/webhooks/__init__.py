@@ -1,0 +1,1 @@
+"""The inbound engine: verify, store, apply. Knows nothing of DRF or Celery."""

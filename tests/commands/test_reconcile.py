@@ -1,0 +1,131 @@
+"""``sendcloud_reconcile``: every difference is named, and mended only when two comparisons agree."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from django_sendcloud.models import OutboxEntry, Scan, Shipment
+from django_sendcloud.sync import clock as clock_module
+from django_sendcloud.sync import reconcile
+from django_sendcloud.sync.pump import pump
+from tests import factories
+from tests.shop.models import Order
+
+
+def run(*arguments: str) -> tuple[int, Any]:
+    out = io.StringIO()
+    try:
+        call_command("sendcloud_reconcile", "--json", *arguments, stdout=out, stderr=io.StringIO())
+    except SystemExit as ended:
+        return int(str(ended.code)), json.loads(out.getvalue())[0]
+    return 0, json.loads(out.getvalue())[0]
+
+
+@pytest.fixture
+def orders(integration: Any, sandbox: Any) -> list[Order]:
+    made = [factories.order() for _ in range(5)]
+    pump()
+    assert len(sandbox.shipments()) == 5
+    # Told long ago: what is told while a comparison runs is none of its business.
+    Shipment.objects.update(told_at=clock_module.clock.now() - clock_module.dt.timedelta(hours=1))
+    factories.clear_outbox()
+    return made
+
+
+def test_both_sides_agree(orders: list[Order]) -> None:
+    code, report = run()
+    assert code == 0
+    assert report["seen"] == 5
+    assert {report[name] for name in ("unknown", "missing", "stale", "undead", "rejected")} == {0}
+
+
+def test_missing_there_is_told_again_after_two_scans(orders: list[Order], sandbox: Any) -> None:
+    gone = sandbox.shipment(str(orders[0].pk))
+    sandbox.delete_shipment(gone["shipment_uuid"])
+    code, report = run("--fix")
+    assert (code, report["missing"], report["repaired"]) == (1, 1, 0)
+    code, report = run("--fix")
+    assert (report["missing"], report["repaired"]) == (1, 1)
+    pump()
+    assert sandbox.shipment(str(orders[0].pk))
+    assert run()[0] == 0
+
+
+def test_without_fix_nothing_is_told(orders: list[Order], sandbox: Any) -> None:
+    sandbox.delete_shipment(sandbox.shipment(str(orders[0].pk))["shipment_uuid"])
+    for _ in range(3):
+        code, report = run()
+        assert (code, report["missing"], report["repaired"]) == (1, 1, 0)
+    assert not OutboxEntry.objects.exists()
+
+
+def test_stale_there(orders: list[Order], sandbox: Any) -> None:
+    Shipment.objects.filter(order_pk=str(orders[1].pk)).update(stamp=1)
+    for _ in range(2):
+        code, report = run("--fix")
+        assert (code, report["stale"]) == (1, 1)
+    assert report["repaired"] == 1
+
+
+def test_made_by_hand_there_is_counted_and_never_deleted(orders: list[Order], sandbox: Any, integration: Any) -> None:
+    remote = sandbox.shipment(str(orders[0].pk))
+    with integration.client() as client:
+        payload = {k: v for k, v in remote.items() if k in ("name", "address", "city", "postal_code", "country")}
+        from django_sendcloud.payloads import ShipmentPayload
+
+        client.shipments(integration.remote_id).upsert(
+            [
+                ShipmentPayload(
+                    **payload,
+                    external_order_id="by-hand",
+                    external_shipment_id="by-hand",
+                    order_number="H-1",
+                    created_at=clock_module.clock.now(),
+                    updated_at=clock_module.clock.now(),
+                )
+            ]
+        )
+    for _ in range(3):
+        _, report = run("--fix")
+        assert report["unknown"] == 1
+    assert sandbox.shipment("by-hand")
+
+
+def test_it_goes_on_where_it_was_interrupted(orders: list[Order], sandbox: Any, integration: Any) -> None:
+    sandbox.page_size = 2
+
+    def interrupt(scan: Scan) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        reconcile.scan(integration, progress=interrupt)
+    before = sandbox.count("GET", "/shipments")
+    code, report = run()
+    assert (code, report["seen"], report["pages"]) == (0, 5, 3)
+    assert sandbox.count("GET", "/shipments") - before == 2
+    assert Scan.objects.count() == 1
+
+
+def test_sendcloud_fails_and_the_next_run_goes_on(orders: list[Order], sandbox: Any) -> None:
+    sandbox.fail_next(500, times=20, match="GET shipments")
+    with pytest.raises(CommandError, match="Run it again to go on"):
+        run()
+    sandbox.clear_faults()
+    assert run()[0] == 0
+
+
+def test_an_unknown_integration(orders: list[Order]) -> None:
+    with pytest.raises(CommandError, match="no such active integration"):
+        run("--integration", "4711")
+
+
+def test_the_table_has_a_row_for_each_integration(orders: list[Order]) -> None:
+    out = io.StringIO()
+    call_command("sendcloud_reconcile", stdout=out)
+    assert "Webshop" in out.getvalue()
+    assert "only here" in out.getvalue()

@@ -1,0 +1,343 @@
+"""News of many parcels is applied at once: with the same end, and the same news for the shop, as one after the other."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import itertools
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from django_sendcloud import signals
+from django_sendcloud.models import (
+    EventState,
+    Integration,
+    Parcel,
+    ParcelStatus,
+    Shipment,
+    ShipmentStatus,
+    WebhookEvent,
+)
+from django_sendcloud.webhooks import apply, handlers, inbox, parcels
+from django_sendcloud.webhooks.parse import parse
+
+from .messages import BEGIN, HOUR, parcel, raw
+from .test_apply import NOW, undone
+
+
+@pytest.fixture
+def integration(db: None) -> Integration:
+    return Integration.objects.create(remote_id=1, public_key="public", secret_key="secret", name="Shop")
+
+
+@pytest.fixture
+def ours(integration: Integration) -> Shipment:
+    return Shipment.objects.create(
+        integration=integration, order_type="shop.order", order_pk="1", order_number="ORD-1", uuid=uuid.uuid4(),
+        external_order_id="o", external_shipment_id="s", status=ShipmentStatus.SYNCED,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def moves() -> Iterator[list[Any]]:
+    """What the shop was told: parcel, status before, status told, and status of the parcel it was given."""
+    found: list[Any] = []
+
+    def hear(parcel: Parcel, previous_status_id: int | None, status: ParcelStatus | None, **kwargs: Any) -> None:
+        found.append((parcel.remote_id, previous_status_id, status and status.status_id, parcel.status_id))
+
+    signals.parcel_status_changed.connect(hear)
+    yield found
+    signals.parcel_status_changed.disconnect(hear)
+
+
+def store(integration: Integration, *bodies: dict[str, Any]) -> None:
+    for position, body in enumerate(bodies):
+        event, _ = inbox.store(integration, raw(body))
+        assert event is not None
+        received = NOW + dt.timedelta(seconds=position)
+        WebhookEvent.objects.filter(pk=event.pk).update(received_at=received, due_at=NOW)
+
+
+def work_off(at_once: int) -> None:
+    while apply.drain(at_once, now=NOW):
+        pass
+
+
+# -- every order, in every grouping -------------------------------------------------------------------
+
+JOURNEY = [(1000, 0), (1, 1), (3, 2), (8, 3), (92, 4), (11, 5)]
+# How six events fall into batches.
+GROUPS = [(1, 1, 1, 1, 1, 1), (6,), (3, 3), (1, 4, 1), (2, 1, 3)]
+
+
+def test_f27_all_720_orders_in_any_grouping_end_alike(integration: Integration, ours: Shipment) -> None:
+    """Only one of the six says whose parcel it is; and all come once more in the end."""
+    store(
+        integration,
+        *(
+            parcel(
+                status, BEGIN + hours * HOUR, tracking_number=f"3S{hours}", order_number="",
+                shipment_uuid=str(ours.uuid) if hours == 1 else None,
+            )
+            for status, hours in JOURNEY
+        ),
+    )  # fmt: skip
+    events = []
+    for event in WebhookEvent.objects.order_by("received_at"):
+        payload = parse(event.body.reveal())
+        event.action, event.event_ms = payload["action"], payload["timestamp"]
+        event.integration = integration
+        events.append((event, payload))
+    ends = set()
+    for order, groups in zip(itertools.permutations(events), itertools.cycle(GROUPS), strict=False):
+        with undone():
+            waiting = list(order)
+            for size in groups:
+                batch, waiting = waiting[:size], waiting[size:]
+                if size == 1:
+                    handlers.handle(*batch[0])
+                else:
+                    handlers.parcel_statuses(batch)
+            handlers.parcel_statuses(order)
+            found = Parcel.objects.values_list(
+                "shipment", "shipment_uuid", "status_id", "status_message", "phase", "status_at", "last_event_ms",
+                "last_event_digest", "tracking_number",
+            ).get()  # fmt: skip
+            history = ParcelStatus.objects.values_list("event_ms", "status_id", "message", "phase", "carrier_at")
+            ends.add((found, tuple(history)))
+    ((end, history),) = ends
+    assert end[0] == ours.pk
+    assert (end[2], end[8]) == (11, "3S5")
+    assert [step[1] for step in history] == [status for status, _ in JOURNEY]
+
+
+@pytest.mark.parametrize("sizes", [(1, 1, 1), (3,), (2, 1), (1, 2)])
+def test_f27_equal_times_have_an_order_all_the_same(integration: Integration, sizes: tuple[int, ...]) -> None:
+    ends = set()
+    for order in itertools.permutations([parcel(status, BEGIN) for status in (3, 8, 92)]):
+        with undone():
+            store(integration, *order)
+            for size in sizes:
+                assert apply.drain(size, now=NOW) == size
+            assert ParcelStatus.objects.count() == 3
+            ends.add(Parcel.objects.values_list("status_id", "last_event_digest").get())
+    assert len(ends) == 1
+    highest = max(hashlib.sha256(raw(parcel(status, BEGIN))).hexdigest() for status in (3, 8, 92))
+    assert ends.pop()[1] == highest
+
+
+# -- what the shop is told ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 3, 50])
+def test_each_move_is_told_once_with_the_parcel_as_it_was_then(
+    integration: Integration, moves: list[Any], at_once: int
+) -> None:
+    statuses = [3, 3, 8, 3, 11, 11]
+    store(integration, *(parcel(status, BEGIN + n * HOUR) for n, status in enumerate(statuses)))
+    work_off(at_once)
+    assert moves == [(4711, None, 3, 3), (4711, 3, 8, 8), (4711, 8, 3, 3), (4711, 3, 11, 11)]
+
+
+@pytest.mark.parametrize("at_once", [1, 50])
+def test_late_news_moves_nothing_and_is_not_told(integration: Integration, moves: list[Any], at_once: int) -> None:
+    store(integration, parcel(92, BEGIN + HOUR), parcel(3, BEGIN), parcel(11, BEGIN + 2 * HOUR))
+    work_off(at_once)
+    assert moves == [(4711, None, 92, 92), (4711, 92, 11, 11)]
+    assert [step.status_id for step in Parcel.objects.get().timeline.all()] == [3, 92, 11]
+
+
+def test_what_the_shop_is_given_is_the_parcel_that_is_stored(integration: Integration, ours: Shipment) -> None:
+    given: list[Parcel] = []
+
+    def hear(parcel: Parcel, **kwargs: Any) -> None:
+        given.append(parcel)
+
+    store(integration, parcel(3, id=1), parcel(3, id=2))
+    work_off(50)
+    Parcel.objects.filter(remote_id=1).update(created_at=NOW)
+    signals.parcel_status_changed.connect(hear)
+    try:
+        store(integration, parcel(11, BEGIN + HOUR, id=1), parcel(11, BEGIN + HOUR, id=3))
+        work_off(50)
+    finally:
+        signals.parcel_status_changed.disconnect(hear)
+    assert len(given) == 2
+    for told in given:
+        kept = Parcel.objects.get(pk=told.pk)
+        assert told.shipment == kept.shipment == ours
+        for field in Parcel._meta.concrete_fields:
+            assert getattr(told, field.attname) == getattr(kept, field.attname), field.attname
+        told.save()
+    assert Parcel.objects.count() == 3, "to save it changes that parcel, and makes no other"
+
+
+# -- whose parcel it is -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("at_once", [1, 50])
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"shipment_uuid": "…"},
+        {"external_order_id": "o", "external_shipment_id": "s"},
+        {"external_order_id": "o"},
+        {"order_number": "ORD-1"},
+    ],
+)
+def test_one_that_says_whose_it_is_is_enough(
+    integration: Integration, ours: Shipment, said: dict[str, str], late: bool, at_once: int
+) -> None:
+    nothing = {"shipment_uuid": None, "order_number": "", "external_order_id": None, "external_shipment_id": ""}
+    said = {name: str(ours.uuid) if value == "…" else value for name, value in said.items()}
+    bodies = [parcel(3, BEGIN, **(nothing | said)), parcel(11, BEGIN + HOUR, **nothing)]
+    store(integration, *(reversed(bodies) if late else bodies))
+    work_off(at_once)
+    found = Parcel.objects.get()
+    assert found.shipment == ours
+    assert found.status_id == 11
+
+
+@pytest.mark.parametrize("at_once", [1, 50])
+def test_f28_it_is_remembered_until_the_shipment_is_known(integration: Integration, at_once: int) -> None:
+    identity = uuid.uuid4()
+    store(
+        integration,
+        parcel(11, BEGIN + HOUR, order_number=""),
+        parcel(3, BEGIN, order_number="", shipment_uuid=str(identity)),
+        parcel(12, BEGIN + HOUR // 2, order_number=""),
+    )
+    work_off(at_once)
+    assert Parcel.objects.get().shipment is None
+    shipment = Shipment.objects.create(
+        integration=integration, order_type="shop.order", order_pk="1", external_order_id="o", uuid=identity
+    )
+    assert apply.relink_unmatched() == 1
+    assert Parcel.objects.get().shipment == shipment
+
+
+def test_what_a_person_assigned_stays(integration: Integration, ours: Shipment) -> None:
+    store(integration, parcel(3, order_number=""), parcel(3, id=2, order_number=""))
+    work_off(50)
+    Parcel.objects.filter(remote_id=4711).update(shipment=ours)
+    Shipment.objects.create(
+        integration=integration, order_type="shop.order", order_pk="2", order_number="ORD-2", external_order_id="2"
+    )
+    store(integration, *(parcel(11, BEGIN + HOUR, id=number, order_number="ORD-2") for number in (4711, 2)))
+    work_off(50)
+    assert Parcel.objects.get(remote_id=4711).shipment == ours
+
+
+# -- one that cannot be applied -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"not json",
+        raw({"action": "parcel_status_changed", "timestamp": BEGIN}),
+        raw(parcel(id="--5")),
+        raw(parcel(id=None)),
+    ],
+    ids=["not json", "no parcel", "odd id", "no id"],
+)
+def test_one_that_cannot_be_read_fails_alone(integration: Integration, bad: bytes, place: int) -> None:
+    bodies = [raw(parcel(id=1)), raw(parcel(id=2))]
+    bodies.insert(place, bad)
+    for body in bodies:
+        inbox.store(integration, body)
+    assert apply.drain() == 3
+    assert set(Parcel.objects.values_list("remote_id", flat=True)) == {1, 2}
+    failed = WebhookEvent.objects.get(state=EventState.FAILED)
+    assert failed.body.reveal() == bad.decode()
+    assert WebhookEvent.objects.filter(state=EventState.PROCESSED).count() == 2
+
+
+def test_a_parcel_another_worker_makes_meanwhile_begins_the_batch_anew(
+    integration: Integration, moves: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One by one, and in another order than the other worker's, both would wait for each other."""
+    original, looked = parcels._locked, []
+
+    def look(told: Any) -> Any:
+        found = original(told)
+        if not looked:
+            Parcel.objects.create(integration=integration, remote_id=2)
+        looked.append(len(found))
+        return found
+
+    def one_by_one(*args: Any) -> Any:
+        raise AssertionError
+
+    monkeypatch.setattr(parcels, "_locked", look)
+    monkeypatch.setattr(handlers, "handle", one_by_one)
+    store(integration, *(parcel(id=number) for number in (3, 2, 1)))
+    assert apply.drain(now=NOW) == 3
+    assert len(looked) == 2
+    assert [move[0] for move in moves] == [3, 2, 1], "told once"
+    assert set(WebhookEvent.objects.values_list("state", "attempts")) == {(EventState.PROCESSED, 1)}
+
+
+def test_an_error_nobody_thought_of_stops_nobody_else(
+    integration: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = handlers.ParcelNews.read
+
+    def read(payload: dict[str, Any]) -> Any:
+        if payload["parcel"]["id"] == 2:
+            raise ArithmeticError("Jane Canary")
+        return original(payload)
+
+    monkeypatch.setattr(handlers.ParcelNews, "read", read)
+    store(integration, *(parcel(id=number) for number in (1, 2, 3)))
+    assert apply.drain(now=NOW) == 3
+    assert set(Parcel.objects.values_list("remote_id", flat=True)) == {1, 3}
+    waiting = WebhookEvent.objects.get(state=EventState.RECEIVED)
+    assert waiting.due_at > NOW
+    assert "ArithmeticError" in waiting.error
+    assert "Canary" not in waiting.error
+
+
+def test_what_follows_one_and_fails_costs_the_others_nothing(
+    integration: Integration, moves: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Integration) -> None:
+        raise OSError("Jane Canary")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Integration, "refresh_from_sendcloud", fail)
+        store(integration, {"action": "integration_updated", "timestamp": BEGIN}, parcel(id=1), parcel(id=2))
+        apply.drain(now=NOW)
+    assert [move[0] for move in moves] == [1, 2]
+    waiting = WebhookEvent.objects.get(state=EventState.RECEIVED)
+    assert waiting.action == "integration_updated"
+    assert waiting.due_at > NOW, "it is tried again"
+    assert "Canary" not in waiting.error
+
+
+def test_f31_bodies_survive_a_rotation_of_the_keys(integration: Integration, settings: Any) -> None:
+    """Kept under an old key, they are read with it; without it they wait, and say why, until it is back."""
+    old, new = "6ojkI3zSgQMCOMRDZAAGdgo4b1TTUuKhkZS7yVNkbOc=", "d7xpQ1F0Tn9kqjY0g3m2m2h1l8mJ5S6bq6u9c0v1w2E="
+
+    def keys(*keys: str) -> None:
+        settings.SENDCLOUD = {**settings.SENDCLOUD, "ENCRYPTION_KEYS": list(keys)}
+
+    keys(old)
+    store(integration, parcel(id=1))
+    keys(new, old)
+    store(integration, parcel(id=2))
+    keys(new)
+    apply.drain(now=NOW)
+    assert Parcel.objects.get().remote_id == 2
+    waiting = WebhookEvent.objects.get(state=EventState.RECEIVED)
+    assert "ENCRYPTION_KEYS" in waiting.error
+    assert old not in waiting.error
+    keys(new, old)
+    apply.drain(now=waiting.due_at)
+    assert Parcel.objects.count() == 2
