@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from .api import SendcloudClient
     from .conf import SendcloudConfigurationError
     from .exceptions import APIError, PayloadError, RegistrationError, SendcloudError
+    from .shipping import order_shipping
     from .sync.record import enqueue, paused
 
 __version__ = "0.1.0"
@@ -27,6 +28,7 @@ _HOMES = {
     "SendcloudConfigurationError": ".conf",
     "SendcloudError": ".exceptions",
     "enqueue": ".sync.record",
+    "order_shipping": ".shipping",
     "paused": ".sync.record",
     "register": ".adapters",
     "unregister": ".adapters",
@@ -42,6 +44,7 @@ __all__ = [
     "SendcloudError",
     "__version__",
     "enqueue",
+    "order_shipping",
     "paused",
     "register",
     "unregister",

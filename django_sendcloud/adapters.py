@@ -70,6 +70,24 @@ class OrderAdapter(Generic[OrderT]):
     auto: ClassVar[bool] = True
     """``False``: nothing is picked up by signals; call ``enqueue()`` where orders change."""
 
+    phase_statuses: ClassVar[Mapping[str, Any]] = {}
+    """What the order's own status becomes as its parcels travel, by their phase:
+    ``{"in_transit": "shipped", "delivered": "completed"}``. The parcel that is least far decides, and a phase
+    that is not named counts as the last one passed. Orders that are not shippable are left alone; those with the
+    statuses here should be shippable, or they are deleted at Sendcloud."""
+
+    status_field: ClassVar[str] = "status"
+    """The order's field that ``phase_statuses`` sets."""
+
+    def set_order_status(self, order: OrderT, status: Any) -> None:
+        """Give the order a status of ``phase_statuses``, if it has another. In a transaction, the row locked.
+
+        Override it where more belongs to it than setting ``status_field``.
+        """
+        if getattr(order, self.status_field) != status:
+            setattr(order, self.status_field, status)
+            order.save(update_fields=[self.status_field, *([self.changed_at] if self.changed_at else [])])
+
     def get_queryset(self) -> models.QuerySet[OrderT]:
         """All orders, with what ``get_shipments`` reads. From the primary database: a replica may lag."""
         if self.queryset is not None:

@@ -34,8 +34,12 @@ class Settings:
     """Where OAuth2 tokens come from, for integrations that use OAuth2."""
     PARTNER_ID: str = ""
     """Value of the ``Sendcloud-Partner-Id`` header (a UUID given by Sendcloud to its partners)."""
+    SERVICE_POINT_SCRIPT_URL: str = "https://embed.sendcloud.sc/spp/1.0.0/api.min.js"
+    """The script of the service point picker, loaded by the buyer's browser. The sandbox has a stand-in."""
     CONNECT_TIMEOUT_SECONDS: float = 3.0
+    """How long to wait for a connection."""
     READ_TIMEOUT_SECONDS: float = 15.0
+    """How long to wait for the next byte of an answer."""
     DEADLINE_SECONDS: float = 20.0
     """Wall clock for one whole exchange, however slowly the server drips."""
 
@@ -59,11 +63,13 @@ class Settings:
     GIVE_UP_HOURS: float = 72.0
     """Nothing that may heal by itself is given up before this."""
     UNSAFE_REQUESTS_PER_MINUTE: float = 85.0
+    """POST, PATCH, PUT and DELETE per Sendcloud account, steadily. Sendcloud allows 100 in any 60 seconds."""
     UNSAFE_BURST: int = 15
-    """POST, PATCH, PUT and DELETE per Sendcloud account. 85 and 15 keep below 100 in any 60 seconds."""
+    """So many of them at once after a pause. With the above, it must stay below what Sendcloud allows."""
     SAFE_REQUESTS_PER_MINUTE: float = 850.0
+    """GET per Sendcloud account, steadily. Sendcloud allows 1,000 in any 60 seconds."""
     SAFE_BURST: int = 150
-    """GET per Sendcloud account. 850 and 150 keep below 1,000 in any 60 seconds."""
+    """So many of them at once after a pause."""
 
     # Periodic work
     SWEEP_SECONDS: float = 30.0
@@ -75,10 +81,14 @@ class Settings:
     PROBE_SECONDS: float = 300.0
     """How often a paused integration is tried with one GET."""
 
+    CATCH_UP_SECONDS: float = 21_600.0
+    """How often Sendcloud is asked for parcels whose webhooks never came."""
+
     # How parcels flow back
     WEBHOOK_BASE_URL: str = ""
     """Scheme and host under which Sendcloud reaches this shop, e.g. ``https://shop.example``."""
     WEBHOOK_MAX_BYTES: int = 262_144
+    """Webhooks with a longer body are refused."""
     INBOX_BODY_DAYS: float = 7.0
     """Raw webhook bodies that failed are kept encrypted for this long; processed ones are emptied at once."""
     INBOX_DAYS: float = 30.0

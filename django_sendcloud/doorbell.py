@@ -11,6 +11,7 @@ import atexit
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 
 logger = logging.getLogger("django_sendcloud.doorbell")
@@ -20,12 +21,13 @@ class Doorbell:
     """Calls ``notify`` soon after ``ring()``, in a daemon thread, once for all rings of a window.
 
     Args:
-        notify: What reaches the workers. May block or raise.
+        notify: What reaches the workers; called with the seconds they are to wait, 0 but for a process that ends
+            within the window. May block or raise.
         window: Seconds to wait for more rings before notifying; read anew each time.
         at_exit: Seconds a process that ends may spend on a ring that has not been passed on.
     """
 
-    def __init__(self, notify: Callable[[], object], window: Callable[[], float], at_exit: float = 2.0) -> None:
+    def __init__(self, notify: Callable[[float], object], window: Callable[[], float], at_exit: float = 2.0) -> None:
         self._notify = notify
         self._window = window
         self._at_exit = at_exit
@@ -60,10 +62,11 @@ class Doorbell:
     def _run(self) -> None:
         while True:
             self._rung.wait()
-            self._leaving.wait(self._window())
+            window, begin = self._window(), time.monotonic()
+            cut_short = self._leaving.wait(window)
             self._rung.clear()
             try:
-                self._notify()
+                self._notify(max(0.0, begin + window - time.monotonic()) if cut_short else 0.0)
             except Exception as error:
                 # Only the type: a broker's error text may contain its password.
                 logger.warning("The broker did not take the wake-up (%s); the sweep will.", type(error).__name__)

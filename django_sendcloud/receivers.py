@@ -15,7 +15,14 @@ from django.db import connections, models
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
 from .adapters import OrderAdapter, registry
-from .signals import adapter_registered, adapter_unregistered, exception_reported, work_due
+from .order_status import follow_parcels
+from .signals import (
+    adapter_registered,
+    adapter_unregistered,
+    exception_reported,
+    parcel_status_changed,
+    work_due,
+)
 from .sync.record import record
 from .tasks import answer_bell, celery_app, pass_on_report
 
@@ -25,6 +32,7 @@ def connect() -> None:
     celery_app()  # where Django is set up, Celery's current app is the shop's
     work_due.connect(answer_bell, dispatch_uid="django_sendcloud.bell")
     exception_reported.connect(pass_on_report, dispatch_uid="django_sendcloud.reports")
+    parcel_status_changed.connect(follow_parcels, dispatch_uid="django_sendcloud.order_status")
     adapter_registered.connect(_adapter_registered, dispatch_uid="django_sendcloud.receivers")
     adapter_unregistered.connect(_adapter_unregistered, dispatch_uid="django_sendcloud.receivers")
     for adapter in registry:

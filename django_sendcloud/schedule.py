@@ -31,6 +31,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         "sendcloud-sweep": every(settings.SWEEP_SECONDS, "sweep"),
         "sendcloud-drift": every(settings.DRIFT_SECONDS, "drift"),
         "sendcloud-probe": every(min(settings.PROBE_SECONDS, 60.0), "probe"),
+        "sendcloud-catch-up": every(settings.CATCH_UP_SECONDS, "catch_up"),
         "sendcloud-reconcile": every(settings.RECONCILE_SECONDS, "reconcile"),
         "sendcloud-prune": every(_HOUR, "prune"),
     }

@@ -17,6 +17,7 @@ __all__ = [
     "parcel_created",
     "parcel_status_changed",
     "return_created",
+    "return_delivered",
     "shipment_deleted",
     "shipment_rejected",
     "shipment_synced",
@@ -41,6 +42,9 @@ parcel_status_changed = Signal()
 
 # Sent with: integration (Integration), data (dict: the webhook's ``data``, unvalidated). sender=Integration.
 return_created = Signal()
+
+# Sent with: integration (Integration), data (dict: the webhook's ``refund``, unvalidated). sender=Integration.
+return_delivered = Signal()
 
 # Sent with: integration (Integration). What Sendcloud says of it was refreshed. sender=Integration.
 integration_updated = Signal()

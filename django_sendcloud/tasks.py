@@ -11,6 +11,7 @@ from typing import Any
 from celery import Celery, Task, shared_task
 from celery.app import app_or_default
 
+from .catch_up import catch_up_all
 from .conf import conf
 from .doorbell import Doorbell
 from .sync import drift as sync_drift
@@ -64,6 +65,12 @@ def reconcile() -> None:
     sync_reconcile.reconcile_all()
 
 
+@shared_task(name="django_sendcloud.catch_up", ignore_result=True, acks_late=False)
+def catch_up() -> None:
+    """Ask for parcels whose webhooks never came."""
+    catch_up_all()
+
+
 @shared_task(name="django_sendcloud.probe", ignore_result=True, acks_late=False)
 def probe() -> None:
     """Try paused integrations with one harmless request."""
@@ -98,8 +105,13 @@ def celery_app() -> Celery:
     return _apps[0] if _apps else app
 
 
-def ring(task: Task[Any, Any], *args: Any) -> None:
+def ring(task: Task[Any, Any], *args: Any, delay: float = 0.0) -> None:
     """Publish a wake-up once, without retries, and without waiting long for a broker that hangs.
+
+    Args:
+        task: What shall run.
+        *args: Its arguments.
+        delay: Seconds the worker is to wait, where there is nothing to do before.
 
     Raises:
         Exception: whatever the broker's client raises; the caller is the doorbell's thread.
@@ -108,6 +120,8 @@ def ring(task: Task[Any, Any], *args: Any) -> None:
     options: dict[str, Any] = {"retry": False, "expires": conf().LEASE_SECONDS}
     if conf().QUEUE:
         options["queue"] = conf().QUEUE
+    if delay:
+        options["countdown"] = delay
     transport = dict(app.conf.broker_transport_options or {})
     driver = (app.conf.broker_write_url or app.conf.broker_url or "amqp://").split("://", 1)[0]
     if driver.startswith("redis"):
@@ -120,8 +134,8 @@ def ring(task: Task[Any, Any], *args: Any) -> None:
         app.tasks[task.name].apply_async(args, **options)
 
 
-outbox_bell = Doorbell(lambda: ring(push), lambda: conf().DEBOUNCE_SECONDS)
-inbox_bell = Doorbell(lambda: ring(apply_inbox), lambda: 0.05)
+outbox_bell = Doorbell(lambda delay: ring(push, delay=delay), lambda: conf().DEBOUNCE_SECONDS)
+inbox_bell = Doorbell(lambda delay: ring(apply_inbox, delay=delay), lambda: 0.05)
 
 
 def answer_bell(*, queue: str, **kwargs: Any) -> None:

@@ -26,7 +26,7 @@ def clear_outbox() -> None:
 def integration(sandbox: Any, **values: Any) -> Integration:
     return Integration.objects.create(
         **{
-            "remote_id": sandbox.integration_id,
+            "remote_id": getattr(sandbox, "integration_id", None) or sandbox.id,
             "name": "Webshop",
             "public_key": sandbox.public_key,
             "secret_key": sandbox.secret_key,

@@ -6,7 +6,6 @@ import datetime as dt
 import uuid
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.urls import NoReverseMatch, reverse
@@ -92,6 +91,10 @@ class Integration(models.Model):
 
     # How it talks to us
     webhook_key = models.UUIDField(_("key in the webhook address"), default=uuid.uuid4, unique=True, editable=False)
+    # Until then keys may come by webhook: an operator has opened the window.
+    keys_by_webhook_until = models.DateTimeField(
+        _("keys accepted by webhook until"), null=True, blank=True, editable=False
+    )
     webhook_url = models.CharField(_("webhook URL at Sendcloud"), max_length=500, blank=True)
     webhook_active = models.BooleanField(_("webhook active at Sendcloud"), default=False)
     service_point_enabled = models.BooleanField(_("service points enabled"), default=False)
@@ -112,6 +115,8 @@ class Integration(models.Model):
     probe_at = models.DateTimeField(_("tried again at"), null=True, blank=True, editable=False)
     last_success_at = models.DateTimeField(_("last successful push"), null=True, blank=True, editable=False)
     last_webhook_at = models.DateTimeField(_("last webhook"), null=True, blank=True, editable=False)
+    # All parcels that changed until then are known here.
+    parcels_seen_until = models.DateTimeField(_("parcels known until"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("connected at"), auto_now_add=True)
 
     objects = IntegrationQuerySet.as_manager()
@@ -185,6 +190,15 @@ class Integration(models.Model):
             return reverse("django_sendcloud:webhook", args=[self.webhook_key])
         except NoReverseMatch:
             return ""
+
+    def webhook_address(self, base: str = "") -> str:
+        """The address Sendcloud is to report parcels to, ``""`` where ``django_sendcloud.urls`` is not included.
+
+        Args:
+            base: Where the shop is reached (``https://shop.example``); ``SENDCLOUD["WEBHOOK_BASE_URL"]`` by default.
+        """
+        base, path = (base or conf().WEBHOOK_BASE_URL).rstrip("/"), self.webhook_path()
+        return f"{base}{path}" if base and path else ""
 
     def apply_remote(self, remote: RemoteIntegration) -> None:
         """Take over what Sendcloud says of this integration. Does not save."""
@@ -281,10 +295,3 @@ class Integration(models.Model):
             OutboxEntry.objects.filter(integration_id=self.pk).pending().update(due_at=timezone.now())
             integration_resumed.send_robust(sender=Integration, integration=self)
         return changed
-
-    def clean(self) -> None:
-        super().clean()
-        if self.service_point_enabled and not self.service_point_carriers:
-            raise ValidationError(
-                {"service_point_carriers": _("Choose at least one carrier, or switch service points off.")}
-            )

@@ -2,11 +2,72 @@
 
 from __future__ import annotations
 
-from django.db import models
+import datetime as dt
+import hashlib
+import logging
+
+from django.db import DatabaseError, models, transaction
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import conf
+from ..signals import exception_reported
 from .integration import Integration
+
+logger = logging.getLogger("django_sendcloud.reports")
+
+ONE_PER = dt.timedelta(hours=1)
+
+
+class ExceptionReportManager(models.Manager["ExceptionReport"]):
+    def report(self, integration: Integration | None, cause: str, exception_type: str = "") -> bool:
+        """Note a failure on our side, and have it written to the integration's log if it is the first of the hour.
+
+        Never raises, and does nothing unless ``SENDCLOUD["EXCEPTION_LOGS"]`` is set.
+
+        Args:
+            integration: Whose merchant should see it; ``None`` reports nothing.
+            cause: A code and what it concerns, for instance ``payload_invalid: country``. It is sent as it is: it
+                must hold neither secrets nor personal data.
+            exception_type: Python path of the exception, which Sendcloud uses to show hints.
+
+        Returns:
+            Whether it will be sent.
+        """
+        if integration is None or not conf().EXCEPTION_LOGS:
+            return False
+        try:
+            first = self._is_first_of_the_hour(integration, cause[:500])
+        except DatabaseError:
+            logger.warning("A failure could not be noted for Sendcloud's log.")
+            return False
+        if first:
+            # After commit, since it may take the broker a while.
+            def tell() -> None:
+                exception_reported.send_robust(
+                    sender=ExceptionReport,
+                    integration_pk=integration.pk,
+                    cause=cause[:500],
+                    exception_type=exception_type,
+                )
+
+            transaction.on_commit(tell, using=conf().DATABASE, robust=True)
+        return first
+
+    def _is_first_of_the_hour(self, integration: Integration, cause: str) -> bool:
+        now = timezone.now()
+        reports = self.using(conf().DATABASE)
+        with transaction.atomic(using=conf().DATABASE):
+            digest = hashlib.sha256(cause.encode()).hexdigest()
+            row, created = reports.get_or_create(integration=integration, cause=digest, defaults={"reported_at": now})
+            if created:
+                return True
+            due = reports.filter(pk=row.pk, reported_at__lte=now - ONE_PER)
+            if due.update(reported_at=now, occurrences=F("occurrences") + 1):
+                return True
+            reports.filter(pk=row.pk).update(occurrences=F("occurrences") + 1)
+        return False
 
 
 class ExceptionReport(models.Model):
@@ -17,7 +78,7 @@ class ExceptionReport(models.Model):
     reported_at = models.DateTimeField(default=timezone.now)
     occurrences = models.PositiveIntegerField(default=1)
 
-    objects = models.Manager["ExceptionReport"]()
+    objects = ExceptionReportManager()
 
     class Meta:
         verbose_name = _("exception report")

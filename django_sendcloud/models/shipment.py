@@ -82,9 +82,10 @@ class Shipment(models.Model):
         ]
 
     def __str__(self) -> str:
+        order = self.order_number or self.external_order_id
         if self.external_shipment_id in ("", self.external_order_id):
-            return self.external_order_id
-        return f"{self.external_order_id} / {self.external_shipment_id}"
+            return order
+        return f"{order} / {self.external_shipment_id}"
 
     def order(self) -> models.Model | None:
         """The shop's order, ``None`` where it is gone."""

@@ -6,14 +6,12 @@ What may come to exist there must be deletable from here, even if the worker die
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from django.db import connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field
 
 from ..conf import conf
 from ..models import Shipment
+from .bulk import values_or_arrays
 
 __all__ = ["announce"]
 
@@ -71,8 +69,7 @@ def _insert_returning(shipments: Sequence[Shipment]) -> dict[Key, tuple[int, tup
     quote = connection.ops.quote_name
     fields = [field for field in Shipment._meta.concrete_fields if not field.primary_key]
     table = quote(Shipment._meta.db_table)
-    row = f"({', '.join(['%s'] * len(fields))})"
-    params = [_prepared(field, shipment, connection) for shipment in shipments for field in fields]
+    source, params = values_or_arrays(shipments, fields, connection)
     # An assignment that changes nothing, so that the row that is there is returned as well.
     keep = f"stamp = {table}.stamp"
     if connection.vendor == "mysql":
@@ -80,13 +77,9 @@ def _insert_returning(shipments: Sequence[Shipment]) -> dict[Key, tuple[int, tup
     else:
         conflict = f"ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET {keep}"
     sql = (
-        f"INSERT INTO {table} ({', '.join(quote(str(field.column)) for field in fields)}) "  # noqa: S608
-        f"VALUES {', '.join([row] * len(shipments))} {conflict} RETURNING {', '.join(('id', *_KEY, *_OWNER))}"
+        f"INSERT INTO {table} ({', '.join(quote(str(field.column)) for field in fields)}) "
+        f"{source} {conflict} RETURNING {', '.join(('id', *_KEY, *_OWNER))}"
     )
     with connection.cursor() as cursor:
         cursor.execute(sql, params)
         return {(row[1], row[2], row[3]): (row[0], row[4:]) for row in cursor.fetchall()}
-
-
-def _prepared(field: Field[Any, Any], shipment: Shipment, connection: BaseDatabaseWrapper) -> Any:
-    return field.get_db_prep_save(field.pre_save(shipment, add=True), connection)

@@ -24,6 +24,24 @@ ALONE_AFTER = 3
 DEAD_AFTER = 8
 
 
+# What those who push look at. (A backlog is read a page at a time, and each column costs.)
+_NEEDED = (
+    "order_type",
+    "order_pk",
+    "integration",
+    "version",
+    "claimed_version",
+    "stamp",
+    "gone",
+    "state",
+    "lease",
+    "attempts",
+    "failures",
+    "failing_since",
+    "in_doubt",
+)
+
+
 @dataclasses.dataclass(slots=True)
 class Claim:
     """Entries that are ours until ``deadline`` (of the steady clock)."""
@@ -65,7 +83,7 @@ def claim(
         due = due.filter(integration__in=only)
     if blocked:
         due = due.filter(Q(integration__isnull=True) | ~Q(integration__in=blocked))
-    candidates = due.order_by("due_at", "pk")
+    candidates = due.order_by("due_at", "pk").only(*_NEEDED)
     values = {
         "lease": lease,
         "not_before": now + dt.timedelta(seconds=conf().LEASE_SECONDS),

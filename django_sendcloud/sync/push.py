@@ -13,7 +13,7 @@ from ..api.results import UpsertResult
 from ..conf import SendcloudConfigurationError, conf
 from ..enums import UpsertStatus
 from ..exceptions import APIError, PayloadError, TooLarge
-from ..models import Account, EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
+from ..models import Account, EntryState, ExceptionReport, Integration, OutboxEntry, Shipment, ShipmentStatus
 from ..models.outbox import local_order
 from . import breaker, limiter
 from .announce import announce
@@ -21,7 +21,6 @@ from .build import Integrations, Plan, Problem, Upsert, build
 from .claim import ALONE_AFTER, Claim
 from .clock import clock
 from .outcomes import Reaction, reaction_to
-from .report import report
 from .settle import Settled, Verdict, patiently, settle
 
 logger = logging.getLogger("django_sendcloud.sync")
@@ -195,7 +194,7 @@ class _Round:
                     cause = ": ".join(filter(None, (verdict.problem.code, ", ".join(sorted(verdict.problem.fields)))))
                     causes.add((integration.pk, cause))
         for integration_pk, cause in causes:
-            report(self.integrations.by_pk[integration_pk], cause)
+            ExceptionReport.objects.report(self.integrations.by_pk[integration_pk], cause)
 
     # -- before sending -------------------------------------------------------------------------
 

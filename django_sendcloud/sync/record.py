@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import itertools
 import weakref
 from collections.abc import Iterable, Iterator
@@ -84,6 +85,14 @@ def _current(connection: BaseDatabaseWrapper) -> _Transaction:
     return current
 
 
+def forget_transaction() -> None:
+    """Record the next change of an order even though it was recorded in the open transaction already.
+
+    For tests, which push in the very transaction they change orders in.
+    """
+    _transactions.clear()
+
+
 def _forget_at_savepoint_rollback(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
     """Savepoints may be rolled back without Django's ``atomic``; all of them say so in SQL."""
     if isinstance(sql, str) and sql.startswith("ROLLBACK TO"):
@@ -110,7 +119,7 @@ def record(order_type: str, order_pks: Iterable[Any], *, gone: bool = False, rin
         order_type: Label of the registered model, as the registry gives it.
         order_pks: Primary keys.
         gone: A hint that the orders are being deleted.
-        ring: ``False`` leaves it to the periodic sweep, or to a later ring.
+        ring: ``False`` rings nobody for what is recorded outside a transaction; the caller pushes it himself.
 
     Returns:
         How many orders were written.
@@ -143,21 +152,29 @@ def _upsert(connection: BaseDatabaseWrapper, order_type: str, order_pks: list[st
     adapt = connection.ops.adapt_datetimefield_value
     now_value = adapt(now)
     due_value = adapt(now + dt.timedelta(seconds=conf().DEBOUNCE_SECONDS))
-    table = connection.ops.quote_name(OutboxEntry._meta.db_table)
-    row = "(%s, %s, %s, %s, %s, %s, %s, '', '{}')"
-    params: list[Any] = []
-    for pk in order_pks:
-        params += (order_type, pk, gone, due_value, now_value, now_value, now_value)
-    sql = (
-        f"INSERT INTO {table} (order_type, order_pk, gone, due_at, not_before, recorded_at, changed_at, "  # noqa: S608
-        f"error_detail, error_fields) VALUES {', '.join([row] * len(order_pks))} {_conflict(connection, table)}"
-    )
+    if connection.vendor == "postgresql" and len(order_pks) > 1:
+        # One placeholder for all keys: parsing one for each value would cost more than the rest.
+        source = "SELECT %s, pk, %s, %s, %s, %s, %s, '', '{}' FROM unnest(%s::text[]) AS pk"
+        params: list[Any] = [order_type, gone, due_value, now_value, now_value, now_value, order_pks]
+    else:
+        source = "VALUES " + ", ".join(["(%s, %s, %s, %s, %s, %s, %s, '', '{}')"] * len(order_pks))
+        params = []
+        for pk in order_pks:
+            params += (order_type, pk, gone, due_value, now_value, now_value, now_value)
     with connection.cursor() as cursor:
-        cursor.execute(sql, params)
+        cursor.execute(f"{_insert(connection)} {source} {_conflict(connection.vendor)}", params)
 
 
-def _conflict(connection: BaseDatabaseWrapper, table: str) -> str:
-    mysql = connection.vendor == "mysql"
+def _insert(connection: BaseDatabaseWrapper) -> str:
+    table = connection.ops.quote_name(OutboxEntry._meta.db_table)
+    columns = "order_type, order_pk, gone, due_at, not_before, recorded_at, changed_at, error_detail, error_fields"
+    return f"INSERT INTO {table} ({columns})"
+
+
+@functools.cache
+def _conflict(vendor: str) -> str:
+    table = OutboxEntry._meta.db_table
+    mysql = vendor == "mysql"
     new = "VALUES({0})".format if mysql else "EXCLUDED.{0}".format
     # MySQL applies assignments one after the other, so what is read stands before what is written.
     assignments = ", ".join(
@@ -199,8 +216,10 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
     """
     if isinstance(orders, models.QuerySet):
         order_type = registry.order_type(orders.model)
-        pks = orders.order_by().values_list("pk", flat=True).iterator(chunk_size=CHUNK)
-        return record(order_type, pks)
+        if not orders.query.is_sliced:
+            # No need to sort what is only counted up; a slice, though, depends on it.
+            orders = orders.order_by()
+        return record(order_type, orders.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
     if isinstance(orders, models.Model):
         orders = [orders]
     by_type: dict[str, list[Any]] = {}

@@ -17,6 +17,7 @@ from django.dispatch import Signal
 from ..conf import conf
 from ..models import EntryState, OutboxEntry, Shipment, ShipmentStatus
 from ..signals import shipment_deleted, shipment_rejected, shipment_synced
+from . import bulk
 from .build import Plan, Problem
 from .claim import Claim
 from .clock import clock
@@ -27,6 +28,9 @@ logger = logging.getLogger("django_sendcloud.sync")
 BACKOFF_BASE_SECONDS = 2.0
 # Tries for what another transaction got in the way of.
 DATABASE_TRIES = 5
+
+# What an answer changes of a shipment.
+_TOLD = ["status", "errors", "digest", "stamp", "uuid", "order_number", "told_at", "deleted_at"]
 
 T = TypeVar("T")
 
@@ -109,13 +113,7 @@ def _write(claim: Claim, settled: Settled) -> list[Verdict]:
 
         lost_orders = {(v.plan.entry.order_type, v.plan.entry.order_pk) for v in lost}
         shipments = [s for s in settled.shipments.values() if (s.order_type, s.order_pk) not in lost_orders]
-        if shipments:
-            Shipment.objects.using(database).bulk_create(
-                shipments,
-                update_conflicts=True,
-                unique_fields=["id"] if connections[database].features.supports_update_conflicts_with_target else None,
-                update_fields=["status", "errors", "digest", "stamp", "uuid", "order_number", "told_at", "deleted_at"],
-            )
+        bulk.update(shipments, _TOLD, database)
         done = [
             v.plan.entry.pk for v in ours if v.state == "done" and versions[v.plan.entry.pk] == v.plan.entry.version
         ]

@@ -24,6 +24,7 @@ from .clock import clock
 
 __all__ = ["IntegrationHealth", "Status", "mark_sweep", "status"]
 
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class IntegrationHealth:
     """One integration. Times are UTC, durations in seconds."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 import time
 
@@ -11,7 +13,7 @@ from django_sendcloud.doorbell import Doorbell
 
 def test_one_notification_serves_all_rings_of_a_window() -> None:
     notified: list[float] = []
-    bell = Doorbell(lambda: notified.append(time.monotonic()), lambda: 0.2)
+    bell = Doorbell(lambda delay: notified.append(time.monotonic()), lambda: 0.2)
     for _ in range(100):
         bell.ring()
     assert notified == []
@@ -21,7 +23,7 @@ def test_one_notification_serves_all_rings_of_a_window() -> None:
 
 def test_a_later_ring_notifies_again() -> None:
     notified: list[int] = []
-    bell = Doorbell(lambda: notified.append(1), lambda: 0.0)
+    bell = Doorbell(lambda delay: notified.append(1), lambda: 0.0)
     for _ in range(3):
         bell.ring()
         assert bell.wait_until_passed_on(5)
@@ -30,7 +32,7 @@ def test_a_later_ring_notifies_again() -> None:
 
 def test_a_broker_that_hangs_blocks_nobody() -> None:
     release = threading.Event()
-    bell = Doorbell(release.wait, lambda: 0.0)
+    bell = Doorbell(lambda delay: release.wait(), lambda: 0.0)
     bell.ring()
     for _ in range(1000):
         bell.ring()
@@ -44,7 +46,7 @@ def test_a_broker_that_refuses_is_survived_and_says_no_secret(caplog: object) ->
 
     calls: list[int] = []
 
-    def refuse() -> None:
+    def refuse(delay: float) -> None:
         calls.append(1)
         raise ConnectionError("amqp://user:password@broker refused")
 
@@ -60,7 +62,7 @@ def test_a_broker_that_refuses_is_survived_and_says_no_secret(caplog: object) ->
 
 def test_a_child_process_has_a_bell_of_its_own() -> None:
     reader, writer = os.pipe()
-    bell = Doorbell(lambda: os.write(writer, b"x"), lambda: 0.0)
+    bell = Doorbell(lambda delay: os.write(writer, b"x"), lambda: 0.0)
     bell.ring()
     assert bell.wait_until_passed_on(5)
     pid = os.fork()
@@ -72,3 +74,13 @@ def test_a_child_process_has_a_bell_of_its_own() -> None:
     assert os.read(reader, 10) == b"xx"
     os.close(reader)
     os.close(writer)
+
+
+def test_a_process_that_ends_rings_at_once_and_lets_the_worker_wait() -> None:
+    program = (
+        "from django_sendcloud.doorbell import Doorbell\n"
+        "bell = Doorbell(lambda delay: print(f'{delay:.0f}', flush=True), lambda: 3600.0)\n"
+        "bell.ring()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.strip() == "3600"

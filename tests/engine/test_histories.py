@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from .machine import Histories
+from .machine import KEYS, QUARANTINE, Histories
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -19,7 +20,7 @@ def engine_settings(db: None, settings: Any) -> None:
     settings.SENDCLOUD = {**settings.SENDCLOUD, "LEASE_SECONDS": 120.0, "QUARANTINE_SECONDS": 60.0}
 
 
-def histories(count: int, **options: Any) -> None:
+def histories(count: int) -> None:
     run_state_machine_as_test(
         Histories,
         settings=settings(
@@ -28,13 +29,12 @@ def histories(count: int, **options: Any) -> None:
             deadline=None,
             database=None,
             suppress_health_check=list(HealthCheck),
-            **options,
         ),
     )
 
 
 def test_both_sides_are_equal_after_any_history() -> None:
-    histories(400)
+    histories(int(os.environ.get("SENDCLOUD_HISTORIES", "200")))
 
 
 def settles_whatever_was_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,13 +88,69 @@ def sends_without_quarantine(monkeypatch: pytest.MonkeyPatch) -> None:
     conf.cache_clear()
 
 
-@pytest.mark.parametrize(
-    "mutation",
-    [settles_whatever_was_pushed, stamps_with_the_clock, forgets_what_was_deleted, sends_without_quarantine],
-)
-def test_each_needed_rule_is_needed(
-    mutation: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+ONE = KEYS[0]
+
+
+def changed_while_it_is_pushed(history: Histories) -> None:
+    history.save(ONE)
+    history.changed_in_flight(ONE, gone=False)
+
+
+def changed_twice_within_a_moment(history: Histories) -> None:
+    history.save(ONE)
+    history.push("ok")
+    history.save(ONE)
+    history.push("ok")
+
+
+def a_deletion_that_is_not_heard(history: Histories) -> None:
+    history.save(ONE)
+    history.push("ok")
+    history.delete(ONE)
+    history.push("lost before")
+
+
+def a_request_that_lands_after_its_successor(history: Histories) -> None:
+    history.save(ONE)
+    history.push("ok")
+    history.save(ONE)
+    history.push("late")
+    history.save(ONE)
+    history.advance(QUARANTINE / 2)
+    history.push("ok")
+    history.a_late_request_lands_if_there_is_one()
+
+
+NEEDED = [
+    (settles_whatever_was_pushed, changed_while_it_is_pushed),
+    (stamps_with_the_clock, changed_twice_within_a_moment),
+    (forgets_what_was_deleted, a_deletion_that_is_not_heard),
+    (sends_without_quarantine, a_request_that_lands_after_its_successor),
+]
+
+
+def live_through(story: Callable[[Histories], None]) -> None:
+    history = Histories()
+    history.begin()
+    try:
+        story(history)
+    except BaseException:
+        history.stack.close()
+        raise
+    history.teardown()
+
+
+@pytest.mark.parametrize("story", [story for _, story in NEEDED])
+def test_with_all_rules_the_story_ends_well(story: Callable[[Histories], None]) -> None:
+    live_through(story)
+
+
+@pytest.mark.parametrize(("rule", "story"), NEEDED)
+def test_without_the_rule_it_does_not(
+    rule: Callable[[pytest.MonkeyPatch], None],
+    story: Callable[[Histories], None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    mutation(monkeypatch)
+    rule(monkeypatch)
     with pytest.raises(AssertionError):
-        histories(1500, phases=[Phase.generate], derandomize=True)
+        live_through(story)

@@ -175,7 +175,7 @@ def test_an_order_that_moves_to_another_integration_is_deleted_there_and_created
     sandbox: Any, integration: Integration, order: Order
 ) -> None:
     other = sandbox.add_integration(shop_name="Second")
-    second = factories.integration(other, remote_id=other.id, public_key=other.public_key, secret_key=other.secret_key)
+    second = factories.integration(other)
     order.integration = integration.pk
     order.save()
     push(sandbox)
@@ -533,7 +533,7 @@ def test_the_breaker_opens_after_five_failures_and_one_order_tries_first(
     before = len(sandbox.requests)
     push(sandbox)
     assert len(sandbox.requests) == before + 1
-    assert len(sandbox.requests[-1].items) == 1, "half open: one request with one order"
+    assert len(sandbox.requests[-1].body) == 1, "half open: one request with one order"
     sandbox.reset()
     Account.objects.update(open_until=timezone.now())
     push(sandbox)

@@ -313,3 +313,10 @@ def test_the_bell_rings_once_after_commit(committed_order: Order) -> None:
         assert rings == ["outbox, in transaction: False"]
     finally:
         work_due.disconnect(listen)
+
+
+def test_enqueue_of_a_slice(db: None) -> None:
+    orders = sorted((factories.order(number=str(n)) for n in range(4)), key=lambda order: order.number)
+    factories.clear_outbox()
+    assert enqueue(Order.objects.order_by("number")[1:3]) == 2
+    assert set(OutboxEntry.objects.values_list("order_pk", flat=True)) == {str(order.pk) for order in orders[1:3]}
