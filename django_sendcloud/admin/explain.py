@@ -1,0 +1,398 @@
+"""From codes to human words: what happened, why, and what to do about it.
+
+The engine stores a code with everything that did not go well; nothing but this module turns codes into
+sentences. A code it does not know gets an honest general answer rather than none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from ..models import PauseReason
+from ..sync.outcomes import reaction_to
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+__all__ = [
+    "ERRORS",
+    "FIELDS",
+    "PAUSES",
+    "Explanation",
+    "FieldProblem",
+    "explain",
+    "explain_error",
+    "explain_pause",
+    "field_label",
+    "fields_of",
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Explanation:
+    """One thing that can go wrong.
+
+    Args:
+        title: What happened, in a few words.
+        why: The cause.
+        cure: What a person can do, or what happens by itself.
+        heals: It is tried again without anybody's doing.
+    """
+
+    title: StrOrPromise
+    why: StrOrPromise
+    cure: StrOrPromise
+    heals: bool = False
+
+
+_AGAIN = _("Nothing: it is tried again by itself, at growing intervals, for at least three days.")
+
+#: Every code the engine puts into ``OutboxEntry.error_code``.
+ERRORS: Mapping[str, Explanation] = {
+    "payload_invalid": Explanation(
+        _("The order cannot be sent as it is"),
+        _("Something in it breaks Sendcloud's rules, so it was not sent. The other orders were."),
+        _("Correct what is named here, in the order or its products. Saving the order sends it again."),
+    ),
+    "rejected": Explanation(
+        _("Sendcloud refused the order"),
+        _("Sendcloud looked at it and does not accept what is named here. The other orders arrived."),
+        _("Correct it in the order or its products. Saving the order sends it again."),
+    ),
+    "adapter_error": Explanation(
+        _("The shop's own code failed on this order"),
+        _("The adapter that turns an order into a shipment raised an error, so there was nothing to send."),
+        _(
+            "Show the technical details to the shop's developer. Once mended, push the order again, "
+            "or all that have this problem."
+        ),
+    ),
+    "no_shipments": Explanation(
+        _("The order has nothing to send"),
+        _("The adapter says that the order is to be shipped, but makes no shipment of it."),
+        _(
+            "Look whether the order has lines. If it is not to be shipped, let the shop's developer make the adapter "
+            "say so."
+        ),
+    ),
+    "too_many_shipments": Explanation(
+        _("The order has too many shipments"),
+        _("Sendcloud takes at most 100 shipments at once, and the adapter made more of this one order."),
+        _("Divide the order, or let the shop's developer look at how the adapter splits orders."),
+    ),
+    "duplicate_shipment": Explanation(
+        _("Two shipments of the order have the same id"),
+        _("Sendcloud tells shipments apart by their ids; of two with the same ids only one would remain."),
+        _("Let the shop's developer give each shipment of an order its own external_shipment_id."),
+    ),
+    "order_conflict": Explanation(
+        _("Another order has the same id at Sendcloud"),
+        _("Two orders share their external ids. Sendcloud would keep only one of them, so this one was held back."),
+        _(
+            "Where the other order is about to be deleted, nothing: this one follows by itself. Otherwise let the "
+            "shop's developer give every order an id of its own."
+        ),
+    ),
+    "no_integration": Explanation(
+        _("There is no integration to send it to"),
+        _("No Sendcloud integration is connected and in use, or the one this order belongs to is not in use."),
+        _("Connect an integration, or mark it as in use. Everything that waits is then sent by itself."),
+        heals=True,
+    ),
+    "integration_unknown": Explanation(
+        _("It is not clear which integration the order belongs to"),
+        _("Several integrations are in use and the adapter does not say which one this order goes to."),
+        _("Leave only one integration in use, or let the shop's developer write get_integration() in the adapter."),
+        heals=True,
+    ),
+    "adapter_missing": Explanation(
+        _("The shop has no adapter for this kind of order"),
+        _("The code that turned these orders into shipments is not there any more, or has not been deployed yet."),
+        _("Let the shop's developer register an adapter for it. The orders wait until then."),
+        heals=True,
+    ),
+    "credentials": Explanation(
+        _("Sendcloud refuses the API keys"),
+        _(
+            "The public key or the secret key is wrong, was replaced or revoked in Sendcloud's panel, or the "
+            "integration has been switched to OAuth2."
+        ),
+        _(
+            "Copy both keys anew from Sendcloud's panel (Settings > Integrations > Configure) into the integration "
+            "here. Nothing is lost: everything waits and is sent afterwards."
+        ),
+    ),
+    "permission": Explanation(
+        _("Sendcloud does not allow this to these keys"),
+        _(
+            "The keys are right, but not entitled to what was asked. Sending shipments through the Integrations API "
+            "is open to Sendcloud's official partners only."
+        ),
+        _(
+            "Ask Sendcloud's support to allow it for your account; with a partner id, let the shop's developer set "
+            "PARTNER_ID. Everything waits meanwhile."
+        ),
+    ),
+    "gone": Explanation(
+        _("Sendcloud does not know this integration any more"),
+        _("It was deleted in Sendcloud's panel, or the keys belong to another account."),
+        _(
+            "If it was deleted on purpose, take it out of use here and connect another. Otherwise check its id and "
+            "its keys, then resume it."
+        ),
+    ),
+    "rate_limited": Explanation(
+        _("Sendcloud asked us to slow down"),
+        _("More requests were made with this Sendcloud account than it allows in a minute, by this shop or others."),
+        _("Nothing: sending goes on by itself as soon as Sendcloud allows it."),
+        heals=True,
+    ),
+    "not_sent": Explanation(
+        _("Sendcloud could not be reached"),
+        _("The connection could not be made: the network, the name service, or Sendcloud itself was not there."),
+        _AGAIN,
+        heals=True,
+    ),
+    "no_answer": Explanation(
+        _("Sendcloud did not answer in time"),
+        _("The connection broke or took too long after sending, so nobody knows yet whether it arrived."),
+        _("Nothing: it is sent again by itself after a pause, and cannot arrive twice."),
+        heals=True,
+    ),
+    "server_error": Explanation(
+        _("Sendcloud had a problem of its own"),
+        _("Its server answered with an error, which nobody here caused."),
+        _AGAIN,
+        heals=True,
+    ),
+    "unreadable_answer": Explanation(
+        _("Sendcloud's answer could not be read"),
+        _("Something else than Sendcloud's usual answer came back: an error page, or only part of an answer."),
+        _("Nothing: it is sent again by itself after a pause, and cannot arrive twice."),
+        heals=True,
+    ),
+    "answer_incomplete": Explanation(
+        _("Sendcloud's answer did not mention this order"),
+        _("The request was answered, but not a word was said of what became of this order."),
+        _("Nothing: it is sent again by itself after a pause, and cannot arrive twice."),
+        heals=True,
+    ),
+    "conflict": Explanation(
+        _("Sendcloud was still busy with this order"),
+        _("An earlier change of the same order is still being worked on there."),
+        _("Nothing: it is sent again in a few seconds."),
+        heals=True,
+    ),
+    "tls": Explanation(
+        _("The connection to Sendcloud is not trustworthy"),
+        _(
+            "Who answered could not prove to be Sendcloud (its certificate does not hold), so neither keys nor "
+            "orders were sent."
+        ),
+        _("Let whoever runs the server look at its certificates, its clock, and any proxy in between; then resume."),
+    ),
+    "redirected": Explanation(
+        _("Sendcloud's address points elsewhere"),
+        _("The server answered with a redirect. The keys are never sent along, so nothing was sent."),
+        _("Let the shop's developer check SENDCLOUD['BASE_URL']; then resume the integration."),
+    ),
+    "worker_died": Explanation(
+        _("This order stopped its worker again and again"),
+        _("Each time it was to be pushed, the worker ended without a word: usually out of memory, or killed."),
+        _("Look at the order (is it enormous?) and at the worker's log. Then push it again."),
+    ),
+    "gave_up": Explanation(
+        _("Given up after many attempts"),
+        _("It has failed for days, so it is not tried any more."),
+        _("When the cause is mended, push it again, or all that have this problem."),
+    ),
+    "internal_error": Explanation(
+        _("Something unexpected went wrong here"),
+        _("An error that should not be possible stopped the push. It is in the worker's log."),
+        _("It is tried again by itself. If it stays, please report it with the technical details."),
+        heals=True,
+    ),
+}
+
+#: What a person asked for and Sendcloud does not accept.
+REFUSED = Explanation(
+    _("Sendcloud does not accept this"),
+    _("It names the reason at the end of this message."),
+    _("Nothing was changed. Correct what is named, and try again."),
+)
+TRY_AGAIN = _("Nothing was changed as far as is known. Try again in a little while.")
+
+#: Every reason an integration rests for.
+PAUSES: Mapping[str, Explanation] = {
+    PauseReason.PERSON.value: Explanation(
+        _("Paused by a person"),
+        _("Somebody chose to pause it. Orders are taken down and wait; nothing is sent."),
+        _("Resume it when you are ready. Everything that waits is then sent."),
+    ),
+    PauseReason.CREDENTIALS.value: ERRORS["credentials"],
+    PauseReason.GONE.value: ERRORS["gone"],
+    PauseReason.CONFIGURATION.value: Explanation(
+        _("The connection to Sendcloud is not set up safely"),
+        _("The server's certificate did not hold, or Sendcloud's address points elsewhere, so nothing was sent."),
+        _("Let whoever runs the server read the details, mend it and test the connection; then resume."),
+    ),
+}
+
+
+def explain(code: str) -> Explanation:
+    """The explanation of an error code, a general one if it is unknown."""
+    return ERRORS.get(code) or Explanation(
+        _("It did not work"),
+        _("The problem is known as “%(code)s”, which this version has no words for.") % {"code": code},
+        _("Read the technical details, or show them to the shop's developer. Then push it again."),
+    )
+
+
+def explain_pause(reason: str) -> Explanation:
+    """The explanation of a pause, a general one if its reason is unknown."""
+    return PAUSES.get(reason) or explain(reason)
+
+
+def explain_error(error: Exception) -> Explanation:
+    """The explanation of an error a person just met, by the same table the engine acts by."""
+    code = reaction_to(error).problem.code
+    if code in ("rejected", "payload_invalid"):
+        return REFUSED
+    explanation = explain(code)
+    # What the engine repeats by itself, a person has to.
+    return dataclasses.replace(explanation, cure=TRY_AGAIN) if explanation.heals else explanation
+
+
+# -- fields ------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FieldProblem:
+    """What is wrong with one field: its name in human words, its path in the contract, and the complaints."""
+
+    label: str
+    path: str
+    messages: list[str]
+
+
+#: The contract's field names in human words. ``parent.name`` goes before ``name`` where it differs.
+FIELDS: Mapping[str, StrOrPromise] = {
+    "address": _("address"),
+    "address_2": _("second address line"),
+    "checkout_payload": _("choice in the checkout"),
+    "city": _("city"),
+    "code": _("code"),
+    "company_name": _("company"),
+    "country": _("country"),
+    "country_code": _("country"),
+    "created_at": _("date of the order"),
+    "currency": _("currency"),
+    "customs_details": _("customs details"),
+    "customs_invoice_nr": _("customs invoice number"),
+    "customs_shipment_type": _("customs shipment type"),
+    "delivery_date": _("delivery date"),
+    "delivery_method_data": _("delivery date chosen"),
+    "delivery_method_type": _("kind of delivery"),
+    "description": _("description"),
+    "discount_granted": _("discount"),
+    "email": _("e-mail address"),
+    "external_order_id": _("order id"),
+    "external_shipment_id": _("shipment id"),
+    "extra": _("additional fields"),
+    "formatted_delivery_date": _("delivery date in words"),
+    "freight_costs": _("freight costs"),
+    "height": _("height"),
+    "house_number": _("house number"),
+    "hs_code": _("HS code"),
+    "id": _("id"),
+    "importer_of_records": _("importer of record"),
+    "insurance_costs": _("insurance costs"),
+    "intended_use": _("intended use"),
+    "length": _("length"),
+    "material_content": _("material"),
+    "message": _("text"),
+    "mid_code": _("manufacturer's code (MID)"),
+    "name": _("name of the receiver"),
+    "order_number": _("order number"),
+    "order_status": _("status of the order"),
+    "origin_country": _("country of origin"),
+    "other_costs": _("other costs"),
+    "parcel_handover_date": _("date of handover to the carrier"),
+    "parcel_items": _("order lines"),
+    "payment_status": _("status of the payment"),
+    "postal_code": _("postal code"),
+    "product_id": _("product id"),
+    "properties": _("properties"),
+    "quantity": _("quantity"),
+    "receiver": _("receiver"),
+    "selected_functionalities": _("delivery options"),
+    "sender": _("sender"),
+    "sender_address_id": _("sender address"),
+    "shipping_method": _("shipping method"),
+    "shipping_method_checkout_name": _("delivery method chosen in the checkout"),
+    "shipping_product": _("shipping product"),
+    "shipping_product.name": _("name"),
+    "sku": _("SKU"),
+    "tax_numbers": _("tax numbers"),
+    "tax_numbers.name": _("kind"),
+    "telephone": _("telephone number"),
+    "to_post_number": _("post number"),
+    "to_service_point": _("service point"),
+    "to_state": _("state or province"),
+    "total_order_value": _("total value of the order"),
+    "updated_at": _("time of the last change"),
+    "value": _("value"),
+    "weight": _("weight"),
+    "width": _("width"),
+    "parcel_items.value": _("price of one piece"),
+    "parcel_items.weight": _("weight of one piece"),
+    # As the settings of an integration are called.
+    "service_point_carriers": _("service point carriers"),
+    "service_point_enabled": _("service points"),
+    "shop_name": _("name of the shop"),
+    "shop_url": _("address of the shop"),
+    "webhook_active": _("webhook switched on"),
+    "webhook_url": _("webhook address"),
+}
+
+_PARTS = re.compile(r"[^.\[\]/]+")
+_WHOLE = frozenset({"non_field_errors", "__all__", "detail"})
+_HOLDERS_OF_TAX_NUMBERS = frozenset({"sender", "receiver", "importer_of_records"})
+
+
+def field_label(path: str) -> str:
+    """A field path in human words: ``parcel_items[2].weight`` is *order line 3, weight of one piece*."""
+    words: list[str] = []
+    parent = ""
+    for part in _PARTS.findall(path):
+        if part in _WHOLE:
+            continue
+        if not part.isdecimal():
+            words.append(str(FIELDS.get(f"{parent}.{part}") or FIELDS.get(part, part)))
+            parent = "tax_numbers" if part in _HOLDERS_OF_TAX_NUMBERS else part
+        elif parent == "parcel_items":
+            words[-1] = gettext("order line %(number)d") % {"number": int(part) + 1}
+        elif words:
+            words[-1] = f"{words[-1]} {int(part) + 1}"
+        # A number at the beginning is a position in a batch, which says nothing to a person.
+    return ", ".join(words) or gettext("the order as a whole")
+
+
+def fields_of(errors: Any) -> list[FieldProblem]:
+    """Stored field errors, ready to be shown. Takes anything a JSON column may hold, and fails on nothing."""
+    if not isinstance(errors, Mapping):
+        return []
+    return [
+        FieldProblem(field_label(str(path)), str(path), [str(message) for message in _as_list(messages)])
+        for path, messages in errors.items()
+    ]
+
+
+def _as_list(messages: Any) -> Iterable[Any]:
+    return messages if isinstance(messages, list | tuple) else [messages]

@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import datetime as dt
+import json
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+
+from django_sendcloud.models import Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from tests import factories
+
+from .fake import FakeSendcloud
+
+VIEW = ["account", "integration", "outboxentry", "parcel", "shipment", "webhookevent"]
+OPERATE = ["push_order", "replay_webhookevent", "test_integration", "pause_integration"]
+ROLES: dict[str, list[str] | None] = {
+    "staff": [],
+    "viewer": [f"view_{name}" for name in VIEW],
+    "operator": [f"view_{name}" for name in VIEW] + OPERATE,
+    "superuser": None,
+}
+
+
+@pytest.fixture
+def fake(settings: Any) -> Iterator[FakeSendcloud]:
+    server = FakeSendcloud()
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "BASE_URL": server.base_url}
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def connected(db: None, fake: FakeSendcloud) -> Integration:
+    return Integration.objects.create(
+        remote_id=4001, name="Bike shop", public_key=fake.public_key, secret_key=fake.secret_key
+    )
+
+
+@pytest.fixture
+def as_role(db: None) -> Callable[[str], Client]:
+    """A browser logged in as one of ``ROLES``, or not at all for ``anonymous``."""
+
+    def log_in(role: str, *more: str) -> Client:
+        client = Client()
+        if role == "anonymous":
+            return client
+        permissions = ROLES[role]
+        user = User.objects.create_user(
+            f"{role}-{uuid.uuid4().hex[:6]}", is_staff=True, is_superuser=permissions is None
+        )
+        codenames = [*(permissions or []), *more]
+        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+        client.force_login(user)
+        return client
+
+    return log_in
+
+
+class Data:
+    """One of everything, in every state a person should see."""
+
+    def __init__(self, integration: Integration) -> None:
+        now = timezone.now()
+        self.integration = integration
+        self.order = factories.order(customer=factories.customer(name="Canary Person", email="canary@example.com"))
+        factories.clear_outbox()
+        key = str(self.order.pk)
+        self.shipment = Shipment.objects.create(
+            integration=integration,
+            order_type="shop.order",
+            order_pk=key,
+            order_number=self.order.number,
+            external_order_id=key,
+            external_shipment_id=key,
+            uuid=uuid.uuid4(),
+            status="rejected",
+            digest="d" * 64,
+            errors={"parcel_items[1].weight": ["Must be at least 0.001 kg."]},
+        )
+        self.entry = OutboxEntry.objects.create(
+            order_type="shop.order",
+            order_pk=key,
+            integration=integration,
+            state="rejected",
+            error_code="rejected",
+            error_detail="upsert shipments: refused",
+            error_fields={"parcel_items[1].weight": ["Must be at least 0.001 kg."]},
+        )
+        self.parcel = Parcel.objects.create(
+            integration=integration,
+            shipment=self.shipment,
+            remote_id=71,
+            tracking_number="3SCANAL1",
+            tracking_url="https://tracking.example/3SCANAL1",
+            order_number=self.order.number,
+            carrier="postnl",
+            status_id=3,
+            status_message="En route to sorting center",
+            phase="in_transit",
+            status_at=now,
+        )
+        for number, message in enumerate(["Announced", "En route to sorting center"]):
+            ParcelStatus.objects.create(
+                parcel=self.parcel,
+                status_id=number,
+                message=message,
+                phase="in_transit",
+                event_ms=number,
+                at=now + dt.timedelta(minutes=number),
+            )
+        body = json.dumps({"action": "parcel_status_changed", "parcel": {"name": "Canary Person"}})
+        self.event = WebhookEvent.objects.create(
+            integration=integration,
+            digest="a" * 64,
+            action="parcel_status_changed",
+            state="failed",
+            body=body,
+            error="A receiver of the shop failed: KeyError.",
+            parcel=self.parcel,
+        )
+
+    @property
+    def objects(self) -> dict[str, Any]:
+        return {
+            "integration": self.integration,
+            "outboxentry": self.entry,
+            "shipment": self.shipment,
+            "parcel": self.parcel,
+            "webhookevent": self.event,
+            "account": self.integration.account,
+        }
+
+
+@pytest.fixture
+def data(connected: Integration) -> Data:
+    return Data(connected)

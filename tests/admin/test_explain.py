@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+
+import django_sendcloud
+from django_sendcloud import exceptions
+from django_sendcloud.admin.explain import (
+    ERRORS,
+    FIELDS,
+    PAUSES,
+    REFUSED,
+    TRY_AGAIN,
+    explain,
+    explain_error,
+    explain_pause,
+    field_label,
+    fields_of,
+)
+from django_sendcloud.models import PauseReason
+from django_sendcloud.payloads import CheckoutPayload, CustomsDetails, ParcelItem, ShipmentPayload, Status
+from django_sendcloud.payloads.checkout import DeliveryMethodData, ShippingProduct
+from django_sendcloud.payloads.customs import Money, TaxNumber, TaxNumbers
+
+AGREED = {
+    "adapter_error",
+    "adapter_missing",
+    "answer_incomplete",
+    "credentials",
+    "duplicate_shipment",
+    "gave_up",
+    "gone",
+    "integration_unknown",
+    "no_answer",
+    "no_integration",
+    "not_sent",
+    "order_conflict",
+    "payload_invalid",
+    "permission",
+    "rate_limited",
+    "redirected",
+    "rejected",
+    "server_error",
+    "tls",
+    "too_many_shipments",
+    "unreadable_answer",
+    "worker_died",
+}
+
+
+def codes_in_the_engine() -> set[str]:
+    """Every code that the source of the engine gives to a problem."""
+    codes = set()
+    for path in (Path(django_sendcloud.__file__).parent / "sync").glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not isinstance(node, ast.Call):
+                continue
+            name = getattr(node.func, "id", getattr(node.func, "attr", ""))
+            arguments = [*node.args[:1]] if name in ("Problem", "problem") else []
+            arguments += [keyword.value for keyword in node.keywords if keyword.arg == "error_code"]
+            codes |= {arg.value for arg in arguments if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
+    return codes - {""}
+
+
+def test_every_code_the_engine_uses_has_words() -> None:
+    found = codes_in_the_engine()
+    assert {"payload_invalid", "server_error", "worker_died"} <= found, "the search itself has gone blind"
+    assert (found | AGREED) - set(ERRORS) == set()
+
+
+@pytest.mark.parametrize("code", sorted(ERRORS))
+def test_an_explanation_says_what_why_and_what_to_do(code: str) -> None:
+    explanation = explain(code)
+    assert str(explanation.title).strip()
+    assert not str(explanation.title).endswith(".")
+    assert str(explanation.why).endswith(".")
+    assert str(explanation.cure).endswith(".")
+
+
+def test_an_unknown_code_is_named_and_still_gets_advice() -> None:
+    explanation = explain("from_the_future")
+    assert "from_the_future" in str(explanation.why)
+    assert explanation.heals is False
+
+
+def test_every_reason_for_a_pause_has_words() -> None:
+    assert set(PAUSES) == set(PauseReason.values)
+    assert explain_pause("credentials") is ERRORS["credentials"]
+    assert "somebody" in str(explain_pause("person").why).lower()
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        ShipmentPayload,
+        ParcelItem,
+        Status,
+        CheckoutPayload,
+        ShippingProduct,
+        DeliveryMethodData,
+        CustomsDetails,
+        Money,
+        TaxNumbers,
+        TaxNumber,
+    ],
+)
+def test_every_field_of_the_contract_has_a_name_for_people(payload: type) -> None:
+    names = {field.name for field in dataclasses.fields(payload)}
+    assert names - set(FIELDS) == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "label"),
+    [
+        ("country", "country"),
+        ("parcel_items[2].weight", "order line 3, weight of one piece"),
+        ("parcel_items.2.weight", "order line 3, weight of one piece"),
+        ("weight", "weight"),
+        ("name", "name of the receiver"),
+        ("checkout_payload.shipping_product.name", "choice in the checkout, shipping product, name"),
+        ("customs_details.tax_numbers.sender[0].name", "customs details, tax numbers, sender 1, kind"),
+        ("customs_details.freight_costs.value", "customs details, freight costs, value"),
+        ("[17].country", "country"),
+        ("", "the order as a whole"),
+        ("non_field_errors", "the order as a whole"),
+        ("brand_new_field", "brand_new_field"),
+    ],
+)
+def test_a_field_path_becomes_words(path: str, label: str) -> None:
+    assert field_label(path) == label
+
+
+@pytest.mark.parametrize("stored", [None, [], "text", 3, {}])
+def test_stored_errors_of_any_shape_can_be_shown(stored: object) -> None:
+    assert fields_of(stored) == []
+
+
+def test_a_single_message_is_as_good_as_a_list() -> None:
+    (problem,) = fields_of({"city": "May not be empty."})
+    assert (problem.label, problem.path, problem.messages) == ("city", "city", ["May not be empty."])
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (exceptions.AuthenticationError(status=401), "credentials"),
+        (exceptions.PermissionDenied(status=403), "permission"),
+        (exceptions.NotFound(status=404), "gone"),
+        (exceptions.RateLimited(status=429), "rate_limited"),
+        (exceptions.RequestNotSent("refused"), "not_sent"),
+        (exceptions.TLSError("certificate"), "tls"),
+        (exceptions.TransportError("reset"), "no_answer"),
+        (exceptions.InvalidResponse("HTML"), "unreadable_answer"),
+        (exceptions.ServerError(status=500), "server_error"),
+        (exceptions.Redirected(status=302), "redirected"),
+        (KeyError("x"), "internal_error"),
+    ],
+)
+def test_an_error_a_person_meets_is_explained_by_the_table_the_engine_acts_by(error: Exception, code: str) -> None:
+    assert explain_error(error).title == ERRORS[code].title
+
+
+def test_a_person_is_not_told_that_what_they_did_is_repeated_by_itself() -> None:
+    assert explain_error(exceptions.ServerError(status=500)).cure == TRY_AGAIN
+    assert explain_error(exceptions.TLSError("certificate")).cure == ERRORS["tls"].cure
+
+
+@pytest.mark.parametrize(
+    "error", [exceptions.RequestRejected(status=400), exceptions.PayloadError({"webhook_url": ["x"]})]
+)
+def test_what_is_refused_is_not_taken_for_an_order(error: Exception) -> None:
+    assert explain_error(error) is REFUSED

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_sendcloud.admin.health import Health, overview
+from django_sendcloud.models import Integration, OutboxEntry, PauseReason
+
+
+@pytest.fixture
+def integration(db: None) -> Integration:
+    return Integration.objects.create(
+        remote_id=1, name="Shop", public_key="p", secret_key="s", last_success_at=timezone.now()
+    )
+
+
+def health(integration: Integration) -> Health:
+    return next(health for found, health in overview() if found.pk == integration.pk)
+
+
+def entry(**values: Any) -> OutboxEntry:
+    return OutboxEntry.objects.create(order_type="shop.order", order_pk=str(OutboxEntry.objects.count()), **values)
+
+
+def titles(found: Health) -> list[str]:
+    return [str(finding.explanation.title) for finding in found.findings]
+
+
+def test_an_integration_with_nothing_wrong_is_working(integration: Integration) -> None:
+    entry(integration=integration)
+    found = health(integration)
+    assert (found.state, found.backlog.waiting) == ("working", 1)
+
+
+def test_a_pause_tells_why_and_since_when(integration: Integration) -> None:
+    integration.pause(PauseReason.CREDENTIALS)
+    found = health(integration)
+    assert (found.state, found.since) == ("paused", integration.paused_since)
+    assert titles(found) == ["Sendcloud refuses the API keys"]
+
+
+def test_a_correction_that_is_needed_needs_attention(integration: Integration) -> None:
+    entry(integration=integration, state="rejected", error_code="rejected")
+    entry(integration=integration, state="dead", error_code="worker_died")
+    found = health(integration)
+    assert found.state == "attention"
+    assert titles(found) == ["Some orders need a correction", "Some orders were given up"]
+    assert (found.backlog.rejected, found.backlog.dead) == (1, 1)
+
+
+def test_what_could_not_be_built_counts_for_the_only_integration_in_use(integration: Integration) -> None:
+    entry(state="rejected", error_code="payload_invalid")
+    assert health(integration).state == "attention"
+    other = Integration.objects.create(remote_id=2, public_key="p", secret_key="s")
+    assert health(integration).state == "working", "whose it is, nobody knows"
+    assert health(other).state == "working"
+
+
+def test_what_heals_by_itself_is_waiting(integration: Integration) -> None:
+    since = timezone.now() - dt.timedelta(minutes=3)
+    later = timezone.now() + dt.timedelta(minutes=3)
+    entry(integration=integration, error_code="server_error", failing_since=since, due_at=later)
+    found = health(integration)
+    assert (found.state, found.since) == ("waiting", since)
+    assert titles(found) == ["Sendcloud had a problem of its own"]
+
+
+@pytest.mark.parametrize(
+    ("field", "title"),
+    [("blocked_until", "Sendcloud asked us to slow down"), ("open_until", "Sendcloud is having trouble")],
+)
+def test_a_blocked_account_is_waiting(field: str, title: str, integration: Integration) -> None:
+    account = integration.account
+    setattr(account, field, timezone.now() + dt.timedelta(seconds=30))
+    account.save()
+    assert titles(health(integration)) == [title]
+    setattr(account, field, timezone.now() - dt.timedelta(seconds=30))
+    account.save()
+    assert health(integration).state == "working"
+
+
+def test_due_orders_that_nobody_takes_mean_that_no_worker_runs(integration: Integration) -> None:
+    old = timezone.now() - dt.timedelta(minutes=20)
+    entry(integration=integration, due_at=old, not_before=old)
+    assert health(integration).state == "working", "something got through a moment ago"
+    Integration.objects.update(last_success_at=old)
+    found = health(integration)
+    assert (found.state, found.since) == ("attention", old)
+    assert titles(found) == ["Orders wait, and nobody pushes them"]
+    Integration.objects.update(paused_since=timezone.now(), paused_reason="person")
+    assert titles(health(integration)) == ["Paused by a person"]
+
+
+def test_an_integration_without_keys_needs_attention(integration: Integration) -> None:
+    Integration.objects.update(secret_key="")
+    assert titles(health(integration)) == ["It has no API keys"]
+
+
+def test_trouble_at_sendcloud_needs_attention(integration: Integration) -> None:
+    since = timezone.now() - dt.timedelta(days=1)
+    Integration.objects.update(failing_since=since)
+    assert (health(integration).state, health(integration).since) == ("attention", since)
+
+
+def test_one_that_is_not_in_use_says_so_first(integration: Integration) -> None:
+    Integration.objects.update(is_active=False)
+    assert health(integration).state == "off"
+
+
+def test_it_costs_two_queries_however_much_waits(integration: Integration, django_assert_num_queries: Any) -> None:
+    for number in range(5):
+        other = Integration.objects.create(remote_id=10 + number, public_key="p", secret_key="s")
+        for _ in range(10):
+            entry(integration=other, error_code="no_answer")
+    with django_assert_num_queries(2):
+        assert len(overview()) == 6
