@@ -59,7 +59,7 @@ class Project:
 
     def run(self, code: str, *, check: bool = True, **environment: str) -> str:
         """Run Python code with Django set up, in a process of its own; returns what it printed."""
-        program = "import django; django.setup()\n" + code
+        program = "import tests.celery_app, django; django.setup()\n" + code
         done = subprocess.run(
             [sys.executable, "-W", "ignore", "-c", program],
             cwd=ROOT,
@@ -153,7 +153,12 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
         return
     import pymysql
 
-    where = {"host": parts.hostname, "port": parts.port or 3306, "user": parts.username, "password": parts.password or ""}
+    where = {
+        "host": parts.hostname,
+        "port": parts.port or 3306,
+        "user": parts.username,
+        "password": parts.password or "",
+    }
     with pymysql.connect(**where) as admin, admin.cursor() as cursor:
         cursor.execute(f"CREATE DATABASE {name} CHARACTER SET utf8mb4")
     try:
@@ -179,7 +184,9 @@ def make_project(sandbox: Any) -> Iterator[Callable[..., Project]]:
                 broker_url = "memory://"
             project = Project(url, broker_url, sandbox, folder)
             stack.callback(project.stop)
-            project.run("from django.core.management import call_command; call_command('migrate', verbosity=0)")
+            project.run(
+                "from django.core.management import call_command; call_command('migrate', run_syncdb=True, verbosity=0)"
+            )
             if broker == "redis":
                 import redis
 

@@ -33,10 +33,7 @@ def test_killed(make_project: Callable[..., Project], database: str, step: str) 
     orders = project.place_orders(5)
     time.sleep(project.settings["DEBOUNCE_SECONDS"])
     project.run(
-        "import os, signal\n"
-        "from django_sendcloud.sync import pump, push, settle\n"
-        f"{KILLED[step]}\n"
-        "pump.pump()\n",
+        f"import os, signal\nfrom django_sendcloud.sync import pump, push, settle\n{KILLED[step]}\npump.pump()\n",
         check=False,
     )
     assert project.outbox() == 5, "what the dead worker had is still there"
