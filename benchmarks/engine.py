@@ -1,0 +1,307 @@
+"""What the engine costs: python -m benchmarks.engine [part ...]
+
+save       what recording adds to ``save()``, against one healthy ``.delay()`` on Redis (the baseline), and with a
+           broker that refuses or hangs
+enqueue    recording a queryset, against the bare INSERT ... SELECT-like upsert it consists of
+push       orders a second through one worker, without latency and with 200 ms
+claim      claiming from a million due entries
+reconcile  comparing many shipments, and the memory that takes
+
+Prints figures and goals. Nothing is asserted: they depend on the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import socket
+import subprocess
+import sys
+import threading
+import time
+from typing import Any
+
+from .surroundings import RemoteSandbox, line, median, percentile, resident, seconds, surroundings
+
+PARTS = ["save", "enqueue", "push", "claim", "reconcile"]
+
+
+# -- save ---------------------------------------------------------------------------------------------
+
+
+def save() -> None:
+    with surroundings() as kind:
+        from celery import Celery
+        from django.db import connection, transaction
+        from django.test.utils import CaptureQueriesContext
+
+        from django_sendcloud.adapters import registry
+        from django_sendcloud.models import OutboxEntry
+        from django_sendcloud.signals import work_due
+        from tests import factories, services
+        from tests.shop.models import Order
+        from tests.shop.sendcloud import ShopOrder
+
+        del ShopOrder
+        print(f"\nsave() of one order, {kind}")
+        order = factories.order()
+        work_due.disconnect(dispatch_uid="django_sendcloud.bell")
+
+        def once() -> None:
+            with transaction.atomic():
+                order.save(update_fields=["city", "modified"])
+
+        with CaptureQueriesContext(connection) as queries:
+            once()
+        with_us = [seconds(once) for _ in range(1500)]
+        adapter = registry.remove(Order)
+        without = [seconds(once) for _ in range(1500)]
+        with CaptureQueriesContext(connection) as bare:
+            once()
+        registry.add(Order, adapter)
+        added = (median(with_us) - median(without)) * 1000
+        line("without us, median", f"{median(without) * 1000:.3f} ms")
+        line("with us, median", f"{median(with_us) * 1000:.3f} ms", f"SQL statements: +{len(queries) - len(bare)}")
+        line("added", f"{added:.3f} ms")
+        if services.available("redis"):
+            app = Celery("benchmark", broker=services.URLS["redis"])
+            task = app.task(name="nothing", ignore_result=True)(_nothing)
+            task.delay()
+            delays = [seconds(task.delay) for _ in range(1500)]
+            app.control.purge()
+            line("one healthy .delay() on Redis, median (baseline)", f"{median(delays) * 1000:.3f} ms")
+            line("added / .delay()", f"{added / (median(delays) * 1000):.2f}", "goal: at most 0.65")
+        OutboxEntry.objects.all().delete()
+        _save_with_a_bad_broker(once, median_without=percentile(with_us, 99))
+
+
+def _nothing() -> None:
+    pass
+
+
+def _save_with_a_bad_broker(once: Any, median_without: float) -> None:
+    import tests.celery_app
+    from django_sendcloud import tasks
+    from django_sendcloud.signals import work_due
+
+    line("p99 without ringing", f"{median_without * 1000:.3f} ms")
+    work_due.connect(tasks.answer_bell, dispatch_uid="django_sendcloud.bell")
+    hung = socket.create_server(("127.0.0.1", 0))
+    threading.Thread(target=lambda: [hung.accept() for _ in range(1000)], daemon=True).start()
+    for name, url in (
+        ("refused", "redis://127.0.0.1:1/0"),
+        ("hung", f"redis://127.0.0.1:{hung.getsockname()[1]}/0"),
+    ):
+        tests.celery_app.app.conf.broker_url = url
+        taken = [seconds(once) for _ in range(1500)]
+        added = (percentile(taken, 99) - median_without) * 1000
+        line(f"p99, broker {name}: more", f"{added:.3f} ms", "goal: at most 5 ms, no exception")
+
+
+# -- enqueue ------------------------------------------------------------------------------------------
+
+
+def enqueue() -> None:
+    with surroundings() as kind:
+        from django.db import connection
+        from django.test.utils import CaptureQueriesContext
+
+        from django_sendcloud import enqueue
+        from django_sendcloud.models import OutboxEntry
+        from tests import factories
+        from tests.shop.models import Order
+
+        count = 50_000
+        print(f"\nenqueue() of {count:,} orders, {kind}")
+        customer = factories.customer()
+        Order.objects.bulk_create(
+            (Order(number=str(number), customer=customer) for number in range(count)), batch_size=2000
+        )
+        for what in ("new", "again"):
+            with CaptureQueriesContext(connection) as queries:
+                enqueue(Order.objects.none())
+            taken = seconds(lambda: enqueue(Order.objects.all()))
+            line(f"{what}: per order", f"{taken / count * 1e6:.1f} µs", "goal: at most 30 µs")
+            OutboxEntry.objects.update(attempts=0)
+        with CaptureQueriesContext(connection) as queries:
+            enqueue(Order.objects.all()[:10_000])
+        line("statements for 10,000 orders", str(len(queries)), "goal: one per 1,000 or fewer, and those that read")
+
+
+# -- push ---------------------------------------------------------------------------------------------
+
+
+def push(latency: float = 0.0, count: int = 20_000) -> None:
+    sandbox = RemoteSandbox("--latency", str(latency))
+    try:
+        with surroundings(sandbox, CONNECT_TIMEOUT_SECONDS=5.0, READ_TIMEOUT_SECONDS=15.0) as kind:
+            from django.db import connection
+            from django.test.utils import CaptureQueriesContext
+            from django.utils import timezone
+
+            from django_sendcloud.models import Account, OutboxEntry, Shipment
+            from django_sendcloud.sync import pump as pump_module
+            from django_sendcloud.sync import push as push_module
+            from tests import factories
+            from tests.shop.models import Order, OrderLine
+
+            print(
+                f"\n{count:,} orders with three lines each through one worker, {kind}, latency {latency * 1000:.0f} ms"
+            )
+            sandbox.connect()
+            Account.objects.update(name="main")
+            customer = factories.customer()
+            orders = [Order(number=str(number), customer=customer) for number in range(count)]
+            Order.objects.bulk_create(orders, batch_size=2000)
+            OrderLine.objects.bulk_create(
+                (OrderLine(order=order, sku=f"SKU-{n}") for order in orders for n in range(3)), batch_size=5000
+            )
+            from django_sendcloud import enqueue as enqueue_orders
+
+            enqueue_orders(Order.objects.all())
+            OutboxEntry.objects.update(due_at=timezone.now(), not_before=timezone.now())
+            requests = 0
+            original = push_module.Push.__exit__
+
+            def close(self: Any, *args: Any) -> None:
+                nonlocal requests
+                requests += self.requests
+                original(self, *args)
+
+            push_module.Push.__exit__ = close  # type: ignore[method-assign]
+            statements = 0
+
+            def count_statement(execute: Any, *args: Any) -> Any:
+                nonlocal statements
+                statements += 1
+                return execute(*args)
+
+            before = resident()
+            with connection.execute_wrapper(count_statement):
+                taken = seconds(lambda: _until_empty(pump_module))
+            assert not OutboxEntry.objects.exists()
+            assert Shipment.objects.count() == count
+            goal = 2000 if not latency else 400
+            line("orders a second", f"{count / taken:,.0f}", f"goal: at least {goal:,}")
+            line("SQL statements an order", f"{statements / count:.4f}", "goal: at most 0.06")
+            if requests:
+                line("requests an order", f"{requests / count:.4f}", "goal: at most 0.0102")
+            line("resident memory grew by", f"{resident() - before:.1f} MiB")
+            del CaptureQueriesContext
+    finally:
+        sandbox.close()
+
+
+def _until_empty(pump_module: Any) -> None:
+    while pump_module.pump(600.0):
+        pass
+
+
+# -- claim --------------------------------------------------------------------------------------------
+
+
+def claim(count: int = 1_000_000) -> None:
+    with surroundings() as kind:
+        from django.db import connection
+
+        from django_sendcloud.models import OutboxEntry
+        from django_sendcloud.sync.claim import claim as take
+
+        if kind == "sqlite":
+            print("\nclaim: only on PostgreSQL")
+            return
+        print(f"\nclaims of 500, {kind}")
+        for rows in (1_000, count):
+            OutboxEntry.objects.all().delete()
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "INSERT INTO django_sendcloud_outboxentry (order_type, order_pk, version, claimed_version, stamp, "
+                    "gone, state, due_at, not_before, lease, attempts, failures, in_doubt, error_code, error_detail, "
+                    "error_fields, recorded_at, changed_at) "
+                    "SELECT 'shop.order', n::text, 1, 0, 0, false, 'pending', now() - n * interval '1 ms', "
+                    "now() - interval '1 hour', '', 0, 0, false, '', '', '{}', now(), now() "
+                    "FROM generate_series(1, %s) n",
+                    [rows],
+                )
+                cursor.execute("VACUUM ANALYZE django_sendcloud_outboxentry")
+            gc.collect()
+            before = resident()
+            taken = []
+            for _ in range(100 if rows > 1000 else 2):
+                begin = time.perf_counter()
+                entries = take(500, gone=False).entries
+                taken.append(time.perf_counter() - begin)
+                assert len(entries) == 500
+            line(f"{rows:,} due: p99 of a claim", f"{percentile(taken, 99) * 1000:.1f} ms", "goal: within 25 ms")
+            line(f"{rows:,} due: median", f"{median(taken) * 1000:.1f} ms")
+            line(f"{rows:,} due: resident memory grew by", f"{resident() - before:.1f} MiB", "goal: within 20 MiB")
+
+
+# -- reconcile ----------------------------------------------------------------------------------------
+
+
+def reconcile(count: int = 100_000) -> None:
+    sandbox = RemoteSandbox()
+    try:
+        with surroundings(sandbox) as kind:
+            from django_sendcloud.models import Shipment
+            from django_sendcloud.sync import pump as pump_module
+            from django_sendcloud.sync import reconcile as compare
+            from tests import factories
+            from tests.shop.models import Order
+
+            print(f"\nreconcile of {count:,} shipments, {kind}")
+            integration = sandbox.connect()
+            customer = factories.customer()
+            for begin in range(0, count, 10_000):
+                Order.objects.bulk_create(
+                    Order(number=str(begin + number), customer=customer) for number in range(min(10_000, count - begin))
+                )
+            from django_sendcloud import enqueue as enqueue_orders
+
+            enqueue_orders(Order.objects.all())
+            from django.utils import timezone
+
+            from django_sendcloud.models import OutboxEntry
+
+            OutboxEntry.objects.update(due_at=timezone.now(), not_before=timezone.now())
+            _until_empty(pump_module)
+            assert Shipment.objects.count() == count
+            gc.collect()
+            before = resident()
+            highest = before
+
+            def progress(scan: Any) -> None:
+                nonlocal highest
+                highest = max(highest, resident())
+
+            begin_at = time.perf_counter()
+            scan = compare.scan(integration, progress=progress)
+            taken = time.perf_counter() - begin_at
+            assert (scan.seen, scan.missing, scan.stale, scan.unknown) == (count, 0, 0, 0)
+            line("shipments a second", f"{count / taken:,.0f}")
+            line("resident memory grew by at most", f"{highest - before:.1f} MiB", "goal: at most 80 MiB")
+    finally:
+        sandbox.close()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("part", nargs="*", choices=[*PARTS, []], help="which; all by default")
+    parser.add_argument("--latency", type=float, default=None, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if len(options.part) == 1:
+        part = options.part[0]
+        if part == "push":
+            push(options.latency or 0.0, 20_000 if not options.latency else 6_000)
+        else:
+            globals()[part]()
+        return
+    for part in options.part or PARTS:
+        for extra in ([], ["--latency", "0.2"]) if part == "push" else ([],):
+            command = [sys.executable, "-W", "ignore", "-m", "benchmarks.engine", part, *extra]
+            subprocess.run(command, check=True)
+
+
+if __name__ == "__main__":
+    main()
