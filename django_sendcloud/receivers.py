@@ -86,32 +86,37 @@ class _OrderReceivers:
         """Without a transaction the order is committed before ``post_save`` runs, so it is noted beforehand as well."""
         if raw or (instance._state.adding and instance.pk is None) or connections[using].in_atomic_block:
             return
-        record(self.order_type, [instance.pk], ring=False)
+        record(self.order_type, [instance.pk], ring=False, using=using)
 
-    def order_post_save(self, *, instance: models.Model, raw: bool, **kwargs: Any) -> None:
+    def order_post_save(self, *, instance: models.Model, raw: bool, using: str, **kwargs: Any) -> None:
         if not raw:
-            record(self.order_type, [instance.pk])
+            record(self.order_type, [instance.pk], using=using)
 
-    def order_pre_delete(self, *, instance: models.Model, **kwargs: Any) -> None:
-        record(self.order_type, [instance.pk], gone=True)
+    def order_pre_delete(self, *, instance: models.Model, using: str, **kwargs: Any) -> None:
+        record(self.order_type, [instance.pk], gone=True, using=using)
 
     def order_m2m_changed(
-        self, *, instance: models.Model, action: str, reverse: bool, pk_set: Iterable[Any] | None, **kwargs: Any
+        self,
+        *,
+        instance: models.Model,
+        action: str,
+        reverse: bool,
+        pk_set: Iterable[Any] | None,
+        using: str,
+        **kwargs: Any,
     ) -> None:
         if not reverse:
             if action in ("post_add", "post_remove", "post_clear"):
-                record(self.order_type, [instance.pk])
+                record(self.order_type, [instance.pk], using=using)
         elif action in ("post_add", "post_remove"):
-            record(self.order_type, pk_set or ())
+            record(self.order_type, pk_set or (), using=using)
         elif action == "pre_clear":
             # After the clearing nothing tells any more which orders it was about.
             through, model = kwargs["sender"], self.adapter.model
             for field in model._meta.many_to_many:
                 if field.remote_field.through is through and isinstance(instance, field.related_model):
-                    rows = through._base_manager.using(kwargs["using"]).filter(
-                        **{field.m2m_reverse_field_name(): instance}
-                    )
-                    record(self.order_type, rows.values_list(field.m2m_field_name(), flat=True))
+                    rows = through._base_manager.using(using).filter(**{field.m2m_reverse_field_name(): instance})
+                    record(self.order_type, rows.values_list(field.m2m_field_name(), flat=True), using=using)
 
     # -- what the order depends on --------------------------------------------------------------
 
@@ -134,22 +139,22 @@ class _OrderReceivers:
                 continue
             before = model._base_manager.using(using).filter(pk=instance.pk).values_list(column, flat=True).first()
             if before is not None and before != getattr(instance, column):
-                record(self.order_type, [before])
+                record(self.order_type, [before], using=using)
 
     def related_post_save(
         self, *, sender: type[models.Model], instance: models.Model, raw: bool, using: str, **kwargs: Any
     ) -> None:
         if not raw:
-            record(self.order_type, self._orders_of(sender, instance, using))
+            record(self.order_type, self._orders_of(sender, instance, using), using=using)
 
     def related_pre_delete(
         self, *, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any
     ) -> None:
-        record(self.order_type, self._orders_of(sender, instance, using))
+        record(self.order_type, self._orders_of(sender, instance, using), using=using)
 
     def related_m2m_changed(self, *, instance: models.Model, action: str, using: str, **kwargs: Any) -> None:
         if action in ("post_add", "post_remove", "pre_clear"):
-            record(self.order_type, self._orders_of(type(instance), instance, using))
+            record(self.order_type, self._orders_of(type(instance), instance, using), using=using)
 
 
 _receivers: dict[OrderAdapter[Any], _OrderReceivers] = {}

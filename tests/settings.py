@@ -68,6 +68,9 @@ if DATABASES["default"]["ENGINE"].endswith("mysql"):
 
     pymysql.install_as_MySQLdb()
 
+# For shops whose orders live in a database of their own (tests/engine/test_databases.py).
+DATABASES["elsewhere"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
+
 CELERY_BROKER_URL = os.environ.get("TEST_BROKER_URL", "memory://")
 CELERY_TASK_ALWAYS_EAGER = False
 

@@ -10,12 +10,13 @@ import contextlib
 import datetime as dt
 import functools
 import itertools
+import operator
 import weakref
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from asgiref.local import Local
-from django.db import connections, models, router, transaction
+from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
@@ -29,6 +30,8 @@ __all__ = ["enqueue", "paused", "record"]
 
 # Rows per statement: below every database's limit on parameters, and one round trip per thousand orders.
 CHUNK = 1000
+# Seconds that an order in another database has to be committed, before it is looked at without having been told so.
+OTHER_DATABASE_SECONDS = 60.0
 
 _local = Local()
 
@@ -57,6 +60,7 @@ class _Transaction:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.recorded: set[tuple[str, str, bool]] = set()
+        self._elsewhere = connection.alias != conf().DATABASE
         self._done = False
         # A plain function, and robust: whatever goes wrong here must not stop the shop's own hooks.
         transaction.on_commit(self.committed, using=connection.alias, robust=True)
@@ -64,7 +68,12 @@ class _Transaction:
 
     def committed(self) -> None:
         self._done = True
-        work_due.send_robust(sender=OutboxEntry, queue="outbox")
+        if not self._elsewhere:
+            work_due.send_robust(sender=OutboxEntry, queue="outbox")
+            return
+        # What was recorded beforehand may have been looked at before the orders were committed.
+        for (order_type, gone), keys in itertools.groupby(sorted(self.recorded, key=_KIND), key=_KIND):
+            record(order_type, [pk for _, pk, _ in keys], gone=gone)
 
     def is_current(self, connection: BaseDatabaseWrapper) -> bool:
         if self._done:
@@ -74,6 +83,8 @@ class _Transaction:
             return True
         return any(hook[1] == self.committed for hook in hooks)
 
+
+_KIND = operator.itemgetter(0, 2)
 
 _transactions: weakref.WeakKeyDictionary[BaseDatabaseWrapper, _Transaction] = weakref.WeakKeyDictionary()
 
@@ -109,17 +120,23 @@ def _watch(*, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
 connection_created.connect(_watch, dispatch_uid="django_sendcloud.sync.record")
 
 
-def record(order_type: str, order_pks: Iterable[Any], *, gone: bool = False, ring: bool = True) -> int:
+def record(
+    order_type: str, order_pks: Iterable[Any], *, gone: bool = False, ring: bool = True, using: str | None = None
+) -> int:
     """Record that these orders changed, in the transaction that is open on the app's database.
 
     Costs one SQL statement per thousand orders, and none for those recorded in this transaction
     already. Rings once, after commit.
+
+    Orders that live in another database are recorded twice: before they are committed, to be looked at a minute
+    later, so that a process that dies after the commit loses nothing; and as due when they are committed.
 
     Args:
         order_type: Label of the registered model, as the registry gives it.
         order_pks: Primary keys.
         gone: A hint that the orders are being deleted.
         ring: ``False`` rings nobody for what is recorded outside a transaction; the caller pushes it himself.
+        using: Alias of the database in which the orders were changed; the app's own by default.
 
     Returns:
         How many orders were written.
@@ -127,22 +144,28 @@ def record(order_type: str, order_pks: Iterable[Any], *, gone: bool = False, rin
     if getattr(_local, "paused", False):
         return 0
     connection = connections[conf().DATABASE]
+    # Whose commit makes the change true.
+    deciding, delay = connection, 0.0
+    if using not in (None, connection.alias) and connections[using].in_atomic_block:
+        deciding, delay = connections[using], OTHER_DATABASE_SECONDS
     recorded: set[tuple[str, str, bool]] = set()
-    if connection.in_atomic_block:
-        _watch(connection=connection)
-        recorded = _current(connection).recorded
+    if deciding.in_atomic_block:
+        _watch(connection=deciding)
+        recorded = _current(deciding).recorded
     written = 0
     fresh = (key for pk in order_pks if (key := (order_type, str(pk), gone)) not in recorded)
     while chunk := list(dict.fromkeys(itertools.islice(fresh, CHUNK))):
-        _upsert(connection, order_type, [key[1] for key in chunk], gone=gone)
+        _upsert(connection, order_type, [key[1] for key in chunk], gone=gone, delay=delay)
         recorded.update(chunk)
         written += len(chunk)
-    if written and ring and not connection.in_atomic_block and connection.get_autocommit():
+    if written and ring and not deciding.in_atomic_block and deciding.get_autocommit():
         work_due.send_robust(sender=OutboxEntry, queue="outbox")
     return written
 
 
-def _upsert(connection: BaseDatabaseWrapper, order_type: str, order_pks: list[str], *, gone: bool) -> None:
+def _upsert(
+    connection: BaseDatabaseWrapper, order_type: str, order_pks: list[str], *, gone: bool, delay: float
+) -> None:
     """Insert an entry for each order, or tell the one that is there that the order changed again.
 
     In SQL, because the ORM's conflict clause cannot keep the earlier of two times: a change must not
@@ -151,7 +174,7 @@ def _upsert(connection: BaseDatabaseWrapper, order_type: str, order_pks: list[st
     now = clock.now()
     adapt = connection.ops.adapt_datetimefield_value
     now_value = adapt(now)
-    due_value = adapt(now + dt.timedelta(seconds=conf().DEBOUNCE_SECONDS))
+    due_value = adapt(now + dt.timedelta(seconds=max(delay, conf().DEBOUNCE_SECONDS)))
     if connection.vendor == "postgresql" and len(order_pks) > 1:
         # One placeholder for all keys: parsing one for each value would cost more than the rest.
         source = "SELECT %s, pk, %s, %s, %s, %s, %s, '', '{}' FROM unnest(%s::text[]) AS pk"
@@ -219,19 +242,14 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
         if not orders.query.is_sliced:
             # No need to sort what is only counted up; a slice, though, depends on it.
             orders = orders.order_by()
-        return record(order_type, orders.values_list("pk", flat=True).iterator(chunk_size=CHUNK))
+        return record(order_type, orders.values_list("pk", flat=True).iterator(chunk_size=CHUNK), using=orders.db)
     if isinstance(orders, models.Model):
         orders = [orders]
-    by_type: dict[str, list[Any]] = {}
+    by_type: dict[tuple[str, str | None], list[Any]] = {}
     for order in orders:
         if not isinstance(order, models.Model):
             raise TypeError(f"enqueue() takes orders or a queryset of them, not {type(order).__name__}.")
         if order.pk is None:
             raise ValueError(f"enqueue() takes saved orders; this {type(order).__name__} has no primary key yet.")
-        by_type.setdefault(registry.order_type(type(order)), []).append(order.pk)
-    return sum(record(order_type, pks) for order_type, pks in by_type.items())
-
-
-def shares_database(model: type[models.Model]) -> bool:
-    """Whether orders of ``model`` live beside the outbox, so that both are written in one transaction."""
-    return router.db_for_write(model) == conf().DATABASE
+        by_type.setdefault((registry.order_type(type(order)), order._state.db), []).append(order.pk)
+    return sum(record(order_type, pks, using=using) for (order_type, using), pks in by_type.items())
