@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+
+from django.db import connections
 
 from ..api import SendcloudClient
 from ..api.results import UpsertResult
@@ -25,6 +29,8 @@ from .settle import Settled, Verdict, patiently, settle
 
 logger = logging.getLogger("django_sendcloud.sync")
 
+# Requests on their way at once: while Sendcloud works on two batches, the next ones are made here.
+IN_FLIGHT = 2
 # Seconds of lease that must be left, beside the whole HTTP deadline, to send anything.
 MARGIN = 2.0
 # Results may wait this long for others, to be settled together.
@@ -49,6 +55,10 @@ class _BatchSizes:
 
 batch_sizes = _BatchSizes()
 
+# The shipments of one request, and who they belong to.
+Items = list[tuple[Plan, Upsert]]
+Results = list[UpsertResult]
+
 
 class Push:
     """The work of one round: its clients stay open for the next claim."""
@@ -57,9 +67,13 @@ class Push:
         self.requests = 0
         self.succeeded: set[int] = set()
         self._clients: dict[int, SendcloudClient] = {}
+        self._threads = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="sendcloud-push")
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> Push:
+        # Threads begin with the first request, and end after the last: before the clients they use.
+        self._stack.callback(self._close_clients)
+        self._stack.enter_context(self._threads)
         return self
 
     def __exit__(self, *exc_info: object) -> None:
@@ -71,12 +85,28 @@ class Push:
     def client(self, integration: Integration) -> SendcloudClient:
         if integration.pk not in self._clients:
             # No retries of its own: what is repeated, and when, is decided here.
-            self._clients[integration.pk] = self._stack.enter_context(integration.client(retries=0))
+            self._clients[integration.pk] = integration.client(retries=0)
         return self._clients[integration.pk]
+
+    def _close_clients(self) -> None:
+        for client in self._clients.values():
+            client.close()
+
+    def start(self, request: Callable[[], Results]) -> Future[Results]:
+        """Make a request in a thread of its own."""
+        return self._threads.submit(_then_without_database, request)
 
     def run(self, claim: Claim, integrations: Integrations) -> None:
         """Build, send and settle what was claimed. Whatever is not got to is given back."""
         _Round(self, claim, integrations).run()
+
+
+def _then_without_database(request: Callable[[], Results]) -> Results:
+    try:
+        return request()
+    finally:
+        # A cache of tokens may live in the database, and each thread has connections of its own.
+        connections.close_all()
 
 
 class _Round:
@@ -94,13 +124,29 @@ class _Round:
         self.outcomes: dict[int, list[Verdict]] = {}
         self.todo: dict[int, int] = {}
         self.stopped: dict[int, Reaction] = {}
+        self.batched: set[int] = set()
+        self.batches: collections.deque[tuple[Integration, list[Plan]]] = collections.deque()
+        self.in_flight: dict[Future[Results], tuple[Integration, Items]] = {}
 
     # -- the course of a round ------------------------------------------------------------------
 
     def run(self) -> None:
-        plans = build(self.claim.entries, self.integrations, self.time_is_up)
+        entries = self.claim.entries
+        step = IN_FLIGHT * conf().BATCH_SIZE
+        for begin in range(0, len(entries), step):
+            # The next orders are looked at while the last ones are on their way.
+            self.prepare(entries[begin : begin + step])
+            self.send(everything=begin + step >= len(entries))
+        self.delete_all()
+        for plan in list(self.open.values()):
+            self.finish(plan)
+        self.settle_now()
+
+    def prepare(self, entries: Sequence[OutboxEntry]) -> None:
+        """Find out what these orders need; what needs nothing, or cannot be told, is judged at once."""
+        plans = build(entries, self.integrations, self.time_is_up)
         built = {plan.entry.pk for plan in plans}
-        for entry in self.claim.entries:
+        for entry in entries:
             if entry.pk not in built:
                 self.give_back(Plan(entry))
         self.announce([plan for plan in plans if plan.problem is None])
@@ -113,13 +159,6 @@ class _Round:
                 self.open[plan.entry.pk] = plan
                 self.outcomes[plan.entry.pk] = []
                 self.todo[plan.entry.pk] = len(plan.upserts) + len(plan.deletes)
-        for integration, group in self.by_integration():
-            for batch in self.batches(integration, group):
-                self.upsert(integration, batch)
-        self.delete_all()
-        for plan in list(self.open.values()):
-            self.finish(plan)
-        self.settle_now()
 
     def time_is_up(self) -> bool:
         return self.claim.time_left() < conf().DEADLINE_SECONDS + MARGIN
@@ -296,34 +335,44 @@ class _Round:
 
     # -- upserts --------------------------------------------------------------------------------
 
+    def send(self, *, everything: bool) -> None:
+        """Send what makes full batches; or everything, and wait for all answers."""
+        for integration, plans in self.by_integration():
+            for batch in self.divided(integration, plans, everything=everything):
+                self.batched.update(plan.entry.pk for plan in batch)
+                self.batches.append((integration, batch))
+        while self.batches or (everything and self.in_flight):
+            if self.batches and len(self.in_flight) < IN_FLIGHT:
+                self.upsert(*self.batches.popleft(), alone=everything and not self.batches and not self.in_flight)
+            else:
+                self.receive()
+
     def by_integration(self) -> list[tuple[Integration, list[Plan]]]:
         groups: dict[int, list[Plan]] = {}
         for plan in self.open.values():
-            if plan.upserts and plan.integration is not None:
+            if plan.upserts and plan.integration is not None and plan.entry.pk not in self.batched:
                 groups.setdefault(plan.integration.pk, []).append(plan)
         return [(self.integrations.by_pk[pk], plans) for pk, plans in groups.items()]
 
-    def batches(self, integration: Integration, plans: Sequence[Plan]) -> list[list[Plan]]:
+    def divided(self, integration: Integration, plans: Sequence[Plan], *, everything: bool) -> Iterator[list[Plan]]:
         """Orders in groups of at most so many shipments; an order is never torn apart.
 
         Those that took part in several failed requests go in smaller company: one of them may be the cause.
         """
-        batches: list[list[Plan]] = []
         suspects = [plan for plan in plans if self.cap(plan) < conf().BATCH_SIZE]
         others = [plan for plan in plans if self.cap(plan) >= conf().BATCH_SIZE]
         for group in (others, sorted(suspects, key=self.cap)):
             batch: list[Plan] = []
-            size = 0
+            size = most = 0
             for plan in group:
                 most = min(batch_sizes.get(integration), self.cap(plan))
                 if batch and size + len(plan.upserts) > most:
-                    batches.append(batch)
+                    yield batch
                     batch, size = [], 0
                 batch.append(plan)
                 size += len(plan.upserts)
-            if batch:
-                batches.append(batch)
-        return batches
+            if batch and (everything or size >= most):
+                yield batch
 
     def cap(self, plan: Plan) -> int:
         entry = plan.entry
@@ -333,36 +382,62 @@ class _Round:
             return max(1, conf().BATCH_SIZE >> (2 * (entry.failures - 2)))
         return conf().BATCH_SIZE
 
-    def upsert(self, integration: Integration, plans: list[Plan]) -> None:
-        """One request; divided and repeated where it was refused because of something in it."""
-        pending = [plans]
-        while pending:
-            batch = pending.pop()
-            if not self.may_send(integration):
-                continue  # left open: given back at the end of the round
-            items = [(plan, upsert) for plan in batch for upsert in plan.upserts]
+    def upsert(self, integration: Integration, batch: list[Plan], *, alone: bool) -> None:
+        """Begin one request; in a thread, unless it is the only one.
+
+        Where nothing may be sent now, its orders are left open, and given back in the end.
+        """
+        if not self.may_send(integration):
+            return
+        items = [(plan, upsert) for plan in batch for upsert in plan.upserts]
+        try:
+            stamps = {plan.entry.pk: dt.datetime.fromtimestamp(plan.entry.stamp, dt.UTC) for plan in batch}
+            payloads = [upsert.payload.stamped(stamps[plan.entry.pk]) for plan, upsert in items]
+            resource = self.push.client(integration).shipments(integration.remote_id)
+        except Exception as error:
+            self.failed(integration, items, error)
+            return
+        self.push.requests += 1
+        answer: Future[Results] = Future()
+        if not alone:
+            answer = self.push.start(lambda: resource.upsert(payloads))
+        else:
             try:
-                stamps = {plan.entry.pk: dt.datetime.fromtimestamp(plan.entry.stamp, dt.UTC) for plan in batch}
-                payloads = [upsert.payload.stamped(stamps[plan.entry.pk]) for plan, upsert in items]
-                self.push.requests += 1
-                results = self.push.client(integration).shipments(integration.remote_id).upsert(payloads)
+                answer.set_result(resource.upsert(payloads))
             except Exception as error:
-                reaction = self.react(integration, error)
-                if isinstance(error, TooLarge) and len(items) > 1:
-                    batch_sizes.lower(integration, len(items) // 2)
-                if reaction.divide and len(batch) > 1:
-                    middle = len(batch) // 2
-                    pending += [batch[middle:], batch[:middle]]
-                    continue
-                for plan, upsert in items:
-                    if reaction.divide:
-                        self.rejected(plan, upsert, reaction.problem)
-                    self.item_done(plan, self.verdict(plan, reaction))
-            else:
-                self.all_is_well(integration)
-                for (plan, upsert), result in zip(items, results, strict=True):
-                    self.answered(plan, upsert, result)
-            self.settle_in_time()
+                answer.set_exception(error)
+        self.in_flight[answer] = (integration, items)
+
+    def receive(self) -> None:
+        """Wait for the next answer, and write down what it says of each shipment."""
+        done, _ = wait(self.in_flight, return_when=FIRST_COMPLETED)
+        for answer in done:
+            integration, items = self.in_flight.pop(answer)
+            error = answer.exception()
+            if error is not None:
+                if not isinstance(error, Exception):
+                    raise error
+                self.failed(integration, items, error)
+                continue
+            self.all_is_well(integration)
+            for (plan, upsert), result in zip(items, answer.result(), strict=True):
+                self.answered(plan, upsert, result)
+        self.settle_in_time()
+
+    def failed(self, integration: Integration, items: Items, error: Exception) -> None:
+        """A batch that was refused because of something in it is divided, and sent again in parts."""
+        reaction = self.react(integration, error)
+        if isinstance(error, TooLarge) and len(items) > 1:
+            batch_sizes.lower(integration, len(items) // 2)
+        batch = list({plan.entry.pk: plan for plan, _ in items}.values())
+        if reaction.divide and len(batch) > 1:
+            middle = len(batch) // 2
+            self.batches.extendleft([(integration, batch[middle:]), (integration, batch[:middle])])
+            return
+        for plan, upsert in items:
+            if reaction.divide:
+                self.rejected(plan, upsert, reaction.problem)
+            self.item_done(plan, self.verdict(plan, reaction))
 
     def answered(self, plan: Plan, upsert: Upsert, result: UpsertResult) -> None:
         shipment = upsert.shipment

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import threading
 from decimal import Decimal
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_sendcloud import enqueue
+from django_sendcloud.api.v2.shipments import Shipments
 from django_sendcloud.models import (
     Account,
     EntryState,
@@ -585,3 +587,45 @@ def test_the_rate_limit_is_kept_over_any_sixty_seconds(db: None, settings: Any) 
     given = sum(1 for _ in range(50) if limiter.acquire(account.pk, "unsafe") == 0)
     assert given in (15, 16), "the burst, and perhaps one that became due meanwhile"
     assert 0 < limiter.acquire(account.pk, "unsafe") <= 60 / 85
+
+
+def test_two_requests_are_on_their_way_at_once(
+    sandbox: Any, integration: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While Sendcloud works on one batch the next is sent, and never a third."""
+    both = threading.Barrier(2, timeout=30)
+    lock = threading.Lock()
+    on_their_way: list[int] = [0]
+    most: list[int] = [0]
+    original = Shipments.upsert
+
+    def counted(self: Shipments, payloads: Any) -> Any:
+        with lock:
+            on_their_way[0] += 1
+            most[0] = max(most[0], on_their_way[0])
+        try:
+            both.wait()
+            return original(self, payloads)
+        finally:
+            with lock:
+                on_their_way[0] -= 1
+
+    monkeypatch.setattr(Shipments, "upsert", counted)
+    customer = factories.customer()
+    Order.objects.bulk_create(Order(number=str(number), customer=customer) for number in range(400))
+    enqueue(Order.objects.all())
+    assert push(sandbox) == 4
+    assert len(sandbox.shipments()) == 400
+    assert most == [2]
+
+
+def test_batches_are_full_whatever_a_claim_is_made_of(sandbox: Any, integration: Integration) -> None:
+    """What leaves a batch half full waits for the orders that are looked at next."""
+    customer = factories.customer()
+    Order.objects.bulk_create(
+        Order(number=str(number), customer=customer, status="cancelled" if number % 3 else "paid")
+        for number in range(450)
+    )
+    enqueue(Order.objects.all())
+    assert push(sandbox) == 2
+    assert len(sandbox.shipments()) == 150
