@@ -31,6 +31,13 @@ def is_half_open(account: Account, now: dt.datetime) -> bool:
     return account.openings > 0 and (account.open_until is None or account.open_until <= now)
 
 
+def state(account: Account, now: dt.datetime) -> str:
+    """``closed``, ``open`` or ``half-open``."""
+    if account.open_until is not None and account.open_until > now:
+        return "open"
+    return "half-open" if is_half_open(account, now) else "closed"
+
+
 def take_probe(account: Account, now: dt.datetime) -> bool:
     """Win the right to send the one trial request. The breaker stays open for all others meanwhile."""
     until = now + dt.timedelta(seconds=max(OPEN_SECONDS, conf().DEADLINE_SECONDS))

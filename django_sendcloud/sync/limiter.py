@@ -18,6 +18,7 @@ from ..conf import conf
 from ..models import Account
 
 Kind = Literal["safe", "unsafe"]
+KINDS: tuple[Kind, Kind] = ("unsafe", "safe")
 
 MICROSECONDS = 1_000_000
 
@@ -46,13 +47,7 @@ def acquire(account_pk: int, kind: Kind) -> float:
     Returns:
         0.0 if it was given; otherwise the seconds until it may be asked for again.
     """
-    settings = conf()
-    if kind == "unsafe":
-        per_minute, burst = settings.UNSAFE_REQUESTS_PER_MINUTE, settings.UNSAFE_BURST
-    else:
-        per_minute, burst = settings.SAFE_REQUESTS_PER_MINUTE, settings.SAFE_BURST
-    interval = max(1, round(60 * MICROSECONDS / per_minute))
-    tolerance = round((burst - 1) * interval)
+    interval, tolerance = _rate(kind)
     column = f"{kind}_tat"
     now = EpochMicroseconds()
     rows = Account.objects.using(conf().DATABASE).filter(pk=account_pk)
@@ -62,6 +57,29 @@ def acquire(account_pk: int, kind: Kind) -> float:
         return 0.0
     ahead = rows.annotate(ahead=F(column) - now).values_list("ahead", flat=True).first()
     return 0.0 if ahead is None else max(1, ahead - tolerance) / MICROSECONDS
+
+
+def left(account_pk: int) -> dict[Kind, int]:
+    """How many requests of each kind may be sent at once now: at most the burst. Takes one query, and none of them."""
+    now = EpochMicroseconds()
+    rows = Account.objects.using(conf().DATABASE).filter(pk=account_pk)
+    ahead = rows.values_list(F("unsafe_tat") - now, F("safe_tat") - now).first() or (0, 0)
+    found: dict[Kind, int] = {}
+    for kind, taken in zip(KINDS, ahead, strict=True):
+        interval, tolerance = _rate(kind)
+        found[kind] = max(0, (tolerance - max(0, taken)) // interval + 1)
+    return found
+
+
+def _rate(kind: Kind) -> tuple[int, int]:
+    """Microseconds between requests in the long run, and how far ahead of that one may be."""
+    settings = conf()
+    if kind == "unsafe":
+        per_minute, burst = settings.UNSAFE_REQUESTS_PER_MINUTE, settings.UNSAFE_BURST
+    else:
+        per_minute, burst = settings.SAFE_REQUESTS_PER_MINUTE, settings.SAFE_BURST
+    interval = max(1, round(60 * MICROSECONDS / per_minute))
+    return interval, round((burst - 1) * interval)
 
 
 class AccountLimiter:

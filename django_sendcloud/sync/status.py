@@ -19,7 +19,7 @@ from ..models import (
     ShipmentStatus,
     WebhookEvent,
 )
-from . import breaker
+from . import breaker, limiter
 from .clock import clock
 
 __all__ = ["IntegrationHealth", "Status", "mark_sweep", "status"]
@@ -42,6 +42,12 @@ class IntegrationHealth:
     """Outbox entries known to wait for this one. Fresh ones belong to none yet."""
     shipments: int
     rejected: int
+    breaker: str
+    """``closed``; ``open`` while Sendcloud fails and is left alone; ``half-open``: one order tries next."""
+    changes_left: int
+    """Requests that change something which its account may send at once now."""
+    reads_left: int
+    """Requests that only read, likewise."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -78,7 +84,7 @@ def mark_sweep() -> None:
 
 
 def status() -> Status:
-    """Count everything, in seven queries however much there is."""
+    """Count everything, in seven queries however much there is, and one for each account."""
     database = conf().DATABASE
     now = clock.now()
     pending = Q(state=EntryState.PENDING)
@@ -130,10 +136,14 @@ def _integrations(now: dt.datetime) -> list[IntegrationHealth]:
     rows = Shipment.objects.using(database).values_list("integration", "status").annotate(n=Count("pk")).order_by()
     for pk, state, count in rows:
         shipments.setdefault(pk, {})[state] = count
+    rates: dict[int, dict[limiter.Kind, int]] = {}
     found = []
     for integration in Integration.objects.using(database).select_related("account").order_by("pk"):
         health, reason, since = _health(integration, now)
         counts = shipments.get(integration.pk, {})
+        account = integration.account
+        if account.pk not in rates:
+            rates[account.pk] = limiter.left(account.pk)
         found.append(
             IntegrationHealth(
                 pk=integration.pk,
@@ -147,6 +157,9 @@ def _integrations(now: dt.datetime) -> list[IntegrationHealth]:
                 waiting=waiting.get(integration.pk, 0),
                 shipments=sum(counts.values()) - counts.get(ShipmentStatus.DELETED.value, 0),
                 rejected=counts.get(ShipmentStatus.REJECTED.value, 0),
+                breaker=breaker.state(account, now),
+                changes_left=rates[account.pk]["unsafe"],
+                reads_left=rates[account.pk]["safe"],
             )
         )
     return found

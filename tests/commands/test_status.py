@@ -12,6 +12,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from django_sendcloud.models import Account, EntryState, OutboxEntry, PauseReason, WebhookEvent
+from django_sendcloud.sync.limiter import acquire
 from django_sendcloud.sync.pump import pump
 from django_sendcloud.sync.status import mark_sweep
 from tests import factories
@@ -104,3 +105,29 @@ def test_it_costs_the_same_however_much_there_is(beat: None, django_assert_max_n
     pump()
     with django_assert_max_num_queries(7):
         run("--json")
+
+
+def test_what_the_rate_leaves(beat: None, integration: Any, sendcloud_settings: Any) -> None:
+    sendcloud_settings(UNSAFE_REQUESTS_PER_MINUTE=1, UNSAFE_BURST=5, SAFE_REQUESTS_PER_MINUTE=1, SAFE_BURST=50)
+
+    def left() -> tuple[int, int]:
+        health = json.loads(run("--json")[1])["integrations"][0]
+        return health["changes_left"], health["reads_left"]
+
+    assert left() == (5, 50)
+    for expected in (4, 3, 2, 1, 0, 0):
+        acquire(integration.account_id, "unsafe")
+        assert left() == (expected, 50)
+    assert "0 changing and 50 reading requests may be sent at once" in run()[1]
+
+
+def test_the_breaker_is_shown(beat: None, integration: Any) -> None:
+    def shown() -> str:
+        return str(json.loads(run("--json")[1])["integrations"][0]["breaker"])
+
+    assert shown() == "closed"
+    now = timezone.now()
+    Account.objects.update(failures=5, openings=1, open_until=now + dt.timedelta(seconds=30))
+    assert shown() == "open"
+    Account.objects.update(open_until=now - dt.timedelta(seconds=1))
+    assert shown() == "half-open"

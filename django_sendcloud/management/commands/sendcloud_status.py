@@ -79,6 +79,10 @@ class Command(BaseCommand):
                 f"         {integration.shipments} shipments, {integration.rejected} refused, {integration.waiting} "
                 f"waiting, last success {f'{last:%Y-%m-%d %H:%M:%S} UTC' if last else 'never'}"
             )
+            write(
+                f"         breaker {integration.breaker}; {integration.changes_left} changing and "
+                f"{integration.reads_left} reading requests may be sent at once"
+            )
         for line in late:
             write(self.style.ERROR(line))
         for line in attention:
