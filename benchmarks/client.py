@@ -10,6 +10,7 @@ Prints figures and ratios. Nothing is asserted: they depend on the machine.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime as dt
 import gc
 import json
@@ -17,7 +18,7 @@ import multiprocessing
 import sys
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -297,12 +298,27 @@ def serve(pipe: Any, count: int) -> None:
         pipe.recv()
 
 
-def stream(count: int) -> None:
-    here, there = multiprocessing.get_context("spawn").Pipe()
-    process = multiprocessing.get_context("spawn").Process(target=serve, args=(there, count), daemon=True)
+@contextlib.contextmanager
+def filled_sandbox(count: int) -> Iterator[tuple[str, str, str, int]]:
+    """A sandbox in another process, with so many shipments: its address, both keys and its integration's id."""
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=serve, args=(there, count), daemon=True)
     process.start()
     print(f"\nFilling a sandbox with {count:,} shipments ...", flush=True)
-    base_url, public_key, secret_key, integration_id = here.recv()
+    try:
+        yield here.recv()
+    finally:
+        here.send("done")
+        process.join(10)
+
+
+def stream(count: int) -> None:
+    with filled_sandbox(count) as sandbox:
+        _stream(count, *sandbox)
+
+
+def _stream(count: int, base_url: str, public_key: str, secret_key: str, integration_id: int) -> None:
     with SendcloudClient(public_key=public_key, secret_key=secret_key, base_url=base_url) as client:
         shipments = client.shipments(integration_id)
         next(shipments.list())  # what the first request loads once is not what a stream costs
@@ -323,8 +339,6 @@ def stream(count: int) -> None:
                 peaks.append((number, tracemalloc.get_traced_memory()[1]))
         for number, peak in peaks:
             print(f"  peak of Python objects after {number:>9,}: {peak / 2**20:.2f} MiB")
-    here.send("done")
-    process.join(10)
 
 
 if __name__ == "__main__":

@@ -61,8 +61,14 @@ class RemoteSandbox:
 
 
 @contextlib.contextmanager
-def surroundings(sandbox: RemoteSandbox | None = None, database: str = "postgresql", **settings: Any) -> Iterator[str]:
-    """Set Django up on a fresh database: PostgreSQL where it runs, SQLite in a file elsewhere. Once per process."""
+def surroundings(sandbox: Any = None, database: str = "postgresql", **settings: Any) -> Iterator[str]:
+    """Set Django up on a fresh database: PostgreSQL where it runs, SQLite in a file elsewhere. Once per process.
+
+    Args:
+        sandbox: Whose ``base_url`` the settings get.
+        database: Which database, where it runs.
+        **settings: More keys of the ``SENDCLOUD`` setting.
+    """
     sys.path.insert(0, str(ROOT))
     from tests import services
     from tests.processes.conftest import fresh_database

@@ -95,6 +95,8 @@ class Settings:
     """Inbox rows (without their bodies) are kept for this long: they are what recognises a duplicate."""
     TOMBSTONE_DAYS: float = 30.0
     """How long a shipment deleted at Sendcloud is remembered."""
+    ATTEMPT_DAYS: float = 14.0
+    """How long it is remembered which attempts to tell Sendcloud failed."""
     PARCEL_PHASES: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Overrides of the built-in mapping from Sendcloud's status id to a ``ParcelPhase`` value."""
 

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from .adapters import OrderAdapter, registry
 from .conf import conf
-from .models import OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from .models import Attempt, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
 from .sync.pump import pump
 from .sync.record import record
 
@@ -70,5 +70,7 @@ def _forget(shipments: Any, database: str) -> Erased:
         events, _ = WebhookEvent.objects.using(database).filter(parcel__in=pks).delete()
         ParcelStatus.objects.using(database).filter(parcel__in=pks).delete()
         Parcel.objects.using(database).filter(pk__in=pks).delete()
+        for order_type, order_pk in shipments.values_list("order_type", "order_pk").distinct():
+            Attempt.objects.using(database).of_order(order_type, order_pk).delete()
         _, deleted = shipments.delete()
     return Erased(deleted.get("django_sendcloud.Shipment", 0), len(pks), events)

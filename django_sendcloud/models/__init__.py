@@ -1,6 +1,7 @@
 """What is stored. One file per concept, its QuerySet beside it."""
 
 from .account import Account
+from .attempt import Attempt, AttemptOutcome
 from .integration import Integration, PauseReason
 from .outbox import EntryState, OutboxEntry
 from .parcel import Parcel, ParcelStatus
@@ -11,6 +12,8 @@ from .webhook_event import EventState, WebhookEvent
 
 __all__ = [
     "Account",
+    "Attempt",
+    "AttemptOutcome",
     "EntryState",
     "EventState",
     "ExceptionReport",

@@ -127,6 +127,7 @@ class Integration(models.Model):
         permissions = [
             ("test_integration", _("Can test the connection to Sendcloud")),
             ("pause_integration", _("Can pause and resume an integration")),
+            ("delete_remote_integration", _("Can delete integrations at Sendcloud")),
         ]
 
     def __str__(self) -> str:

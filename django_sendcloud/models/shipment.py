@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -86,6 +88,12 @@ class Shipment(models.Model):
         if self.external_shipment_id in ("", self.external_order_id):
             return order
         return f"{order} / {self.external_shipment_id}"
+
+    def reference(self) -> dict[str, Any]:
+        """What Sendcloud is told to know which one is meant (contract: POST …/shipments/delete)."""
+        if self.uuid is not None:
+            return {"shipment_uuid": str(self.uuid)}
+        return {"external_order_id": self.external_order_id, "external_shipment_id": self.external_shipment_id}
 
     def order(self) -> models.Model | None:
         """The shop's order, ``None`` where it is gone."""

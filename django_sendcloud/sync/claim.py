@@ -39,6 +39,7 @@ _NEEDED = (
     "failures",
     "failing_since",
     "in_doubt",
+    "error_code",
 )
 
 

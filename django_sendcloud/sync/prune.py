@@ -5,14 +5,14 @@ from __future__ import annotations
 import datetime as dt
 
 from ..conf import conf
-from ..models import ExceptionReport, OutboxEntry, Shipment, ShipmentStatus
+from ..models import Attempt, ExceptionReport, OutboxEntry, Shipment, ShipmentStatus
 from .clock import clock
 
 CHUNK = 1000
 
 
 def prune() -> int:
-    """Delete tombstones past their time, in small portions. Returns how many.
+    """Delete tombstones and attempts past their time, in small portions. Returns how many tombstones.
 
     A shipment deleted at Sendcloud is kept for ``TOMBSTONE_DAYS``, so that nothing that comes late brings it
     back; longer where its order waits in the outbox.
@@ -32,5 +32,9 @@ def prune() -> int:
         pks = [pk for pk, *order in rows if tuple(order) not in waiting]
         old.filter(pk__in=pks).delete()
         total += len(pks)
+    attempts = Attempt.objects.using(database).filter(at__lt=clock.now() - dt.timedelta(days=conf().ATTEMPT_DAYS))
+    # In portions as well: after an outage there are many.
+    while pks := list(attempts.order_by("at").values_list("pk", flat=True)[:CHUNK]):
+        attempts.filter(pk__in=pks).delete()
     ExceptionReport.objects.using(database).filter(reported_at__lt=before).delete()
     return total

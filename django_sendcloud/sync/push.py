@@ -492,13 +492,7 @@ class _Round:
     def delete(self, plan: Plan, integration: Integration, shipment: Shipment) -> None:
         try:
             self.push.requests += 1
-            resource = self.push.client(integration).shipments(integration.remote_id)
-            if shipment.uuid is not None:
-                resource.delete(shipment_uuid=str(shipment.uuid))
-            else:
-                resource.delete(
-                    external_order_id=shipment.external_order_id, external_shipment_id=shipment.external_shipment_id
-                )
+            self.push.client(integration).shipments(integration.remote_id).delete(**shipment.reference())
         except Exception as error:
             self.item_done(plan, self.verdict(plan, self.react(integration, error)))
             return

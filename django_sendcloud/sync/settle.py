@@ -6,7 +6,7 @@ import dataclasses
 import datetime as dt
 import itertools
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Literal, TypeVar
 
 from django.db import OperationalError, connections, transaction
@@ -15,7 +15,7 @@ from django.db.models.functions import Greatest
 from django.dispatch import Signal
 
 from ..conf import conf
-from ..models import EntryState, OutboxEntry, Shipment, ShipmentStatus
+from ..models import Attempt, AttemptOutcome, EntryState, OutboxEntry, Shipment, ShipmentStatus
 from ..signals import shipment_deleted, shipment_rejected, shipment_synced
 from . import bulk
 from .build import Plan, Problem
@@ -127,7 +127,30 @@ def _write(claim: Claim, settled: Settled) -> list[Verdict]:
         left = [verdict for verdict in left if verdict.plan.entry.pk not in finished]
         for values, verdicts in _grouped(left, versions, now):
             entries.filter(pk__in=[verdict.plan.entry.pk for verdict in verdicts]).update(**values)
+        if attempts := list(_attempts(ours, now)):
+            Attempt.objects.using(database).bulk_create(attempts)
     return lost
+
+
+def _attempts(verdicts: Sequence[Verdict], now: dt.datetime) -> Iterator[Attempt]:
+    """What a person will ask about: what did not work, and what did at last."""
+    outcomes = {
+        "rejected": AttemptOutcome.REFUSED,
+        "retry": AttemptOutcome.FAILED,
+        "done": AttemptOutcome.ACCEPTED,
+    }
+    for verdict in verdicts:
+        entry, problem = verdict.plan.entry, verdict.problem
+        struggled = entry.error_code or entry.attempts > 1 or entry.in_doubt
+        if (problem and verdict.burns and verdict.state in outcomes) or (verdict.state == "done" and struggled):
+            yield Attempt(
+                integration=verdict.plan.integration,
+                order_type=entry.order_type,
+                order_pk=entry.order_pk,
+                at=now,
+                outcome=outcomes[verdict.state],
+                code=problem.code if problem else "",
+            )
 
 
 def _write_rejected(verdicts: Sequence[Verdict], now: dt.datetime) -> None:

@@ -22,7 +22,7 @@ from ..models import (
 from . import breaker, limiter
 from .clock import clock
 
-__all__ = ["IntegrationHealth", "Status", "mark_sweep", "status"]
+__all__ = ["IntegrationHealth", "Status", "mark_sweep", "status", "sweep_age"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,6 +83,12 @@ def mark_sweep() -> None:
     Account.objects.using(conf().DATABASE).update(swept_at=clock.now())
 
 
+def sweep_age() -> float | None:
+    """Seconds since the periodic sweep last ran; ``None`` where it never did."""
+    swept = Account.objects.using(conf().DATABASE).aggregate(swept=Max("swept_at"))["swept"]
+    return None if swept is None else _age(swept, clock.now())
+
+
 def status() -> Status:
     """Count everything, in seven queries however much there is, and one for each account."""
     database = conf().DATABASE
@@ -103,7 +109,6 @@ def status() -> Status:
         oldest=Min("received_at", filter=Q(state=EventState.RECEIVED)),
         failed=Count("pk", filter=Q(state=EventState.FAILED)),
     )
-    swept = Account.objects.using(database).aggregate(swept=Max("swept_at"))["swept"]
     return Status(
         due=outbox["due"],
         oldest_due_seconds=_age(outbox["oldest"], now),
@@ -114,7 +119,7 @@ def status() -> Status:
         inbox=inbox["waiting"],
         inbox_lag_seconds=_age(inbox["oldest"], now),
         inbox_failed=inbox["failed"],
-        sweep_age_seconds=None if swept is None else _age(swept, now),
+        sweep_age_seconds=sweep_age(),
         integrations=_integrations(now),
     )
 
