@@ -16,6 +16,7 @@ from .integration import IntegrationAdmin
 from .outbox import OutboxAdmin
 from .parcel import ParcelAdmin
 from .shipment import ShipmentAdmin
+from .shop import SendcloudOrderAdmin
 from .webhook_event import WebhookEventAdmin
 
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "OutboxAdmin",
     "ParcelAdmin",
     "SendcloudAdmin",
+    "SendcloudOrderAdmin",
     "ShipmentAdmin",
     "WebhookEventAdmin",
     "register",

@@ -25,9 +25,10 @@ from ..models import OutboxEntry
 from ..signals import work_due
 
 if TYPE_CHECKING:
+    from django.contrib.admin import ModelAdmin
     from django_stubs_ext import StrOrPromise
 
-    from .base import SendcloudAdmin
+    AnyAdmin = ModelAdmin[Any]
 
 __all__ = ["Action", "Question", "action", "in_chunks", "log", "ring", "tell"]
 
@@ -83,19 +84,17 @@ class Action:
         self.short_description = label
         self.allowed_permissions = (permission,)
 
-    def __call__(self, admin: SendcloudAdmin[Any], request: HttpRequest, rows: Rows) -> HttpResponse | None:
+    def __call__(self, admin: AnyAdmin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if request.method != "POST" or not self.is_allowed(admin, request):
             raise PermissionDenied
         if self.ask is not None and request.POST.get("confirmed") != "yes":
             return self._confirmation(admin, request, rows, self.ask(admin, request, rows))
         return self.run(admin, request, rows)
 
-    def is_allowed(self, admin: SendcloudAdmin[Any], request: HttpRequest) -> bool:
+    def is_allowed(self, admin: AnyAdmin, request: HttpRequest) -> bool:
         return bool(getattr(admin, f"has_{self.permission}_permission")(request))
 
-    def _confirmation(
-        self, admin: SendcloudAdmin[Any], request: HttpRequest, rows: Rows, question: Question
-    ) -> HttpResponse:
+    def _confirmation(self, admin: AnyAdmin, request: HttpRequest, rows: Rows, question: Question) -> HttpResponse:
         affected = question.rows if question.rows is not None else rows
         number = affected.count()
         context = {

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from django.utils.html import format_html
 
 from ..enums import ParcelPhase
-from ..models import EntryState, EventState, ShipmentStatus
+from ..models import AttemptOutcome, EntryState, EventState, ShipmentStatus
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["ENTRY_TONES", "EVENT_TONES", "PHASE_TONES", "SHIPMENT_TONES", "badge", "badge_with"]
+__all__ = ["ATTEMPT_TONES", "ENTRY_TONES", "EVENT_TONES", "PHASE_TONES", "SHIPMENT_TONES", "badge", "badge_with"]
 
 SYMBOLS = {"good": "✓", "busy": "…", "warn": "!", "bad": "✕", "off": "–"}
 
@@ -22,6 +22,11 @@ ENTRY_TONES: Mapping[str, str] = {
     EntryState.PENDING.value: "busy",
     EntryState.REJECTED.value: "bad",
     EntryState.DEAD.value: "bad",
+}
+ATTEMPT_TONES: Mapping[str, str] = {
+    AttemptOutcome.ACCEPTED.value: "good",
+    AttemptOutcome.REFUSED.value: "bad",
+    AttemptOutcome.FAILED.value: "warn",
 }
 SHIPMENT_TONES: Mapping[str, str] = {
     ShipmentStatus.PENDING.value: "busy",

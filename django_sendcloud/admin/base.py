@@ -40,7 +40,7 @@ else:
             return cls
 
 
-__all__ = ["EMPTY", "SendcloudAdmin", "admin_url", "ago", "in_time", "link"]
+__all__ = ["EMPTY", "SendcloudAdmin", "admin_path", "admin_url", "ago", "in_time", "link"]
 
 EMPTY = "–"
 
@@ -94,6 +94,10 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
         return _may(request, "pause_integration")
+
+    def has_delete_remote_permission(self, request: HttpRequest) -> bool:
+        """Whether this model's rows may be deleted at Sendcloud."""
+        return _may(request, f"delete_remote_{self.opts.model_name}")
 
     # -- what is shown --------------------------------------------------------------------------
 
@@ -167,8 +171,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
 
     def path(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
         """A page of our own, behind the same door as Django's."""
-        wrapped = functools.update_wrapper(functools.partial(self.admin_site.admin_view(view)), view)
-        return path(route, wrapped, name=f"{self.opts.app_label}_{self.opts.model_name}_{name}")
+        return admin_path(self, route, view, name)
 
     def object_or_404(self, request: HttpRequest, object_id: str) -> ModelT:
         """The object, for who may see it.
@@ -222,10 +225,18 @@ def link(url: str, text: object) -> SafeString:
     return format_html('<a href="{}">{}</a>', url, text) if url else format_html("{}", text)
 
 
-def admin_url(site: admin.AdminSite, opts: Any, pk: object) -> str:
+def admin_path(
+    model_admin: admin.ModelAdmin[Any], route: str, view: Callable[..., HttpResponse], name: str
+) -> URLPattern:
+    """A page of a model's admin, behind the same door as Django's."""
+    wrapped = functools.update_wrapper(functools.partial(model_admin.admin_site.admin_view(view)), view)
+    return path(route, wrapped, name=f"{model_admin.opts.app_label}_{model_admin.opts.model_name}_{name}")
+
+
+def admin_url(site: admin.AdminSite, opts: Any, pk: object, page: str = "change") -> str:
     """The address of an object's admin page, ``""`` where its model is not registered on this site."""
     try:
-        return reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_change", args=[quote(str(pk))])
+        return reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_{page}", args=[quote(str(pk))])
     except NoReverseMatch:
         return ""
 

@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 __all__ = [
     "ERRORS",
     "FIELDS",
+    "LOGGED",
     "PAUSES",
     "Explanation",
     "FieldProblem",
     "explain",
     "explain_error",
+    "explain_log",
     "explain_pause",
     "field_label",
     "fields_of",
@@ -243,6 +245,88 @@ PAUSES: Mapping[str, Explanation] = {
         _("Let whoever runs the server read the details, mend it and test the connection; then resume."),
     ),
 }
+
+
+_CERTIFICATE = Explanation(
+    _("The shop's certificate does not hold"),
+    _("Sendcloud called the shop, and the shop could not prove to be what its address says."),
+    _("Let whoever runs the server renew the certificate, and check that it is sent with its whole chain."),
+)
+_UNREACHABLE = Explanation(
+    _("The shop could not be reached"),
+    _("Sendcloud called the shop and nobody was there: a wrong address, a name that is not known, or a closed door."),
+    _("Check that the webhook address can be opened from the internet, and that no firewall keeps Sendcloud out."),
+)
+_TOO_SLOW = Explanation(
+    _("The shop did not answer in time"),
+    _("Sendcloud called the shop and waited in vain."),
+    _("Let whoever runs the server look whether it was overloaded or restarting at that time."),
+)
+_REFUSED_THERE = Explanation(
+    _("The shop did not accept the request"),
+    _("The signature did not fit the keys that are entered here, or something in front of the shop asks for a log-in."),
+    _("Enter the keys of this integration anew, and let no log-in or firewall stand before the webhook address."),
+)
+_NOT_THERE = Explanation(
+    _("The address is not there"),
+    _("The shop answered that it does not know the address that Sendcloud called."),
+    _("Register the webhook again, so that Sendcloud has the address of this shop."),
+)
+_MOVED = Explanation(
+    _("The address points elsewhere"),
+    _("The shop answered with a redirect, and Sendcloud does not follow it."),
+    _("Register the webhook with the address the shop really has: https, and the right host name."),
+)
+_SHOP_FAILED = Explanation(
+    _("The shop had a problem of its own"),
+    _("The shop's server answered Sendcloud with an error."),
+    _("Let whoever runs the server look into its log at that time."),
+)
+_SOMETHING = Explanation(
+    _("A request did not go well"),
+    _("Sendcloud noted it in its log, and says no more than what stands in the technical details."),
+    _("If parcels are missing here, show the technical details to the shop's developer or to Sendcloud's support."),
+)
+
+#: The kinds of errors in Sendcloud's connection log, by the last name of the exception's type.
+LOGGED: Mapping[str, Explanation] = {
+    "SSLError": _CERTIFICATE,
+    "ConnectionError": _UNREACHABLE,
+    "ConnectionRefusedError": _UNREACHABLE,
+    "MaxRetryError": _UNREACHABLE,
+    "NewConnectionError": _UNREACHABLE,
+    "Timeout": _TOO_SLOW,
+    "ConnectTimeout": _TOO_SLOW,
+    "ReadTimeout": _TOO_SLOW,
+    "TooManyRedirects": _MOVED,
+}
+
+
+def explain_log(exception_type: str, status: int | None) -> Explanation:
+    """The explanation of an entry in Sendcloud's connection log, a general one if nothing is known of it.
+
+    Args:
+        exception_type: Python path of the exception, for instance ``requests.exceptions.SSLError``; ``""`` if none.
+        status: The HTTP status the shop answered with, ``None`` if none.
+    """
+    if known := LOGGED.get(exception_type.rpartition(".")[2]):
+        return known
+    match status:
+        case 401 | 403 | 407 | 511:
+            return _REFUSED_THERE
+        case 404 | 410:
+            return _NOT_THERE
+        case 408 | 504 | 524:
+            return _TOO_SLOW
+        case 495 | 496 | 525 | 526:
+            return _CERTIFICATE
+        case 521 | 522 | 523:
+            return _UNREACHABLE
+        case int() if 300 <= status < 400:
+            return _MOVED
+        case int() if status >= 500:
+            return _SHOP_FAILED
+    return _SOMETHING
 
 
 def explain(code: str) -> Explanation:

@@ -10,8 +10,9 @@ from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse
-from django.urls import NoReverseMatch, reverse
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.template.response import TemplateResponse
+from django.urls import NoReverseMatch, URLPattern, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext, ngettext
@@ -26,11 +27,15 @@ from ..sync import limiter
 from ..webhooks.address import reachability
 from ..webhooks.credentials import WINDOW
 from .actions import Question, Rows, action, log, ring, tell
+from .at_sendcloud import settings_page
 from .badges import badge, badge_with
 from .base import EMPTY, SendcloudAdmin, ago, link
 from .connect import FAILURES, Answer, IntegrationForm, KeysForm, ask
 from .explain import explain_error
 from .health import Health, overview
+from .leaving import delete_at_sendcloud, disconnect
+from .logs import page_of_logs
+from .steps import Step, steps
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -226,7 +231,16 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     search_fields = ["name", "shop_url"]
     ordering = ["-is_active", "pk"]
     actions = [pause, resume]
-    page_actions = (test_connection, refresh, register_webhook, accept_keys, pause, resume)
+    page_actions = (
+        test_connection,
+        refresh,
+        register_webhook,
+        accept_keys,
+        pause,
+        resume,
+        disconnect,
+        delete_at_sendcloud,
+    )
     panel_template = "admin/django_sendcloud/includes/integration_panel.html"
     readonly_fields = [
         "secret_state",
@@ -366,11 +380,21 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             )
         ring("outbox")
 
+    def base(self, request: HttpRequest) -> str:
+        """Where Sendcloud reaches this shop: as it is set, or as this person did."""
+        return _base(request)
+
     def panel(self, request: HttpRequest, obj: Integration) -> dict[str, Any]:
         health = next(health for integration, health in overview() if integration.pk == obj.pk)
         address = obj.webhook_address(_base(request))
         backlog = health.backlog
         return {
+            "steps": [
+                (step, self.url("action", obj.pk, step.button) if step.button and self._may_do(request, step) else "")
+                for step in steps(obj, address)
+            ]
+            if obj.is_active
+            else [],
             "health": health,
             "health_badge": badge(health.label, health.tone),
             "more_findings": health.findings[1:],
@@ -384,8 +408,15 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             "address": address,
             "warnings": reachability(address) if address else [],
             "registered": bool(address) and obj.webhook_active and obj.webhook_url == address,
+            "sc_links": [
+                (self.url("settings", obj.pk), _("Settings at Sendcloud")),
+                (self.url("logs", obj.pk), _("What Sendcloud says went wrong")),
+            ],
             "former_key_until": _still(obj.previous_secret_key_until),
         }
+
+    def _may_do(self, request: HttpRequest, step: Step) -> bool:
+        return any(a.name == step.button and a.is_allowed(self, request) for a in self.page_actions)
 
     def _outbox_url(self, obj: Integration, state: str) -> str:
         try:
@@ -393,6 +424,44 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         except NoReverseMatch:
             return ""
         return f"{url}?{urlencode({'state': state})}"
+
+    # -- its other pages -------------------------------------------------------------------------
+
+    def get_urls(self) -> list[URLPattern]:
+        return [
+            self.path("<path:object_id>/settings/", self.settings_view, "settings"),
+            self.path("<path:object_id>/logs/", self.logs_view, "logs"),
+            *super().get_urls(),
+        ]
+
+    # Sendcloud may take its time, and no transaction may be open meanwhile.
+    @transaction.non_atomic_requests
+    @method_decorator(csrf_protect)
+    def settings_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Its settings at Sendcloud beside those here, and changing them there."""
+        return settings_page(self, request, self.object_or_404(request, unquote(object_id)))
+
+    # Sendcloud may take its time, and no transaction may be open meanwhile.
+    @transaction.non_atomic_requests
+    def logs_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """What Sendcloud says went wrong, one page of it, as it is there now."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
+        integration = self.object_or_404(request, unquote(object_id))
+        cursor = request.GET.get("cursor", "")
+        may_see_contents = self.has_payload_permission(request)
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("What Sendcloud says went wrong"),
+            "subtitle": str(integration),
+            "opts": self.opts,
+            "original": integration,
+            "media": self.media,
+            "is_first_page": not cursor,
+            "failing_since": integration.failing_since,
+            **page_of_logs(integration, cursor, with_contents=may_see_contents),
+        }
+        return TemplateResponse(request, "admin/django_sendcloud/logs.html", context)
 
     # -- columns --------------------------------------------------------------------------------
 

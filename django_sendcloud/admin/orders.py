@@ -8,23 +8,29 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.http import HttpRequest, HttpResponse
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..conf import conf
 from ..exceptions import PayloadError, RegistrationError
-from ..models import OutboxEntry, Shipment
+from ..models import Attempt, OutboxEntry, Shipment
+from ..payloads import ShipmentPayload
 from ..sync import build
+from ..sync.record import record
+from .badges import ATTEMPT_TONES, badge
 from .base import SendcloudAdmin, admin_url, link
-from .explain import ERRORS, fields_of
+from .explain import ERRORS, explain, fields_of
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
+    from django_stubs_ext import StrOrPromise
 
-__all__ = ["OrderAdmin", "kind_of_order"]
+__all__ = ["OrderAdmin", "as_json", "as_text", "attempts_of", "kind_of_order", "make_due"]
 
 OrderRowT = TypeVar("OrderRowT", OutboxEntry, Shipment)
 
@@ -35,6 +41,29 @@ def kind_of_order(order_type: str) -> str:
         return str(apps.get_model(order_type)._meta.verbose_name)
     except (LookupError, ValueError):
         return order_type
+
+
+# Shown of an order's attempts: the newest.
+ATTEMPTS = 10
+
+
+def attempts_of(order_type: str, order_pk: str) -> list[tuple[Attempt, SafeString, StrOrPromise]]:
+    """An order's attempts that did not simply work, newest first: each with its badge and what it means."""
+    found = Attempt.objects.using(conf().DATABASE).of_order(order_type, order_pk)[:ATTEMPTS]
+    return [
+        (
+            attempt,
+            badge(attempt.get_outcome_display(), ATTEMPT_TONES[attempt.outcome]),
+            explain(attempt.code).title if attempt.code else "",
+        )
+        for attempt in found
+    ]
+
+
+def make_due(order_type: str, order_pks: list[str]) -> None:
+    """Let these orders be pushed at once, whatever they wait for. Wakes nobody: ``ring`` does."""
+    record(order_type, order_pks, ring=False)
+    OutboxEntry.objects.using(conf().DATABASE).filter(order_type=order_type, order_pk__in=order_pks).retry()
 
 
 class OrderAdmin(SendcloudAdmin[OrderRowT]):
@@ -55,8 +84,12 @@ class OrderAdmin(SendcloudAdmin[OrderRowT]):
     def get_urls(self) -> list[URLPattern]:
         return [self.path("<path:object_id>/payload/", self.payload_view, "payload"), *super().get_urls()]
 
+    # Where Sendcloud is asked, it may take its time, and no transaction may be open meanwhile.
+    @transaction.non_atomic_requests
     def payload_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """What would be sent for this order now. Built anew, shown, and not stored."""
+        if request.method not in ("GET", "HEAD"):
+            return HttpResponseNotAllowed(["GET", "HEAD"])
         row = self.object_or_404(request, object_id)
         if not self.has_payload_permission(request):
             raise PermissionDenied
@@ -67,27 +100,37 @@ class OrderAdmin(SendcloudAdmin[OrderRowT]):
             "opts": self.opts,
             "original": row,
             "media": self.media,
-            **_preview(row),
+            **self._preview(row),
         }
         return TemplateResponse(request, "admin/django_sendcloud/payload.html", context)
 
+    def _preview(self, row: OrderRowT) -> dict[str, Any]:
+        order = row.order()
+        if order is None:
+            return {"nothing": _("The order is gone. What Sendcloud still has of it is deleted there.")}
+        try:
+            payloads = build.preview(order)
+        except PayloadError as error:
+            return {"explanation": ERRORS["payload_invalid"], "fields": fields_of(error.errors)}
+        except RegistrationError as error:
+            return {"explanation": ERRORS["adapter_missing"], "detail": str(error)}
+        except Exception as error:
+            # The shop's own code, so it may be anything.
+            return {"explanation": ERRORS["adapter_error"], "detail": f"{type(error).__name__}: {error}"}
+        if not payloads:
+            return {"nothing": _("The order does not belong in Sendcloud now: the adapter says it is not shippable.")}
+        return self.previews(row, payloads)
 
-def _preview(row: OutboxEntry | Shipment) -> dict[str, Any]:
-    order = row.order()
-    if order is None:
-        return {"nothing": _("The order is gone. What Sendcloud still has of it is deleted there.")}
-    now = timezone.now()
-    try:
-        payloads = [payload.stamped(now).to_json() for payload in build.preview(order)]
-    except PayloadError as error:
-        return {"explanation": ERRORS["payload_invalid"], "fields": fields_of(error.errors)}
-    except RegistrationError as error:
-        return {"explanation": ERRORS["adapter_missing"], "detail": str(error)}
-    except Exception as error:
-        # The shop's own code, so it may be anything.
-        return {"explanation": ERRORS["adapter_error"], "detail": f"{type(error).__name__}: {error}"}
-    if not payloads:
-        return {"nothing": _("The order does not belong in Sendcloud now: the adapter says it is not shippable.")}
-    for payload in payloads:
-        payload["updated_at"] = _("set when it is sent")
-    return {"payloads": [json.dumps(payload, indent=2, ensure_ascii=False) for payload in payloads]}
+    def previews(self, row: OrderRowT, payloads: list[ShipmentPayload]) -> dict[str, Any]:
+        """What the page shows of what would be sent: here, all of it as it is."""
+        return {"payloads": [as_text(payload) for payload in payloads]}
+
+
+def as_json(payload: ShipmentPayload) -> dict[str, Any]:
+    """A payload as it would be sent, but for the time it is stamped with then."""
+    return {**payload.stamped(timezone.now()).to_json(), "updated_at": _("set when it is sent")}
+
+
+def as_text(payload: ShipmentPayload) -> str:
+    """A payload as it would be sent, laid out for a person."""
+    return json.dumps(as_json(payload), indent=2, ensure_ascii=False)

@@ -18,12 +18,12 @@ from .badges import ENTRY_TONES, badge, badge_with
 from .base import EMPTY, in_time
 from .explain import explain, fields_of
 from .filters import EntryStateFilter, IntegrationFilter, ProblemFilter
-from .orders import OrderAdmin
+from .orders import OrderAdmin, attempts_of
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["OutboxAdmin"]
+__all__ = ["OutboxAdmin", "entry_badge"]
 
 
 def _retry(request: HttpRequest, rows: Rows) -> None:
@@ -76,6 +76,20 @@ def push_all_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -
     _retry(request, _with_the_same_problem(rows))
 
 
+def entry_badge(entry: OutboxEntry) -> SafeString:
+    """What an entry waits for, in a word or two."""
+    if entry.state == EntryState.PENDING:
+        if entry.is_leased:
+            return badge(_("being pushed"), "busy")
+        if entry.error_code and not explain(entry.error_code).heals:
+            return badge(_("held up"), "bad")
+        if entry.error_code:
+            return badge(_("will be tried again"), "warn")
+        if entry.gone:
+            return badge(_("to be deleted"), "busy")
+    return badge(entry.get_state_display(), ENTRY_TONES.get(entry.state, "off"))
+
+
 class OutboxAdmin(OrderAdmin[OutboxEntry]):
     """Read-only: an entry says only *look at this order again*, so there is nothing in it to edit."""
 
@@ -110,6 +124,7 @@ class OutboxAdmin(OrderAdmin[OutboxEntry]):
         return {
             "explanation": explain(obj.error_code) if obj.error_code else None,
             "fields": fields_of(obj.error_fields),
+            "attempts": attempts_of(obj.order_type, obj.order_pk),
             "detail": obj.error_detail,
             "code": obj.error_code,
             "order_url": self.order_url(obj),
@@ -124,16 +139,7 @@ class OutboxAdmin(OrderAdmin[OutboxEntry]):
 
     @admin.display(description=_("state"), ordering="state")
     def state_badge(self, row: OutboxEntry) -> SafeString:
-        if row.state == EntryState.PENDING:
-            if row.is_leased:
-                return badge(_("being pushed"), "busy")
-            if row.error_code and not explain(row.error_code).heals:
-                return badge(_("held up"), "bad")
-            if row.error_code:
-                return badge(_("will be tried again"), "warn")
-            if row.gone:
-                return badge(_("to be deleted"), "busy")
-        return badge(row.get_state_display(), ENTRY_TONES.get(row.state, "off"))
+        return entry_badge(row)
 
     @admin.display(description=_("state"), ordering="state")
     def state_and_problem(self, row: OutboxEntry) -> SafeString:

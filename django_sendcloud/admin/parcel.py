@@ -31,7 +31,7 @@ from .filters import MatchedFilter
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["ParcelAdmin", "phase_badge", "timeline_of"]
+__all__ = ["SHEETS", "ParcelAdmin", "open_label", "phase_badge", "timeline_of", "tracking_link"]
 
 
 def phase_badge(parcel: Parcel) -> SafeString:
@@ -54,6 +54,14 @@ def web_address(url: str) -> str:
         return url if urlsplit(url).scheme in ("http", "https") else ""
     except ValueError:
         return ""
+
+
+def tracking_link(parcel: Parcel) -> Any:
+    """The tracking number, as a link to where the carrier tells of it if that is known."""
+    number = parcel.tracking_number or EMPTY
+    if url := web_address(parcel.tracking_url):
+        return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', url, number)
+    return number
 
 
 def _labels_of(model_admin: Any, request: HttpRequest, rows: Rows, make: Callable[[Labels], bytes]) -> Any:
@@ -225,10 +233,7 @@ class ParcelAdmin(SendcloudAdmin[Parcel]):
 
     @admin.display(description=_("tracking"))
     def tracking(self, row: Parcel) -> Any:
-        number = row.tracking_number or EMPTY
-        if url := web_address(row.tracking_url):
-            return format_html('<a href="{}" rel="noopener noreferrer" target="_blank">{}</a>', url, number)
-        return number
+        return tracking_link(row)
 
     @admin.display(description=_("collo"))
     def collo(self, row: Parcel) -> Any:

@@ -6,7 +6,7 @@ import itertools
 import uuid
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import Prefetch, Q, QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
@@ -16,18 +16,24 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
 from ..models import OutboxEntry, Parcel, Shipment, ShipmentStatus
-from ..sync.record import record
-from .actions import Rows, action, in_chunks, log, ring, tell
+from ..payloads import ShipmentPayload
+from ..sync.remote import Busy, look_up, withdraw
+from .actions import Question, Rows, action, in_chunks, log, ring, tell
 from .badges import SHIPMENT_TONES, badge, badge_with
 from .base import EMPTY, ago, link
-from .explain import ERRORS, explain, fields_of
-from .orders import OrderAdmin
+from .comparison import compare
+from .connect import FAILURES
+from .explain import ERRORS, explain, explain_error, fields_of
+from .orders import OrderAdmin, as_json, as_text, attempts_of, make_due
 from .parcel import phase_badge, timeline_of
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
 __all__ = ["ShipmentAdmin"]
+
+# Sendcloud is asked for each of them, while a person waits.
+AT_ONCE = 20
 
 
 @action(_("Push again"), permission="push")
@@ -41,13 +47,105 @@ def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> 
         chunk.filter(status=ShipmentStatus.SYNCED).update(digest="")
         for order_type, group in itertools.groupby(keys, lambda key: key[0]):
             pks = [pk for _, pk in group]
-            record(order_type, pks, ring=False)
-            OutboxEntry.objects.using(conf().DATABASE).filter(order_type=order_type, order_pk__in=pks).retry()
+            make_due(order_type, pks)
         log(request, shipments, gettext("Pushed again."))
         orders.update(keys)
     ring("outbox")
     sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", len(orders))
     tell(request, len(orders), sentence % {"number": len(orders)})
+
+
+def _too_many(request: HttpRequest, rows: Rows) -> bool:
+    if rows.count() <= AT_ONCE:
+        return False
+    text = gettext("Sendcloud is asked for each of them: please choose at most %(number)d at once.")
+    messages.error(request, text % {"number": AT_ONCE})
+    return True
+
+
+def _failed(model_admin: ShipmentAdmin, request: HttpRequest, shipment: Shipment, error: Exception) -> None:
+    explanation = explain_error(error)
+    title = f"{shipment}: {explanation.title}"
+    model_admin.report(request, messages.ERROR, title, explanation.why, explanation.cure, f"({error})")
+
+
+@action(_("Refresh from Sendcloud"), permission="push")
+def refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
+    """Look whether Sendcloud still has them as they were told, and tell anew what it has not."""
+    if _too_many(request, rows):
+        return
+    alike = 0
+    for shipment in rows.select_related("integration__account"):
+        try:
+            theirs = look_up(shipment)
+        except FAILURES as error:
+            _failed(model_admin, request, shipment, error)
+            continue
+        log(request, [shipment], gettext("Refreshed from Sendcloud."))
+        gone = shipment.status == ShipmentStatus.DELETED
+        at = theirs.shipment_updated_at if theirs else None
+        same = at is not None and int(at.timestamp()) == shipment.stamp
+        if (theirs is None) if gone else same:
+            alike += 1
+            continue
+        Shipment.objects.using(conf().DATABASE).filter(pk=shipment.pk).update(digest="")
+        if gone:
+            text = gettext("%(shipment)s is there again, though it was deleted.")
+            Shipment.objects.using(conf().DATABASE).filter(pk=shipment.pk).update(status=ShipmentStatus.PENDING)
+        elif theirs is None:
+            text = gettext("Sendcloud does not have %(shipment)s any more.")
+        else:
+            text = gettext("Sendcloud has another version of %(shipment)s.")
+        make_due(shipment.order_type, [shipment.order_pk])
+        follow = gettext("The order is pushed again as it is now.")
+        messages.warning(request, f"{text % {'shipment': shipment}} {follow}")
+    ring("outbox")
+    if alike:
+        sentence = ngettext("%(number)d is as it was told.", "%(number)d are as they were told.", alike)
+        messages.success(request, sentence % {"number": alike})
+
+
+def _ask_delete(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
+    return Question(
+        [_("They disappear from Sendcloud's list of incoming orders. Labels that were made stay valid.")],
+        [
+            _(
+                "An order that is still to be shipped comes back as soon as it changes. To take it back for good, "
+                "cancel it in the shop: then it is deleted at Sendcloud by itself."
+            )
+        ],
+        rows.exclude(status=ShipmentStatus.DELETED),
+    )
+
+
+@action(
+    _("Delete at Sendcloud…"),
+    permission="delete_remote",
+    ask=_ask_delete,
+    offered=lambda shipment: shipment.status != ShipmentStatus.DELETED,
+    emphasis="danger",
+)
+def delete_at_sendcloud(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
+    """Delete them there, whatever their orders say."""
+    if _too_many(request, rows):
+        return
+    number = 0
+    for shipment in rows.exclude(status=ShipmentStatus.DELETED).select_related("integration__account"):
+        try:
+            withdraw(shipment)
+        except Busy:
+            text = gettext("%(shipment)s is being pushed at the moment. Please try again in a minute.")
+            messages.warning(request, text % {"shipment": shipment})
+        except FAILURES as error:
+            _failed(model_admin, request, shipment, error)
+        else:
+            log(request, [shipment], gettext("Deleted at Sendcloud."))
+            number += 1
+    ring("outbox")
+    sentence = ngettext(
+        "%(number)d shipment is deleted at Sendcloud.", "%(number)d shipments are deleted at Sendcloud.", number
+    )
+    tell(request, number, sentence % {"number": number})
 
 
 class ShipmentAdmin(OrderAdmin[Shipment]):
@@ -60,8 +158,8 @@ class ShipmentAdmin(OrderAdmin[Shipment]):
     search_fields = ["order_number"]
     search_help_text = _("Search by order number, external ids, shipment UUID or tracking number.")
     ordering = ["-pk"]
-    actions = [push_again]
-    page_actions = (push_again,)
+    actions = [push_again, refresh, delete_at_sendcloud]
+    page_actions = (push_again, refresh, delete_at_sendcloud)
     panel_template = "admin/django_sendcloud/includes/shipment_panel.html"
     readonly_fields = ["order_link", "status_badge"]
     fieldsets = [
@@ -101,6 +199,7 @@ class ShipmentAdmin(OrderAdmin[Shipment]):
             "code": "rejected",
             "order_url": self.order_url(obj),
             "payload_url": self.url("payload", obj.pk),
+            "attempts": attempts_of(obj.order_type, obj.order_pk),
             "entry": entry if may_see_outbox else None,
             "entry_problem": explain(entry.error_code).title if entry and entry.error_code else "",
             "entry_url": self.url_of(entry) if entry else "",
@@ -111,6 +210,25 @@ class ShipmentAdmin(OrderAdmin[Shipment]):
             if may_see_parcels
             else None,
         }
+
+    # -- what would be sent ---------------------------------------------------------------------
+
+    def previews(self, row: Shipment, payloads: list[ShipmentPayload]) -> dict[str, Any]:
+        """This shipment beside what Sendcloud has of it now; the order's others as they are."""
+        ours = next((payload for payload in payloads if payload.key == _key(row)), None)
+        others = [as_text(payload) for payload in payloads if payload is not ours]
+        if ours is None:
+            gone = gettext("The order has no such shipment any more. What Sendcloud still has of it is deleted there.")
+            return {"nothing": gone, "others": others}
+        known = row.status == ShipmentStatus.SYNCED and row.digest == ours.digest()
+        shown = {"payloads": [as_text(ours)], "others": others, "nothing_new": known}
+        try:
+            theirs = look_up(row)
+        except FAILURES as error:
+            return {**shown, "explanation": explain_error(error), "detail": str(error), "unread": True}
+        if theirs is None:
+            return {**shown, "nothing_new": False, "nothing_there": True}
+        return {**shown, "comparison": compare(as_json(ours), theirs.raw)}
 
     # -- columns --------------------------------------------------------------------------------
 
@@ -145,6 +263,10 @@ class ShipmentAdmin(OrderAdmin[Shipment]):
     @admin.display(description=_("last told"), ordering="told_at")
     def told(self, row: Shipment) -> Any:
         return ago(row.told_at)
+
+
+def _key(shipment: Shipment) -> tuple[str, str]:
+    return shipment.external_order_id, shipment.external_shipment_id
 
 
 def as_uuid(word: str) -> uuid.UUID | None:

@@ -1,5 +1,7 @@
 from django.contrib import admin
 
+from django_sendcloud.admin import SendcloudOrderAdmin
+
 from .models import Customer, Order, OrderLine, Product
 
 
@@ -9,7 +11,7 @@ class OrderLineInline(admin.TabularInline):
 
 
 @admin.register(Order)
-class OrderAdmin(admin.ModelAdmin):
+class OrderAdmin(SendcloudOrderAdmin, admin.ModelAdmin):
     list_display = ["number", "customer", "country", "status", "placed_at"]
     list_filter = ["status", "country"]
     search_fields = ["number", "customer__name", "customer__email"]

@@ -1,4 +1,4 @@
-"""A Sendcloud that knows only integrations, on a real socket; each test decides how it behaves."""
+"""A Sendcloud that knows only integrations, and has no shipments, on a real socket; each test decides how it behaves."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ class FakeSendcloud:
         self.requests: list[tuple[str, str, Any]] = []
         # Answer everything with this status and message instead.
         self.failure: tuple[int, str] | None = None
+        # What is answered where a label is asked for.
+        self.label = b""
         self.add(4001, "Bike shop")
         fake = self
 
@@ -24,7 +26,7 @@ class FakeSendcloud:
             def do_GET(self) -> None:
                 fake.handle(self)
 
-            do_PATCH = do_GET
+            do_PATCH = do_DELETE = do_POST = do_GET
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -53,10 +55,13 @@ class FakeSendcloud:
         length = int(handler.headers.get("Content-Length") or 0)
         body = json.loads(handler.rfile.read(length)) if length else None
         self.requests.append((handler.command, handler.path, body))
-        status, content = self._answer(handler, body)
-        data = json.dumps(content).encode()
+        if "/labels/" in handler.path:
+            status, data, kind = 200, self.label, "application/pdf"
+        else:
+            status, content = self._answer(handler, body)
+            data, kind = json.dumps(content).encode() if status != 204 else b"", "application/json"
         handler.send_response(status)
-        handler.send_header("Content-Type", "application/json")
+        handler.send_header("Content-Type", kind)
         handler.send_header("Content-Length", str(len(data)))
         handler.end_headers()
         handler.wfile.write(data)
@@ -74,8 +79,14 @@ class FakeSendcloud:
             return 200, list(self.integrations.values())
         match = re.search(r"/integrations/(\d+)$", handler.path)
         integration = self.integrations.get(int(match[1])) if match else None
+        if integration is None and handler.path.partition("?")[0].endswith("/shipments"):
+            return 200, {"next": None, "previous": None, "results": []}
+        if integration is None and handler.path.endswith("/shipments/delete"):
+            return 204, None
         if integration is None:
             return error(404, "No Integration matches the given query.")
+        if handler.command == "DELETE":
+            return 204, self.integrations.pop(integration["id"])
         integration.update(body or {})
         return 200, integration
 

@@ -94,13 +94,13 @@ def test_a_shipments_page_costs_the_same_however_much_there_is_to_tell(
     boss: Client, data: Data, django_assert_num_queries: Any
 ) -> None:
     page(boss, "shipment_change", data.shipment.pk)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page(boss, "shipment_change", data.shipment.pk)
     for n in range(10):
         parcel = Parcel.objects.create(integration=data.integration, shipment=data.shipment, remote_id=1000 + n)
         for step in range(5):
             ParcelStatus.objects.create(parcel=parcel, status_id=step, event_ms=step, at=timezone.now())
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page(boss, "shipment_change", data.shipment.pk)
 
 

@@ -1,0 +1,317 @@
+"""An integration's settings at Sendcloud, the way to green, and the two ways to end it. Sendcloud is the sandbox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.messages import get_messages
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from django_sendcloud.models import Account, Integration, OutboxEntry, Shipment, ShipmentStatus
+from django_sendcloud.sync.status import mark_sweep
+from django_sendcloud.testing import drain
+from tests import factories
+
+ALIKE = {
+    "shop_name": "Coffee",
+    "shop_url": "https://coffee.example",
+    "service_point_enabled": "on",
+    "service_point_carriers": ["postnl", "dhl"],
+    "more_carriers": "",
+    "webhook_active": "on",
+    "webhook_url": "https://coffee.example/hooks/",
+}
+
+
+@pytest.fixture
+def connected(integration: Integration, sandbox: Any) -> Integration:
+    sandbox.change_integration(
+        shop_name="Coffee",
+        shop_url="https://coffee.example",
+        service_point_enabled=True,
+        service_point_carriers=["postnl", "dhl"],
+        webhook_url="https://coffee.example/hooks/",
+        webhook_active=False,
+    )
+    sandbox.get_integration().webhook_active = True
+    integration.refresh_from_sendcloud()
+    return integration
+
+
+@pytest.fixture
+def boss(as_role: Callable[..., Client]) -> Client:
+    return as_role("superuser")
+
+
+def settings_url(integration: Integration) -> str:
+    return reverse("admin:django_sendcloud_integration_settings", args=[integration.pk])
+
+
+def said(response: Any) -> str:
+    return " ".join(str(message) for message in get_messages(response.wsgi_request))
+
+
+def press(client: Client, integration: Integration, name: str, **values: Any) -> Any:
+    return client.post(reverse("admin:django_sendcloud_integration_action", args=[integration.pk, name]), values)
+
+
+def patches(sandbox: Any) -> list[Any]:
+    return [json.loads(request.raw) for request in sandbox.requests if request.method == "PATCH"]
+
+
+# -- both sides ---------------------------------------------------------------------------------------
+
+
+def test_both_sides_agree(boss: Client, connected: Integration) -> None:
+    response = boss.get(settings_url(connected))
+    assert response.context["differences"] == []
+    assert "Both sides agree" in response.content.decode()
+
+
+def test_what_differs_is_shown_side_by_side(boss: Client, connected: Integration, sandbox: Any) -> None:
+    sandbox.change_integration(shop_name="Tea", service_point_carriers=["ups"])
+    rows = {row.key: (row.theirs, row.ours) for row in boss.get(settings_url(connected)).context["differences"]}
+    assert rows == {"name": ("Tea", "Coffee"), "service_points": ("UPS", "PostNL, DHL")}
+
+
+def test_theirs_is_taken_one_setting_at_a_time(boss: Client, connected: Integration, sandbox: Any) -> None:
+    sandbox.change_integration(shop_name="Tea", service_point_carriers=["ups"])
+    assert boss.post(settings_url(connected), {"take": "service_points"}).status_code == 302
+    connected.refresh_from_db()
+    assert connected.service_point_carriers == ["ups"]
+    assert connected.name == "Coffee"
+    assert not patches(sandbox)
+    assert "service_point_carriers" in LogEntry.objects.get().change_message
+
+
+def test_ours_is_sent_one_setting_at_a_time(boss: Client, connected: Integration, sandbox: Any) -> None:
+    sandbox.change_integration(shop_name="Tea", service_point_carriers=["ups"])
+    response = boss.post(settings_url(connected), {"send": "name"})
+    assert response.status_code == 302
+    assert "Sendcloud confirms" in said(response)
+    assert sandbox.get_integration().shop_name == "Coffee"
+    assert sandbox.get_integration().service_point_carriers == ["ups"]
+    assert patches(sandbox) == [{"shop_name": "Coffee"}]
+
+
+def test_sendcloud_cannot_be_asked(boss: Client, connected: Integration, sandbox: Any) -> None:
+    sandbox.revoke_credentials()
+    response = boss.get(settings_url(connected))
+    assert response.status_code == 200
+    assert "form" not in response.context
+    assert response.context["explanation"].cure
+
+
+# -- changing it there --------------------------------------------------------------------------------
+
+
+def test_only_what_was_changed_is_sent_and_sendcloud_confirms(
+    boss: Client, connected: Integration, sandbox: Any
+) -> None:
+    response = boss.post(settings_url(connected), ALIKE | {"shop_name": "Espresso"})
+    assert response.status_code == 302, response.context["form"].errors
+    assert patches(sandbox) == [{"shop_name": "Espresso"}]
+    connected.refresh_from_db()
+    assert connected.name == "Espresso"
+    assert LogEntry.objects.get().change_message == "Changed at Sendcloud: shop_name."
+
+
+def test_carriers_are_chosen_from_boxes_or_given_by_code(boss: Client, connected: Integration, sandbox: Any) -> None:
+    html = boss.get(settings_url(connected)).content.decode()
+    assert html.count('name="service_point_carriers"') > 20
+    wanted = ALIKE | {"service_point_carriers": ["postnl"], "more_carriers": "homerr, quiqup"}
+    assert boss.post(settings_url(connected), wanted).status_code == 302
+    assert sandbox.get_integration().service_point_carriers == ["postnl", "homerr", "quiqup"]
+    # One that we do not know has a box from now on.
+    assert 'value="quiqup"' in boss.get(settings_url(connected)).content.decode()
+
+
+def test_service_points_are_switched_off(boss: Client, connected: Integration, sandbox: Any) -> None:
+    wanted = {**ALIKE, "service_point_carriers": []}
+    del wanted["service_point_enabled"]
+    assert boss.post(settings_url(connected), wanted).status_code == 302
+    assert sandbox.get_integration().service_point_enabled is False
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"service_point_carriers": []}, "service_point_carriers"),
+        ({"webhook_url": ""}, "webhook_url"),
+        ({"webhook_url": "not an address"}, "webhook_url"),
+        ({"shop_url": ""}, "shop_url"),
+        ({"shop_name": ""}, "shop_name"),
+        ({"shop_name": "x" * 251}, "shop_name"),
+        ({"service_point_carriers": ["nonsense"]}, "service_point_carriers"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_sent(
+    boss: Client, connected: Integration, sandbox: Any, changes: dict[str, Any], field: str
+) -> None:
+    response = boss.post(settings_url(connected), ALIKE | changes)
+    assert response.status_code == 200
+    assert field in response.context["form"].errors
+    assert not patches(sandbox)
+
+
+def test_what_sendcloud_refuses_stands_beside_its_field(boss: Client, connected: Integration, sandbox: Any) -> None:
+    message = "{'shop_url': ['Enter a valid URL.']}"
+    body = {"error": {"code": 400, "message": message, "request": "api/v2/integrations"}}
+    sandbox.fail_next(400, body=json.dumps(body).encode(), match="PATCH")
+    response = boss.post(settings_url(connected), ALIKE | {"shop_url": "https://x.example"})
+    assert response.status_code == 200
+    assert len(patches(sandbox)) == 1
+    assert response.context["form"].errors == {"shop_url": ["Enter a valid URL."]}
+    connected.refresh_from_db()
+    assert connected.shop_url == "https://coffee.example"
+
+
+def test_what_sendcloud_says_otherwise_is_told(boss: Client, connected: Integration, sandbox: Any) -> None:
+    original = Integration.apply_remote
+
+    def otherwise(self: Integration, remote: Any) -> None:
+        original(self, remote)
+        self.name = "Something else"
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Integration, "apply_remote", otherwise)
+        response = boss.post(settings_url(connected), ALIKE | {"shop_name": "Espresso"})
+    assert "says otherwise of: Name." in said(response)
+
+
+def test_who_may_only_look_sees_both_sides_and_changes_nothing(
+    as_role: Callable[..., Client], connected: Integration, sandbox: Any
+) -> None:
+    viewer = as_role("viewer")
+    sandbox.change_integration(shop_name="Tea")
+    html = viewer.get(settings_url(connected)).content.decode()
+    assert "Tea" in html
+    assert "Take theirs" not in html
+    assert 'name="shop_name"' not in html
+    for data in ({"take": "name"}, {"send": "name"}, ALIKE):
+        assert viewer.post(settings_url(connected), data).status_code == 403
+    assert not patches(sandbox)
+    connected.refresh_from_db()
+    assert connected.name == "Coffee"
+
+
+def test_at_full_speed_nothing_is_squeezed_in(
+    boss: Client, connected: Integration, sandbox: Any, sendcloud_settings: Any
+) -> None:
+    Account.objects.update(unsafe_tat=int((timezone.now().timestamp() + 3600) * 1_000_000))
+    response = boss.post(settings_url(connected), ALIKE | {"shop_name": "Espresso"})
+    assert "try again in a minute" in said(response)
+    assert not patches(sandbox)
+
+
+# -- step by step -------------------------------------------------------------------------------------
+
+
+def test_the_steps_lead_from_nothing_to_green(boss: Client, integration: Integration, sandbox: Any) -> None:
+    page = reverse("admin:django_sendcloud_integration_change", args=[integration.pk])
+
+    def done() -> list[bool]:
+        return [step.done for step, _url in boss.get(page).context["steps"]]
+
+    assert done() == [False] * 5
+    assert "Connecting, step by step" in boss.get(page).content.decode()
+    press(boss, integration, "refresh")
+    assert done() == [True, False, False, False, False]
+    mark_sweep()
+    assert done()[1]
+    press(boss, integration, "register_webhook", confirmed="yes")
+    assert done()[2]
+    sandbox.send_test_webhook()
+    Integration.objects.update(last_webhook_at=timezone.now())
+    factories.order()
+    drain()
+    assert done() == []
+    assert "Connecting, step by step" not in boss.get(page).content.decode()
+
+
+def test_a_step_has_a_button_only_for_who_may_press_it(
+    as_role: Callable[..., Client], integration: Integration
+) -> None:
+    page = reverse("admin:django_sendcloud_integration_change", args=[integration.pk])
+    assert any(url for _step, url in as_role("superuser").get(page).context["steps"])
+    assert not any(url for _step, url in as_role("viewer").get(page).context["steps"])
+
+
+# -- ending it ----------------------------------------------------------------------------------------
+
+
+def test_disconnecting_forgets_the_keys_here_and_keeps_everything_there(
+    boss: Client, connected: Integration, sandbox: Any
+) -> None:
+    order = factories.order()
+    drain()
+    factories.forget_transaction()
+    assert "keys are forgotten here" in press(boss, connected, "disconnect").content.decode()
+    connected.refresh_from_db()
+    assert connected.is_active, "it asks first"
+    response = press(boss, connected, "disconnect", confirmed="yes")
+    assert "reports no more parcels" in said(response)
+    connected.refresh_from_db()
+    assert not connected.is_active
+    assert not connected.secret_key
+    assert connected.public_key == ""
+    assert sandbox.get_integration().webhook_active is False
+    assert sandbox.shipment(str(order.pk)) is not None
+    assert Shipment.objects.get().status == ShipmentStatus.SYNCED
+    # Nothing is sent any more; what changes waits.
+    before = len(sandbox.requests)
+    order.save()
+    drain()
+    assert len(sandbox.requests) == before
+    assert OutboxEntry.objects.count() == 1
+
+
+def test_disconnecting_works_when_sendcloud_cannot_be_told(boss: Client, connected: Integration, sandbox: Any) -> None:
+    sandbox.revoke_credentials()
+    response = press(boss, connected, "disconnect", confirmed="yes")
+    assert "Switch it off in its panel" in said(response)
+    connected.refresh_from_db()
+    assert not connected.secret_key
+
+
+def test_deleting_at_sendcloud_is_another_thing_and_says_so(boss: Client, connected: Integration, sandbox: Any) -> None:
+    factories.order()
+    drain()
+    question = press(boss, connected, "delete_at_sendcloud").content.decode()
+    assert "cannot be undone" in question
+    assert "with it 1 shipment it has there" in question
+    assert connected.remote_id in {integration.id for integration in sandbox.integrations}
+    response = press(boss, connected, "delete_at_sendcloud", confirmed="yes")
+    assert "is deleted at Sendcloud" in said(response)
+    assert connected.remote_id not in {integration.id for integration in sandbox.integrations}
+    connected.refresh_from_db()
+    assert not connected.is_active
+    assert not connected.secret_key
+    assert Shipment.objects.get().status == ShipmentStatus.DELETED
+    assert "Deleted at Sendcloud" in LogEntry.objects.latest("pk").change_message
+
+
+def test_deleting_at_sendcloud_that_fails_changes_nothing_here(
+    boss: Client, connected: Integration, sandbox: Any
+) -> None:
+    sandbox.fail_next(500)
+    press(boss, connected, "delete_at_sendcloud", confirmed="yes")
+    connected.refresh_from_db()
+    assert connected.is_active
+    assert connected.secret_key
+
+
+def test_deleting_at_sendcloud_needs_its_own_permission(
+    as_role: Callable[..., Client], connected: Integration, sandbox: Any
+) -> None:
+    changer = as_role("viewer", "change_integration")
+    assert press(changer, connected, "delete_at_sendcloud", confirmed="yes").status_code == 403
+    deleter = as_role("viewer", "delete_remote_integration")
+    assert press(deleter, connected, "delete_at_sendcloud", confirmed="yes").status_code == 302
+    assert not sandbox.integrations

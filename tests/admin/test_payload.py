@@ -1,0 +1,312 @@
+"""What would be sent, beside what Sendcloud has, read from it over a real socket."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import resolve, reverse
+from django.utils import timezone
+
+from django_sendcloud.admin.comparison import compare
+from django_sendcloud.enums import CustomsShipmentType
+from django_sendcloud.models import Integration, OutboxEntry, Shipment
+from django_sendcloud.payloads import ParcelItem, ShipmentPayload, Status
+from django_sendcloud.testing import drain
+from tests import factories
+
+
+@pytest.fixture
+def boss(as_role: Callable[[str], Client]) -> Client:
+    return as_role("superuser")
+
+
+@pytest.fixture
+def told(integration: Integration) -> Shipment:
+    """An order that Sendcloud has been told of."""
+    factories.order(lines=2, customer=factories.customer(name="Canary Person"))
+    drain()
+    return Shipment.objects.get(status="synced")
+
+
+def url(row: Any) -> str:
+    return reverse(f"admin:django_sendcloud_{row._meta.model_name}_payload", args=[row.pk])
+
+
+def page(client: Client, row: Any) -> str:
+    response = client.get(url(row))
+    assert response.status_code == 200
+    return str(response.content.decode())
+
+
+def different(html: str) -> dict[str, tuple[str, str]]:
+    """The fields shown as different, with both values, before anything that is folded away."""
+    shown = html.partition("<details")[0]
+    rows = re.findall(r"<code>([^<]+)</code></th>(.*?)</tr>", shown, re.S)
+    return {path: tuple(re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", cells, re.S))
+            for path, cells in rows}  # type: ignore[misc]  # fmt: skip
+
+
+def test_what_sendcloud_has_just_been_told_is_no_difference(boss: Client, told: Shipment) -> None:
+    html = page(boss, told)
+    assert "Sendcloud has exactly this" in html
+    assert different(html) == {}
+    assert re.search(r"<details><summary>\d\d fields are the same", html), "folded away"
+    assert "Canary Person" in html
+    assert '"updated_at": "set when it is sent"' in html.replace("&quot;", '"')
+    assert "does not tell" not in html
+
+
+def test_every_field_that_would_change_is_shown_on_both_sides(boss: Client, told: Shipment) -> None:
+    order: Any = told.order()
+    order.city = "Utrecht"
+    order.save()
+    line = order.lines.order_by("pk").last()
+    line.weight = Decimal("0.5")
+    line.save()
+    order.lines.order_by("pk").first().delete()
+    html = page(boss, told)
+    assert different(html) == {
+        "city": ("Eindhoven", "Utrecht"),
+        "parcel_items[0].sku": ("SKU-0", "SKU-1"),
+        "parcel_items[0].weight": ("0.25", "0.5"),
+        **{
+            f"parcel_items[1].{name}": (value, "empty")
+            for name, value in
+            {"description": "Mug", "quantity": "1", "sku": "SKU-1", "value": "9.95", "weight": "0.25"}.items()
+        },
+    }  # fmt: skip
+    assert "Order line 2, price of one piece" in html
+    assert "At Sendcloud" in html
+    drain()
+    assert different(page(boss, told)) == {}
+
+
+def test_a_change_made_at_sendcloud_is_shown_as_such(boss: Client, told: Shipment, sandbox: Any) -> None:
+    remote = told.integration.client()
+    with remote as client:
+        payload = ShipmentPayload(
+            external_order_id=told.external_order_id, external_shipment_id=told.external_shipment_id,
+            order_number=told.order_number, created_at=timezone.now(), name="Somebody Else", address="Elsewhere 1",
+            postal_code="1234 AB", city="Eindhoven", country="NL",
+            parcel_items=[ParcelItem(description="Mug", quantity=1, value=Decimal(1), weight=Decimal(1))],
+        ).stamped(timezone.now() + dt.timedelta(days=1))  # fmt: skip
+        assert client.shipments(told.integration.remote_id).upsert([payload])[0].ok
+    html = page(boss, told)
+    assert different(html)["name"] == ("Somebody Else", "Canary Person")
+    assert "so it was changed there since" in html
+
+
+def test_it_asks_for_this_one_shipment_in_one_request(boss: Client, told: Shipment, sandbox: Any) -> None:
+    for _ in range(5):
+        factories.order()
+    drain()
+    sandbox.page_size = 2
+    before = len(sandbox.requests)
+    page(boss, told)
+    (request,) = sandbox.requests[before:]
+    assert (request.method, request.path) == ("GET", f"/api/v2/integrations/{sandbox.integration_id}/shipments")
+    assert f"external_order_ids={told.external_order_id}" in request.query
+
+
+def test_an_old_shipment_is_found_too(boss: Client, told: Shipment, sandbox: Any) -> None:
+    long_ago = timezone.now() - dt.timedelta(days=800)
+    Shipment.objects.update(created_at=long_ago)
+    sandbox.clock = lambda: timezone.now() + dt.timedelta(days=400)
+    assert "Sendcloud has exactly this" in page(boss, told)
+
+
+def test_each_shipment_of_a_split_order_is_compared_with_its_own(boss: Client, integration: Integration) -> None:
+    order = factories.order(shipments=2)
+    drain()
+    first, second = Shipment.objects.order_by("external_shipment_id")
+    for shipment in (first, second):
+        html = page(boss, shipment)
+        assert "Sendcloud has exactly this" in html
+        assert "Another shipment of this order" in html
+    order.shipments = 1
+    order.save()
+    assert "The order has no such shipment any more" in page(boss, second)
+
+
+def test_what_sendcloud_does_not_have_would_be_new(boss: Client, told: Shipment, sandbox: Any) -> None:
+    sandbox.delete_shipment(str(told.uuid))
+    html = page(boss, told)
+    assert "Sendcloud does not have this shipment" in html
+    assert "Canary Person" in html
+    assert '<details class="sc-more" open>' in html
+
+
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (lambda sandbox: sandbox.revoke_credentials(), "Sendcloud refuses the API keys"),
+        (lambda sandbox: sandbox.stop(), "Sendcloud could not be reached"),
+        (lambda sandbox: sandbox.fail_next(500), "Sendcloud had a problem of its own"),
+        (lambda sandbox: sandbox.truncate_next(), "Sendcloud"),
+    ],
+)
+def test_when_sendcloud_cannot_be_asked_it_says_so_and_shows_ours(
+    boss: Client, told: Shipment, sandbox: Any, trouble: Callable[[Any], None], words: str
+) -> None:
+    trouble(sandbox)
+    html = page(boss, told)
+    assert words in html
+    assert "there is nothing to compare with" in html
+    assert "Canary Person" in html
+    assert '<details class="sc-more" open>' in html
+    assert "sc-comparison" not in html
+    assert sandbox.secret_key not in html
+
+
+def test_an_order_that_cannot_be_sent_is_explained_without_asking(boss: Client, told: Shipment, sandbox: Any) -> None:
+    order: Any = told.order()
+    order.country = "XX"
+    order.save()
+    before = len(sandbox.requests)
+    html = page(boss, told)
+    assert "The order cannot be sent as it is" in html
+    order.delete()
+    assert "The order is gone" in page(boss, told)
+    assert len(sandbox.requests) == before
+
+
+def test_the_outbox_shows_what_would_be_sent_without_asking(boss: Client, told: Shipment, sandbox: Any) -> None:
+    order: Any = told.order()
+    order.save()
+    before = len(sandbox.requests)
+    assert "Canary Person" in page(boss, OutboxEntry.objects.get())
+    assert len(sandbox.requests) == before
+
+
+def test_it_needs_the_permission_before_anything_is_asked(
+    as_role: Callable[..., Client], told: Shipment, sandbox: Any
+) -> None:
+    before = len(sandbox.requests)
+    for role in ("staff", "viewer", "operator"):
+        assert as_role(role).get(url(told)).status_code == 403
+    assert as_role("staff", "view_payload").get(url(told)).status_code == 403
+    assert len(sandbox.requests) == before
+    assert "Canary Person" in page(as_role("viewer", "view_payload"), told)
+
+
+def test_it_is_read_only_never_cached_nothing_is_stored_and_no_transaction_is_open(
+    boss: Client, told: Shipment, sandbox: Any
+) -> None:
+    order: Any = told.order()
+    order.lines.create(sku="more")
+    factories.forget_transaction()
+    before = Shipment.objects.values().get(), list(OutboxEntry.objects.values())
+    with CaptureQueriesContext(connection) as queries:
+        response = boss.get(url(told))
+    assert "no-store" in response["Cache-Control"]
+    assert (Shipment.objects.values().get(), list(OutboxEntry.objects.values())) == before
+    writes = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
+    assert len(writes) == 1, "the rate limiter"
+    assert boss.post(url(told)).status_code == 405
+    assert not LogEntry.objects.exists()
+    assert "default" in resolve(url(told)).func._non_atomic_requests  # type: ignore[attr-defined]
+
+
+# -- the comparison itself --------------------------------------------------------------------------------
+
+OURS = {
+    **ShipmentPayload(
+        external_order_id="1", external_shipment_id="1", order_number="N-1", name="A", address="B", postal_code="0123",
+        city="C", country="NL", created_at=dt.datetime(2026, 5, 1, 12, tzinfo=dt.UTC), weight=Decimal("1.5"),
+        order_status=Status(id="paid", message="Paid"), customs_shipment_type=CustomsShipmentType.GIFT,
+        parcel_items=[ParcelItem(description="Mug", quantity=2, value=Decimal("9.9"), weight=Decimal("0.1"),
+                                 properties={"size": "L"})],
+    ).stamped(dt.datetime(2026, 5, 2, tzinfo=dt.UTC)).to_json()
+}  # fmt: skip
+
+
+def theirs(**changes: Any) -> dict[str, Any]:
+    """What Sendcloud answers when it was sent ``OURS``."""
+    answer = {**OURS, "created_at": "2001-01-01T00:00:00Z", "updated_at": "2002-02-02T00:00:00Z"}
+    answer |= {"shipment_created_at": OURS["created_at"], "shipment_uuid": "u", "allowed_shipping_methods": [8]}
+    return answer | changes
+
+
+def item(**changes: Any) -> list[dict[str, Any]]:
+    return [{**OURS["parcel_items"][0], **changes}]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"shipment_created_at": "2026-05-01T14:00:00+02:00"},
+        {"weight": 1.5},
+        {"weight": "1.500"},
+        {"address_2": None, "to_state": ""},
+        {"customs_shipment_type": str(OURS["customs_shipment_type"])},
+        {"parcel_items": item(value="9.90", weight="0.100", quantity="2")},
+        {"parcel_items": item(remote_extra="whatever", hs_code="", id=77)},
+        {"customs_details": {"discount_granted": None, "tax_numbers": {"sender": []}}},
+    ],
+)
+def test_another_way_to_write_the_same_is_no_difference(changes: dict[str, Any]) -> None:
+    found = compare(OURS, theirs(**changes))
+    assert found.different == []
+    assert len(found.equal) >= 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "path", "other", "mine"),
+    [
+        ({"postal_code": "123"}, "postal_code", "123", "0123"),
+        ({"name": "a"}, "name", "a", "A"),
+        ({"weight": "1.501"}, "weight", "1.501", "1.5"),
+        ({"weight": "heavy"}, "weight", "heavy", "1.5"),
+        ({"address_2": "B"}, "address_2", "B", ""),
+        ({"city": ""}, "city", "", "C"),
+        ({"order_status": None}, "order_status.id", "", "paid"),
+        ({"shipment_created_at": "2026-05-01T12:00:01Z"}, "created_at", "2026-05-01T12:00:01Z", OURS["created_at"]),
+        ({"shipment_created_at": "nonsense"}, "created_at", "nonsense", OURS["created_at"]),
+        ({"parcel_items": item(properties={"size": "M"})}, "parcel_items[0].properties.size", "M", "L"),
+        ({"parcel_items": item() + item(sku="S")}, "parcel_items[1].sku", "S", ""),
+        ({"parcel_items": []}, "parcel_items[0].description", "", "Mug"),
+        ({"checkout_payload": {"sender_address_id": 5}}, "checkout_payload.sender_address_id", "5", ""),
+        (
+            {"customs_details": {"tax_numbers": {"sender": [{"value": "1.0"}]}}},
+            "customs_details.tax_numbers.sender[0].value",
+            "1.0",
+            "",
+        ),
+    ],
+)
+def test_a_real_difference_is_one(changes: dict[str, Any], path: str, other: str, mine: str) -> None:
+    found = {field.path: (field.theirs, field.ours) for field in compare(OURS, theirs(**changes)).different}
+    assert found[path] == (other, mine)
+
+
+def test_numbers_that_are_no_numbers_are_compared_as_text() -> None:
+    def customs(value: str) -> dict[str, Any]:
+        return {"customs_details": {"tax_numbers": {"sender": [{"value": value}]}}}
+
+    assert compare(OURS | customs("1.0"), theirs(**customs("1.00"))).different
+
+
+def test_what_sendcloud_does_not_tell_is_neither_equal_nor_different() -> None:
+    answer = theirs()
+    del answer["parcel_items"], answer["weight"]
+    found = compare({**OURS, "brand_new": "field"}, answer)
+    assert found.different == []
+    untold = {field.path for field in found.untold}
+    assert untold >= {"weight", "brand_new", "parcel_items[0].description"}
+    assert not untold & {field.path for field in found.equal}
+
+
+@pytest.mark.parametrize("nonsense", [{}, {"parcel_items": "x"}, {"parcel_items": [None, 5]}, {"name": ["a", {}]}])
+def test_it_fails_on_no_answer(nonsense: dict[str, Any]) -> None:
+    found = compare(OURS, nonsense)
+    assert found.different or found.untold
