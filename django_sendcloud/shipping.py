@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -16,7 +17,7 @@ from .models import EntryState, OutboxEntry, Parcel, Shipment, ShipmentStatus
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["JOURNEY", "OrderShipping", "ParcelTracking", "SyncState", "TrackingStep", "order_shipping"]
+__all__ = ["JOURNEY", "OrderShipping", "ParcelTracking", "SyncState", "TrackingStep", "order_shipping", "sync_state"]
 
 #: The stations a parcel passes when all goes well.
 JOURNEY = (ParcelPhase.ANNOUNCED, ParcelPhase.IN_TRANSIT, ParcelPhase.DELIVERED)
@@ -98,15 +99,24 @@ def order_shipping(order: models.Model) -> OrderShipping:
     returns: list[ParcelTracking] = []
     for parcel in parcels:
         (returns if parcel.is_return else outgoing).append(_tracking(parcel))
-    return OrderShipping(_state(entry, shipments), shipments, outgoing, returns)
+    return OrderShipping(sync_state(entry, shipments), shipments, outgoing, returns)
 
 
-def _state(entry: OutboxEntry | None, shipments: list[Shipment]) -> SyncState:
+def sync_state(entry: OutboxEntry | None, shipments: Iterable[Shipment]) -> SyncState:
+    """Say whether Sendcloud knows an order as it is now.
+
+    Args:
+        entry: What Sendcloud still has to be told of it.
+        shipments: What Sendcloud has been told of it.
+    """
     if entry is not None:
         return SyncState.WAITING if entry.state == EntryState.PENDING else SyncState.REJECTED
-    if any(shipment.status == ShipmentStatus.REJECTED for shipment in shipments):
+    alive = {shipment.status for shipment in shipments} - {ShipmentStatus.DELETED.value}
+    if ShipmentStatus.REJECTED.value in alive:
         return SyncState.REJECTED
-    return SyncState.SYNCED if shipments else SyncState.ABSENT
+    if ShipmentStatus.PENDING.value in alive:
+        return SyncState.WAITING
+    return SyncState.SYNCED if alive else SyncState.ABSENT
 
 
 def _tracking(parcel: Parcel) -> ParcelTracking:
