@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
+from celery import Celery
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
@@ -292,7 +293,7 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
 
 
 def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W030 no Celery app, W031 no broker, W032 a broker in memory, W033 no periodic sweep."""
+    """W030 no Celery app, W031 no broker, W032 one in memory, W033 no periodic sweep, W035 one that needs a package."""
     app = celery_app()
     if app.main == "default" and not app.conf.broker_url:
         return [
@@ -324,6 +325,16 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
                 "Use Redis or RabbitMQ, or filesystem:// for a trial without a server.",
             )
         )
+    elif problem := _transport_problem(app):
+        # Not the address: it may hold a password.
+        scheme = str(broker).partition(":")[0]
+        found.append(
+            _warning(
+                35,
+                f"Celery cannot talk to its broker ({scheme}): {problem}.",
+                f'Install what it needs, for instance: pip install "celery[{scheme}]".',
+            )
+        )
     if not _settings_are_readable():
         return found
     ours = {entry["task"] for entry in beat_schedule().values()}
@@ -339,6 +350,15 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
             )
         )
     return found
+
+
+def _transport_problem(app: Celery) -> str:
+    """Why the library for the broker cannot be used; ``""`` where it can. Connects to nothing."""
+    try:
+        app.connection_for_write()
+    except Exception as error:
+        return f"{type(error).__name__}: {error}" if isinstance(error, ImportError) else type(error).__name__
+    return ""
 
 
 def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:

@@ -235,6 +235,23 @@ def test_a_broker_nobody_else_sees(celery_app: Any, settings: Any) -> None:
     assert set(run(checks.check_celery)) == {"W032"}
 
 
+def test_a_broker_without_its_package(celery_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    celery_app.conf.broker_url = "nonsense://user:canary@broker.example/0"
+    (message,) = run(checks.check_celery).values()
+    assert message.id == "sendcloud.W035"
+    assert "nonsense" in message.msg
+    assert "canary" not in f"{message.msg} {message.hint}"
+
+    def missing() -> None:
+        raise ModuleNotFoundError("No module named 'redis'")
+
+    celery_app.conf.broker_url = "redis://127.0.0.1/0"
+    monkeypatch.setattr(celery_app, "connection_for_write", missing)
+    (message,) = run(checks.check_celery).values()
+    assert "No module named 'redis'" in message.msg
+    assert 'pip install "celery[redis]"' in str(message.hint)
+
+
 def test_a_broker_in_memory_is_enough_to_develop_with(celery_app: Any, settings: Any) -> None:
     celery_app.conf.broker_url = "memory://"
     settings.DEBUG = True
