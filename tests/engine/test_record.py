@@ -89,9 +89,9 @@ def test_a_manual_savepoint_rolled_back_does_not_swallow_the_next_save(committed
     clear_outbox()
     with transaction.atomic():
         other.save()
-        savepoint = transaction.savepoint()
+        savepoint = connection.savepoint()
         committed_order.save()
-        transaction.savepoint_rollback(savepoint)
+        connection.savepoint_rollback(savepoint)
         committed_order.save()
     assert pks() == {str(committed_order.pk), str(other.pk)}
 
