@@ -332,6 +332,7 @@ def test_the_panel_says_what_is_wrong_what_to_do_and_where_the_parcels_are(boss:
         assert f'href="{url}"' in html, name
     assert f'href="{reverse("backoffice:django_sendcloud_shipment_payload", args=[data.shipment.pk])}"' in html
     assert 'href="https://tracking.example/3SCANAL1"' in html
+    assert '<option value="sendcloud_push"' not in html, "it has a button"
 
 
 def test_the_panel_costs_the_same_however_much_there_is_to_tell(boss: Client, data: Data) -> None:
