@@ -9,11 +9,12 @@ from __future__ import annotations
 from django.contrib import admin
 
 from ..conf import SendcloudConfigurationError, conf
-from ..models import Account, Integration, OutboxEntry, Parcel, Shipment, WebhookEvent
+from ..models import Account, Integration, OutboxEntry, Overview, Parcel, Shipment, WebhookEvent
 from .account import AccountAdmin
 from .base import SendcloudAdmin
 from .integration import IntegrationAdmin
 from .outbox import OutboxAdmin
+from .overview import OverviewAdmin
 from .parcel import ParcelAdmin
 from .shipment import ShipmentAdmin
 from .shop import SendcloudOrderAdmin
@@ -23,6 +24,7 @@ __all__ = [
     "AccountAdmin",
     "IntegrationAdmin",
     "OutboxAdmin",
+    "OverviewAdmin",
     "ParcelAdmin",
     "SendcloudAdmin",
     "SendcloudOrderAdmin",
@@ -34,6 +36,7 @@ __all__ = [
 
 def register(site: admin.AdminSite) -> None:
     """Register all our pages on a site."""
+    site.register(Overview, OverviewAdmin)
     site.register(Integration, IntegrationAdmin)
     site.register(OutboxEntry, OutboxAdmin)
     site.register(Shipment, ShipmentAdmin)

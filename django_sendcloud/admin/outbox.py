@@ -23,10 +23,11 @@ from .orders import OrderAdmin, attempts_of
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["OutboxAdmin", "entry_badge"]
+__all__ = ["OutboxAdmin", "entry_badge", "retry"]
 
 
-def _retry(request: HttpRequest, rows: Rows) -> None:
+def retry(request: HttpRequest, rows: Rows) -> None:
+    """Make these due at once, with all counters at zero; log it, wake the workers, and say how many they were."""
     number = 0
     for chunk in in_chunks(rows):
         entries = list(chunk)
@@ -40,7 +41,7 @@ def _retry(request: HttpRequest, rows: Rows) -> None:
 @action(_("Push now"), permission="push")
 def push_now(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
     """Make these due at once, whatever they wait for."""
-    _retry(request, rows)
+    retry(request, rows)
 
 
 def _with_the_same_problem(rows: Rows) -> Rows:
@@ -73,7 +74,7 @@ def _ask_retry_all(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -
 )
 def push_all_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
     """Push everything again that has the problem of one of these."""
-    _retry(request, _with_the_same_problem(rows))
+    retry(request, _with_the_same_problem(rows))
 
 
 def entry_badge(entry: OutboxEntry) -> SafeString:

@@ -4,6 +4,7 @@ from .account import Account
 from .attempt import Attempt, AttemptOutcome
 from .integration import Integration, PauseReason
 from .outbox import EntryState, OutboxEntry
+from .overview import Overview
 from .parcel import Parcel, ParcelStatus
 from .report import ExceptionReport
 from .scan import Scan
@@ -19,6 +20,7 @@ __all__ = [
     "ExceptionReport",
     "Integration",
     "OutboxEntry",
+    "Overview",
     "Parcel",
     "ParcelStatus",
     "PauseReason",

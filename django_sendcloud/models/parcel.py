@@ -111,6 +111,7 @@ class ParcelStatus(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["parcel", "event_ms", "status_id"], name="sendcloud_parcelstatus_event"),
         ]
+        indexes = [models.Index(fields=["at", "phase"], name="sendcloud_parcelstatus_at")]
 
     def __str__(self) -> str:
         return self.message or str(self.status_id)

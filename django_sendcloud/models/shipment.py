@@ -77,6 +77,7 @@ class Shipment(models.Model):
             models.Index(fields=["order_number"], name="sendcloud_shipment_number"),
             models.Index(fields=["status", "deleted_at"], name="sendcloud_shipment_status"),
             models.Index(fields=["integration", "suspicion"], name="sendcloud_shipment_suspicion"),
+            models.Index(fields=["told_at", "status", "integration"], name="sendcloud_shipment_told"),
         ]
         permissions = [
             ("view_payload", _("Can see what is sent (personal data)")),
@@ -91,9 +92,11 @@ class Shipment(models.Model):
 
     def reference(self) -> dict[str, Any]:
         """What Sendcloud is told to know which one is meant (contract: POST …/shipments/delete)."""
-        if self.uuid is not None:
-            return {"shipment_uuid": str(self.uuid)}
-        return {"external_order_id": self.external_order_id, "external_shipment_id": self.external_shipment_id}
+        if self.external_shipment_id or self.uuid is None:
+            return {"external_order_id": self.external_order_id, "external_shipment_id": self.external_shipment_id}
+        # Only where it has to be: an order that was deleted there and told again has another UUID than the one we know,
+        # if the answer was lost.
+        return {"shipment_uuid": str(self.uuid)}
 
     def order(self) -> models.Model | None:
         """The shop's order, ``None`` where it is gone."""
