@@ -146,7 +146,11 @@ class OverviewAdmin(SendcloudAdmin[Overview]):
                 (_("oldest due"), ago(backlog.oldest_due), ""),
                 (_("to be corrected"), backlog.rejected, self._url(OutboxEntry, state="rejected")),
                 (_("given up"), backlog.dead, self._url(OutboxEntry, state="dead")),
-                (_("webhooks behind"), ago(unread.oldest) if unread else EMPTY, self._url(WebhookEvent)),
+                (
+                    _("webhooks behind"),
+                    ago(unread.oldest) if unread else EMPTY,
+                    self._url(WebhookEvent) if unread else "",
+                ),
                 (_("last webhook"), ago(integration.last_webhook_at), ""),
                 (_("last success"), ago(integration.last_success_at), ""),
             ]

@@ -23,7 +23,7 @@ from pypdf import PdfWriter
 
 from django_sendcloud.admin import SendcloudOrderAdmin
 from django_sendcloud.admin.actions import Action
-from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, Shipment, WebhookEvent
+from django_sendcloud.models import Account, Integration, OutboxEntry, Overview, Parcel, Shipment, WebhookEvent
 from tests.shop.models import Order
 
 from . import backoffice
@@ -281,6 +281,7 @@ def is_ours(route: str, pattern: URLPattern) -> bool:
 def test_the_tables_here_are_complete() -> None:
     known = {f"django_sendcloud_{model}_{page}" for model in OURS for page in PAGES[model]}
     known |= {f"django_sendcloud_{model}_action" for model in OURS}
+    known.add("django_sendcloud_overview_changelist")  # a page of its own: test_overview.py
     shops = {
         f"{model._meta.app_label}_{model._meta.model_name}_sendcloud"
         for model, model_admin in backoffice.site._registry.items()
@@ -290,7 +291,7 @@ def test_the_tables_here_are_complete() -> None:
         found = {pattern.name for route, pattern in walk(site.get_urls()) if is_ours(route, pattern)}
         assert found == expected
     registered = {model for model in admin.site._registry if model._meta.app_label == "django_sendcloud"}
-    assert registered == {MODELS[name] for name in OURS}
+    assert registered == {MODELS[name] for name in OURS} | {Overview}
     assert THERE["button"] | THERE["list"] == set(ACTIONS)
     # New integrations are in test_integration.py; one can be deleted only as long as it has no history.
     forms = {(form.model, form.page) for form in FORMS} | {("integration", "add")}
