@@ -1,11 +1,13 @@
 """The circuit breaker and the pauses of an account: shared by all workers, in the account's row.
 
-After five failures in a row nothing is sent for a while (30 seconds, doubling to 5 minutes); then one
-request with one order tries. A 429 closes the account for as long as Sendcloud asks, at most an hour.
+After five failures in a row, or where half of a worker's last twenty requests within a minute failed, nothing is sent
+for a while (30 seconds, doubling to 5 minutes); then one request with one order tries. A 429 closes the account for as
+long as Sendcloud asks, at most an hour.
 """
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 
 from django.db.models import F, Q
@@ -15,6 +17,10 @@ from ..models import Account
 from .clock import clock
 
 FAILURES_TO_OPEN = 5
+# Of this worker's last requests, so many within so many seconds; half of them failed. (To count for all workers would
+# cost a statement for each request that goes well.)
+RECENT = 20
+RECENT_SECONDS = 60.0
 OPEN_SECONDS = 30.0
 OPEN_SECONDS_MAX = 300.0
 BLOCK_SECONDS_MAX = 3600.0
@@ -45,14 +51,39 @@ def take_probe(account: Account, now: dt.datetime) -> bool:
     return bool(rows.filter(Q(open_until__isnull=True) | Q(open_until__lte=now)).update(open_until=until))
 
 
+class _Recent:
+    """How this worker's last requests ended, by account."""
+
+    def __init__(self) -> None:
+        self._ended: dict[int, collections.deque[tuple[float, bool]]] = {}
+
+    def note(self, account_pk: int, *, well: bool) -> None:
+        ended = self._ended.setdefault(account_pk, collections.deque(maxlen=RECENT))
+        ended.append((clock.monotonic(), well))
+
+    def half_failed(self, account_pk: int) -> bool:
+        ended = self._ended.get(account_pk, ())
+        since = clock.monotonic() - RECENT_SECONDS
+        counted = [well for at, well in ended if at >= since]
+        return len(counted) == RECENT and counted.count(False) * 2 >= RECENT
+
+    def forget(self, account_pk: int) -> None:
+        self._ended.pop(account_pk, None)
+
+
+recent = _Recent()
+
+
 def failed(account: Account) -> bool:
     """A request failed on Sendcloud's side or on the way. Returns whether the breaker is open now."""
     now = clock.now()
     rows = Account.objects.using(conf().DATABASE).filter(pk=account.pk)
     rows.update(failures=F("failures") + 1)
     account.refresh_from_db(fields=["failures", "openings", "open_until"])
-    if account.failures < FAILURES_TO_OPEN:
+    recent.note(account.pk, well=False)
+    if account.failures < FAILURES_TO_OPEN and not recent.half_failed(account.pk):
         return False
+    recent.forget(account.pk)
     if account.open_until is None or account.open_until <= now or account.openings > 0:
         seconds = min(OPEN_SECONDS_MAX, OPEN_SECONDS * 2**account.openings)
         rows.filter(openings=account.openings).update(
@@ -64,6 +95,7 @@ def failed(account: Account) -> bool:
 
 def succeeded(account: Account) -> None:
     """A request was answered sensibly: forget former failures. Costs nothing where there are none."""
+    recent.note(account.pk, well=True)
     if account.failures or account.openings or account.open_until or account.blocked_until:
         Account.objects.using(conf().DATABASE).filter(pk=account.pk).update(
             failures=0, openings=0, open_until=None, blocked_until=None

@@ -161,9 +161,10 @@ def _plan(
     integrations: Integrations,
 ) -> Plan:
     plan = Plan(entry)
-    alive = [shipment for shipment in told if shipment.status != ShipmentStatus.DELETED]
-    # Where an earlier attempt may have been applied without our knowing, nothing can be skipped as known.
+    # Where an earlier attempt may have been applied without our knowing, nothing can be skipped as known: what was
+    # deleted may have been told again.
     doubtful = entry.in_doubt or entry.attempts > 1
+    alive = [shipment for shipment in told if doubtful or shipment.status != ShipmentStatus.DELETED]
     try:
         if order is None or not adapter.is_shippable(order):
             plan.deletes = alive

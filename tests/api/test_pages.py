@@ -71,7 +71,7 @@ def test_a_scan_can_be_resumed_where_a_page_ended(serve_pages, connect) -> None:
         {"href": "x"},
     ],
 )
-def test_a_link_that_leads_elsewhere_is_not_followed(serve, connect, link: Any) -> None:
+def test_f30_a_link_that_leads_elsewhere_is_not_followed(serve, connect, link: Any) -> None:
     def script(request: Any, connection: Any) -> bytes:
         following = link
         if isinstance(link, str):
@@ -102,7 +102,7 @@ def test_relative_links_and_trailing_slashes_are_fine(serve, connect, link: str)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
-def test_pages_that_lead_in_a_circle_are_noticed(serve, connect, steps: int) -> None:
+def test_f30_pages_that_lead_in_a_circle_are_noticed(serve, connect, steps: int) -> None:
     def script(request: Any, connection: Any) -> bytes:
         number = int((request.query or "cursor=c0")[8:])
         return answer({"next": f"?cursor=c{(number + 1) % steps or steps}", "results": []})

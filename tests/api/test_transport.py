@@ -50,7 +50,7 @@ def reset(connection: socket.socket) -> None:
 
 
 @pytest.mark.parametrize("part", ["status line", "headers", "body", "chunks", "continues"])
-def test_the_deadline_ends_an_exchange_with_a_server_that_drips(serve, connect, part: str) -> None:
+def test_f19_the_deadline_ends_an_exchange_with_a_server_that_drips(serve, connect, part: str) -> None:
     def script(request: Any, connection: socket.socket) -> None:
         whole = {
             "status line": b"HTTP/1.1 200 OK" + b" " * 10_000,
@@ -131,7 +131,7 @@ def test_a_connection_that_is_never_made_is_not_sent(connect) -> None:
 
 
 @pytest.mark.parametrize("close", [reset, socket.socket.close], ids=["reset", "closed"])
-def test_a_connection_that_breaks_before_the_answer_may_have_arrived(serve, connect, close) -> None:
+def test_f19_a_connection_that_breaks_before_the_answer_may_have_arrived(serve, connect, close) -> None:
     server = serve(lambda request, connection: close(connection))
     with pytest.raises(TransportError, match="the connection broke before the answer was complete"):
         connect(server).shipments(7).upsert([shipment()])
@@ -176,7 +176,7 @@ def test_a_kept_alive_connection_known_to_be_closed_is_replaced(serve, connect) 
     ],
     ids=["headers", "length", "chunk", "until close", "gzip", "no gzip", "no http"],
 )
-def test_half_an_answer_is_an_unknown_outcome(serve, connect, cut: bytes) -> None:
+def test_f19_half_an_answer_is_an_unknown_outcome(serve, connect, cut: bytes) -> None:
     server = serve(lambda request, connection: connection.sendall(cut))
     with pytest.raises(UnknownOutcome) as caught:
         connect(server).shipments(7).upsert([shipment()])
@@ -191,7 +191,7 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def test_a_gzip_bomb_is_not_unpacked(serve, connect) -> None:
+def test_f19_a_gzip_bomb_is_not_unpacked(serve, connect) -> None:
     bomb = gzip.compress(b" " * 300_000_000, 9)
     assert len(bomb) < 400_000
     server = serve(answer(bomb, headers={"Content-Encoding": "gzip"}))
@@ -202,7 +202,7 @@ def test_a_gzip_bomb_is_not_unpacked(serve, connect) -> None:
 
 
 @pytest.mark.parametrize("length", [True, False], ids=["with length", "without length"])
-def test_an_answer_of_200_megabytes_is_not_read(serve, connect, length: bool) -> None:
+def test_f19_an_answer_of_200_megabytes_is_not_read(serve, connect, length: bool) -> None:
     sent = []
 
     def script(request: Any, connection: socket.socket) -> None:

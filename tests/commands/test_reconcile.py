@@ -44,7 +44,7 @@ def test_both_sides_agree(orders: list[Order]) -> None:
     assert {report[name] for name in ("unknown", "missing", "stale", "undead", "rejected")} == {0}
 
 
-def test_missing_there_is_told_again_after_two_scans(orders: list[Order], sandbox: Any) -> None:
+def test_f29_missing_there_is_told_again_after_two_scans(orders: list[Order], sandbox: Any) -> None:
     gone = sandbox.shipment(str(orders[0].pk))
     sandbox.delete_shipment(gone["shipment_uuid"])
     code, report = run("--fix")
@@ -96,7 +96,7 @@ def test_made_by_hand_there_is_counted_and_never_deleted(orders: list[Order], sa
     assert sandbox.shipment("by-hand")
 
 
-def test_it_goes_on_where_it_was_interrupted(orders: list[Order], sandbox: Any, integration: Any) -> None:
+def test_f30_it_goes_on_where_it_was_interrupted(orders: list[Order], sandbox: Any, integration: Any) -> None:
     sandbox.page_size = 2
 
     def interrupt(scan: Scan) -> None:

@@ -30,7 +30,7 @@ def test_a_later_ring_notifies_again() -> None:
     assert len(notified) == 3
 
 
-def test_a_broker_that_hangs_blocks_nobody() -> None:
+def test_f04_a_broker_that_hangs_blocks_nobody() -> None:
     release = threading.Event()
     bell = Doorbell(lambda delay: release.wait(), lambda: 0.0)
     bell.ring()
@@ -41,7 +41,7 @@ def test_a_broker_that_hangs_blocks_nobody() -> None:
     assert bell.wait_until_passed_on(5)
 
 
-def test_a_broker_that_refuses_is_survived_and_says_no_secret(caplog: object) -> None:
+def test_f03_a_broker_that_refuses_is_survived_and_says_no_secret(caplog: object) -> None:
     import logging
 
     calls: list[int] = []

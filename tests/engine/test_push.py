@@ -72,7 +72,7 @@ def test_a_changed_order_is_updated(sandbox: Any, order: Order) -> None:
     assert len(sandbox.shipments()) == 1
 
 
-def test_two_changes_within_one_second_both_arrive(sandbox: Any, order: Order) -> None:
+def test_f11_two_changes_within_one_second_both_arrive(sandbox: Any, order: Order) -> None:
     for address in ("First 1", "Second 2", "Third 3"):
         forget_transaction()
         order.address = address
@@ -81,7 +81,7 @@ def test_two_changes_within_one_second_both_arrive(sandbox: Any, order: Order) -
         assert sandbox.shipment(str(order.pk))["address"] == address
 
 
-def test_a_change_arrives_although_the_clock_went_back(
+def test_f11_a_change_arrives_although_the_clock_went_back(
     sandbox: Any, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from django_sendcloud.sync.clock import clock
@@ -149,7 +149,7 @@ def test_an_order_that_comes_back_is_there_again(sandbox: Any, order: Order) -> 
     assert at_sendcloud(sandbox) == {str(order.pk)}
 
 
-def test_an_order_recreated_with_the_same_key_has_its_last_content(sandbox: Any, order: Order) -> None:
+def test_f10_an_order_recreated_with_the_same_key_has_its_last_content(sandbox: Any, order: Order) -> None:
     push(sandbox)
     pk, customer = order.pk, order.customer
     forget_transaction()
@@ -243,7 +243,7 @@ def test_a_batch_of_a_hundred_takes_twelve_statements_however_many_lines(
         ({}, {"weight": Decimal("0." + "1" * 35)}, "weight"),
     ],
 )
-def test_one_bad_order_is_rejected_alone_with_a_clear_message(
+def test_f13_one_bad_order_is_rejected_alone_with_a_clear_message(
     sandbox: Any, integration: Integration, values: dict[str, Any], line: dict[str, Any], field: str
 ) -> None:
     from tests.shop import sendcloud as shop
@@ -282,7 +282,7 @@ def test_emoji_and_ten_thousand_characters_are_delivered_truthfully(sandbox: Any
     assert sandbox.shipment(str(long.pk))["address"] == "x" * 10_000
 
 
-def test_what_sendcloud_rejects_is_kept_with_its_field_errors(sandbox: Any, integration: Integration) -> None:
+def test_f13_what_sendcloud_rejects_is_kept_with_its_field_errors(sandbox: Any, integration: Integration) -> None:
     good, bad = factories.order(), factories.order()
     sandbox.reject_order(str(bad.pk), errors={"postal_code": ["This postal code does not exist."]})
     push(sandbox)
@@ -327,7 +327,7 @@ def test_an_adapter_that_raises_harms_only_its_order(sandbox: Any, integration: 
     assert "get_shipments" in entry.error_detail
 
 
-def test_a_whole_batch_refused_because_of_one_order_is_divided_until_it_stands_alone(
+def test_f14_a_whole_batch_refused_because_of_one_order_is_divided_until_it_stands_alone(
     sandbox: Any, integration: Integration
 ) -> None:
     orders = [factories.order() for _ in range(100)]
@@ -457,7 +457,7 @@ def test_a_vanished_integration_is_paused_as_gone(sandbox: Any, integration: Int
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated", "dropped", "dropped before", "missing", "duplicate"])
-def test_an_answer_that_says_nothing_is_unknown_and_pushed_again(sandbox: Any, order: Order, fault: str) -> None:
+def test_f19_an_answer_that_says_nothing_is_unknown_and_pushed_again(sandbox: Any, order: Order, fault: str) -> None:
     {
         "html": lambda: sandbox.html_next(times=1),
         "truncated": lambda: sandbox.truncate_next(times=1),
@@ -491,7 +491,7 @@ def test_after_an_unknown_outcome_a_return_to_the_former_content_is_sent(sandbox
     assert sandbox.shipment(str(order.pk))["address"] == "Stadhuisplein 10"
 
 
-def test_an_order_deleted_after_its_answer_was_lost_is_deleted_at_sendcloud(sandbox: Any, order: Order) -> None:
+def test_f09_an_order_deleted_after_its_answer_was_lost_is_deleted_at_sendcloud(sandbox: Any, order: Order) -> None:
     sandbox.drop_answer(times=1, after_apply=True)
     push(sandbox)
     assert len(sandbox.shipments()) == 1
@@ -544,7 +544,7 @@ def test_the_breaker_opens_after_five_failures_and_one_order_tries_first(
     assert Account.objects.get().openings == 0
 
 
-def test_an_edit_during_the_flight_is_pushed_afterwards(
+def test_f08_an_edit_during_the_flight_is_pushed_afterwards(
     sandbox: Any, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from django_sendcloud.api.client import SendcloudClient

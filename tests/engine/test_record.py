@@ -65,7 +65,7 @@ def test_a_save_without_a_transaction_costs_two_statements_so_that_a_crash_in_be
     ]
 
 
-def test_a_rolled_back_save_leaves_nothing(committed_order: Order) -> None:
+def test_f02_a_rolled_back_save_leaves_nothing(committed_order: Order) -> None:
     with pytest.raises(ZeroDivisionError), transaction.atomic():
         committed_order.save()
         raise ZeroDivisionError
@@ -75,7 +75,7 @@ def test_a_rolled_back_save_leaves_nothing(committed_order: Order) -> None:
     assert pks() == {str(committed_order.pk)}
 
 
-def test_a_rolled_back_savepoint_does_not_swallow_the_next_save(committed_order: Order) -> None:
+def test_f02_a_rolled_back_savepoint_does_not_swallow_the_next_save(committed_order: Order) -> None:
     with transaction.atomic():
         with pytest.raises(ZeroDivisionError), transaction.atomic():
             committed_order.save()
@@ -84,7 +84,7 @@ def test_a_rolled_back_savepoint_does_not_swallow_the_next_save(committed_order:
     assert pks() == {str(committed_order.pk)}
 
 
-def test_a_manual_savepoint_rolled_back_does_not_swallow_the_next_save(committed_order: Order) -> None:
+def test_f02_a_manual_savepoint_rolled_back_does_not_swallow_the_next_save(committed_order: Order) -> None:
     other = factories.order(lines=0)
     clear_outbox()
     with transaction.atomic():

@@ -28,7 +28,7 @@ KILLED = {
 
 @pytest.mark.parametrize("database", DATABASES)
 @pytest.mark.parametrize("step", KILLED)
-def test_killed(make_project: Callable[..., Project], database: str, step: str) -> None:
+def test_f06_killed_at_any_step(make_project: Callable[..., Project], database: str, step: str) -> None:
     project = make_project(database)
     orders = project.place_orders(5)
     time.sleep(project.settings["DEBOUNCE_SECONDS"])
@@ -51,7 +51,7 @@ def test_killed(make_project: Callable[..., Project], database: str, step: str) 
 
 
 @pytest.mark.services("postgresql", "redis")
-def test_a_celery_worker_killed_while_it_waits_for_the_answer(make_project: Callable[..., Project]) -> None:
+def test_f06_a_celery_worker_killed_while_it_waits_for_the_answer(make_project: Callable[..., Project]) -> None:
     project = make_project("postgresql", "redis")
     project.sandbox.hang_next(seconds=0.8, times=1, apply="before")
     worker = project.worker()

@@ -27,7 +27,9 @@ def test_a_saved_order_wakes_a_worker_and_arrives(make_project: Callable[..., Pr
 
 
 @pytest.mark.services("postgresql", "redis")
-def test_with_the_broker_down_saving_does_not_wait_and_the_sweep_delivers(make_project: Callable[..., Project]) -> None:
+def test_f03_with_the_broker_down_saving_does_not_wait_and_the_sweep_delivers(
+    make_project: Callable[..., Project],
+) -> None:
     project = make_project("postgresql", "redis")
     project.broker_url = "redis://127.0.0.1:1/0"
     # Nobody listens there: whoever waits for it is to be the doorbell's thread, never the one that saves.
@@ -56,7 +58,7 @@ def test_with_the_broker_down_saving_does_not_wait_and_the_sweep_delivers(make_p
 
 
 @pytest.mark.services("postgresql", "redis")
-def test_what_is_lost_with_the_broker_is_found_by_the_sweep(make_project: Callable[..., Project]) -> None:
+def test_f05_what_is_lost_with_the_broker_is_found_by_the_sweep(make_project: Callable[..., Project]) -> None:
     project = make_project("postgresql", "redis")
     orders = project.place_orders(3)
     time.sleep(0.5)

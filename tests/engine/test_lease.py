@@ -1,0 +1,53 @@
+"""Nothing is sent without enough of the lease left, whatever it was spent on."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from django_sendcloud.models import Integration, OutboxEntry
+from django_sendcloud.sync import limiter
+from django_sendcloud.sync.clock import clock
+from django_sendcloud.sync.pump import pump
+from tests import factories
+from tests.factories import forget_transaction
+
+
+@pytest.mark.parametrize("cancelled", [False, True])
+def test_a_database_that_hangs_while_the_limit_is_asked_costs_the_lease(
+    sandbox: Any, integration: Integration, monkeypatch: pytest.MonkeyPatch, cancelled: bool
+) -> None:
+    order = factories.order(number="ORD-1001")
+    if cancelled:
+        make_due()
+        pump()
+        forget_transaction()
+        order.status = "cancelled"
+        order.save()
+    make_due()
+    before = len(sandbox.requests)
+    acquire, late = limiter.acquire, 0.0
+
+    def hang(*args: Any) -> float:
+        nonlocal late
+        late = 1000.0
+        return acquire(*args)
+
+    steady = clock.monotonic
+    with monkeypatch.context() as patched:
+        patched.setattr(limiter, "acquire", hang)
+        patched.setattr(clock, "monotonic", lambda: steady() + late)
+        pump()
+    assert len(sandbox.requests) == before, "by now it may be another worker's"
+    make_due()
+    pump()
+    assert len(sandbox.requests) == before + 1
+    assert not OutboxEntry.objects.exists()
+
+
+def make_due() -> None:
+    long_ago = timezone.now() - dt.timedelta(days=1)
+    OutboxEntry.objects.update(due_at=long_ago, not_before=long_ago)

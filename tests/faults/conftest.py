@@ -1,0 +1,1 @@
+from tests.processes.conftest import make_project as make_project
