@@ -113,9 +113,7 @@ class OverviewAdmin(SendcloudAdmin[Overview]):
             "rows": rows,
             "hours": HOURS,
             "times": [bar.hour for bar in rows[0].bars],
-            "table": [
-                (bars[0].hour, [bar.number for bar in bars]) for bars in zip(*(row.bars for row in rows), strict=True)
-            ],
+            "table": by_hour(rows),
             "connect_url": self._url(Integration, "add")
             if request.user.has_perm("django_sendcloud.add_integration")
             else "",
