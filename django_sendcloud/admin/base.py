@@ -245,7 +245,8 @@ def ago(moment: dt.datetime | None) -> Any:
     """How long ago it was, with the time itself a hover away."""
     if moment is None:
         return EMPTY
-    return _moment(moment, _("%(time)s ago") % {"time": timesince(moment, depth=1)})
+    just_now = timezone.now() - moment < dt.timedelta(minutes=1)
+    return _moment(moment, _("just now") if just_now else _("%(time)s ago") % {"time": timesince(moment, depth=1)})
 
 
 def in_time(moment: dt.datetime) -> Any:

@@ -115,7 +115,8 @@ class OutboxEntry(models.Model):
         permissions = [("push_order", _("Can push and retry orders"))]
 
     def __str__(self) -> str:
-        return f"{self.order_type} {self.order_pk}"
+        # Read with it, where a person looks.
+        return getattr(self, "order_number", "") or f"{self.order_type} {self.order_pk}"
 
     @property
     def is_leased(self) -> bool:
