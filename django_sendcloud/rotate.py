@@ -52,6 +52,6 @@ def rotate() -> Rotated:
 
 def _encrypted_fields() -> Iterator[tuple[type[models.Model], EncryptedTextField]]:
     for model in apps.get_app_config("django_sendcloud").get_models():
-        for field in model._meta.concrete_fields:
+        for field in model._meta.local_concrete_fields:  # a proxy has none of its own
             if isinstance(field, EncryptedTextField):
                 yield model, field

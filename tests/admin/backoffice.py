@@ -24,7 +24,7 @@ class OrderAdmin(SendcloudOrderAdmin, admin.ModelAdmin):
 class OpinionatedAdmin(SendcloudOrderAdmin, admin.ModelAdmin):
     """A shop that has set everything itself."""
 
-    list_display = ["number", "shouted"]
+    list_display = ["number", "shouted", "status"]
     list_filter = ["status"]
     list_editable = ["status"]
     list_per_page = 100
@@ -45,7 +45,7 @@ class OpinionatedAdmin(SendcloudOrderAdmin, admin.ModelAdmin):
         orders.update(status="cancelled")
 
     def get_list_display(self, request: Any) -> Any:
-        return [*super().get_list_display(request), "status"]
+        return [*super().get_list_display(request), "city"]
 
     def get_queryset(self, request: Any) -> Any:
         return super().get_queryset(request).exclude(number__startswith="HIDDEN")

@@ -371,4 +371,4 @@ def test_a_shop_may_bring_its_own_classes(settings: Any) -> None:
     assert ours._wanted() is True, "the system checks speak of broken settings, not an import that fails"
     site = admin.AdminSite(name="own")
     ours.register(site)
-    assert len(site._registry) == 6
+    assert len(site._registry) == 7

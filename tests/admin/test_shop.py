@@ -253,7 +253,7 @@ def test_nothing_the_shop_has_set_is_replaced(boss: Client, data: Data) -> None:
     response = listing(boss, "orderproxy")
     html = response.content.decode()
     changes = response.context["cl"]
-    assert changes.list_display == ["action_checkbox", "number", "sendcloud_state", "shouted", "status"]
+    assert changes.list_display == ["action_checkbox", "number", "sendcloud_state", "shouted", "status", "city"]
     assert [spec.title for spec in changes.filter_specs] == ["status", "Sendcloud"]
     assert [name for name, _ in response.context["action_form"].fields["action"].choices][1:] == [
         "delete_selected", "cancel", "sendcloud_push", "sendcloud_labels", "sendcloud_labels_a4",
