@@ -8,10 +8,10 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo sandbox test bench lint format types clean
+.PHONY: help demo sandbox test chaos bench screenshots lint format types clean
 
 help: ## Show what there is
-	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-10s %s\n", $$1, $$2 }'
+	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
 demo: $(INSTALLED) ## Play the main job end to end, then serve shop, admin and sandbox (ONCE=1: end after the story)
 	$(BIN)/python example_project/demo.py $(if $(ONCE),--once)
@@ -22,8 +22,14 @@ sandbox: $(INSTALLED) ## Start a local Sendcloud with its panel
 test: $(INSTALLED_TEST) ## Run all tests (ARGS="tests/engine -x" for some)
 	$(BIN)/python -m pytest $(ARGS)
 
+chaos: $(INSTALLED_TEST) ## Let it storm for a minute, and prove what came of it (ARGS="--seed 7 --runs 3")
+	$(BIN)/python -m chaos $(ARGS)
+
 bench: $(INSTALLED_TEST) ## Run the benchmarks
 	$(BIN)/python -m benchmarks
+
+screenshots: $(INSTALLED_TEST) ## Take the documentation's pictures anew (needs Chromium)
+	$(BIN)/python example_project/screenshots.py
 
 lint: $(INSTALLED_DEV) ## Check style, types, the direction of imports, dependencies and migrations
 	$(BIN)/ruff check .

@@ -95,6 +95,10 @@ class OrderLine(models.Model):
     quantity = models.PositiveIntegerField(default=1)
     unit_price = models.DecimalField(max_digits=10, decimal_places=2)
 
+    class Meta:
+        # Always the same, so that an order that has not changed looks the same.
+        ordering = ["pk"]
+
     def __str__(self) -> str:
         return f"{self.quantity} × {self.product}"
 

@@ -112,5 +112,8 @@ class Migration(migrations.Migration):
                 ),
                 ("product", models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, to="shop.product")),
             ],
+            options={
+                "ordering": ["pk"],
+            },
         ),
     ]

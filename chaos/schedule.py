@@ -1,0 +1,130 @@
+"""What goes wrong when: decided by the seed alone, before the run begins."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Iterator
+from typing import Any
+
+from .shop import SETTINGS
+
+__all__ = ["Fault", "schedule"]
+
+# The beginning is calm, so that there is something to disturb.
+CALM_SECONDS = 1.0
+# How far a clock may be off. The difference of two, and how late a request may come after its caller has given up
+# (``chaos.stage.LATE_SECONDS``), stay below the quarantine together.
+CLOCK_SECONDS = 0.5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that goes wrong.
+
+    Attributes:
+        at: Seconds since the beginning.
+        lane: Whom it happens to: ``worker-1``, ``writer-2``, ``broker``, ``database``, ``network``, ``sendcloud``.
+        name: What happens; a method of ``chaos.stage.Stage``.
+        seconds: How long it lasts; 0 for what happens in a moment.
+        value: How much, or how often.
+    """
+
+    at: float
+    lane: str
+    name: str
+    seconds: float = 0.0
+    value: Any = None
+
+    def __str__(self) -> str:
+        value = "" if self.value is None else f" {self.value}"
+        lasting = f" for {self.seconds:.1f} s" if self.seconds else ""
+        return f"{self.lane}: {self.name.replace('_', ' ')}{value}{lasting}"
+
+
+# Name, shortest and longest time it lasts.
+_WORKER = [
+    ("kill", 0.0, 0.0),
+    ("kill", 0.0, 0.0),
+    # In leases: longer than one, so that others take over what the worker has.
+    ("stop", 1.1, 1.4),
+    ("stop", 1.1, 1.4),
+    ("clock", 0.0, 0.0),
+]
+_WRITER = [("kill", 0.0, 0.0), ("clock", 0.0, 0.0)]
+_BROKER = [("refuse", 0.5, 3.0), ("hang", 0.5, 3.0), ("flush", 0.0, 0.0)]
+_DATABASE = [
+    ("reset", 0.0, 0.0),
+    ("terminate", 0.0, 0.0),
+    ("hang", 0.3, 1.2),
+    ("refuse", 0.2, 0.8),
+    # Slow statements keep a worker longer between its claim and what it sends: where to be stopped is worst.
+    ("lag", 2.0, 5.0),
+    ("lag", 2.0, 5.0),
+]
+_NETWORK = [
+    ("refuse", 0.3, 2.0),
+    ("hang", 0.5, 2.0),
+    ("reset", 0.3, 1.5),
+    ("lag", 1.0, 2.0),
+    ("cut_answers", 0.3, 1.5),
+    ("slice_answers", 1.0, 2.0),
+]
+# For so long, not for so many requests: while the breaker is open there are few, and one fault would last for minutes.
+_SENDCLOUD = [
+    ("storm_of_429", 0.5, 2.0),
+    ("errors", 0.5, 2.0),
+    ("errors_applied", 0.3, 1.5),
+    ("lost_answers", 0.3, 1.5),
+    ("lost_requests", 0.3, 1.5),
+    # What is applied late is what the quarantine is for.
+    ("late", 0.3, 1.0),
+    ("late", 0.3, 1.0),
+    ("late", 0.3, 1.0),
+    ("late", 0.3, 1.0),
+    ("truncated", 0.3, 1.5),
+    ("html", 0.3, 1.5),
+    ("garble", 0.5, 2.0),
+    ("unauthorized", 0.3, 1.0),
+]
+
+
+def schedule(seed: int, seconds: float, *, workers: int, writers: int) -> list[Fault]:
+    """All faults of a run, in order of time. The same for the same arguments, on any machine.
+
+    Whom a fault happens to is left alone until it is over; those of others overlap.
+    """
+    lanes = [(f"worker-{n}", _WORKER, (8.0, 18.0)) for n in range(1, workers + 1)]
+    lanes += [(f"writer-{n}", _WRITER, (10.0, 25.0)) for n in range(1, writers + 1)]
+    lanes += [
+        ("broker", _BROKER, (5.0, 12.0)),
+        ("database", _DATABASE, (4.0, 10.0)),
+        ("network", _NETWORK, (4.0, 10.0)),
+        ("sendcloud", _SENDCLOUD, (3.0, 7.0)),
+    ]
+    faults = [fault for name, kinds, pauses in lanes for fault in _lane(seed, seconds, name, kinds, pauses)]
+    return sorted(faults, key=lambda fault: (fault.at, fault.lane))
+
+
+def _lane(
+    seed: int, seconds: float, lane: str, kinds: list[tuple[str, float, float]], pauses: tuple[float, float]
+) -> Iterator[Fault]:
+    chance = random.Random(f"{seed}/{lane}")
+    at = CALM_SECONDS + chance.uniform(0, pauses[1])
+    while at < seconds:
+        name, shortest, longest = chance.choice(kinds)
+        lasts = chance.uniform(shortest, longest)
+        if name == "stop":
+            lasts *= SETTINGS["LEASE_SECONDS"]
+        yield Fault(round(at, 2), lane, name, round(lasts, 2), _value(name, chance))
+        at += lasts + chance.uniform(*pauses)
+
+
+def _value(name: str, chance: random.Random) -> Any:
+    if name == "clock":
+        return f"{chance.uniform(-CLOCK_SECONDS, CLOCK_SECONDS):+.2f} s"
+    if name == "garble":
+        return chance.choice(["order", "missing", "duplicate", "unknown"])
+    if name in ("errors", "errors_applied"):
+        return chance.choice([500, 502, 503])
+    return None

@@ -1,0 +1,291 @@
+"""A process of the shop that writes orders as fast as it may: ``python -m chaos.writer SEED DIARY BEGIN``.
+
+All writers write the same few orders, which are replaced by others little by little: so each order has its last change
+at another moment of the storm, and nothing that comes later mends what went wrong then.
+
+What it is about to do stands in its diary before it does it, so that a change is known of also where the process, or
+its connection, dies in the middle.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+ORDERS_AT_ONCE = 40
+# Orders that are done with, and others that begin, in a second.
+TURNOVER = 1.5
+ORDERS_OF_A_CUSTOMER = 4
+PAUSE_SECONDS = 0.15
+_NAMESPACE = uuid.UUID("5e9dc10d-0000-4000-8000-000000000000")
+
+
+def order_pk(number: int) -> uuid.UUID:
+    """The same orders in each run: an order that was deleted comes back with the id it had."""
+    return uuid.uuid5(_NAMESPACE, str(number))
+
+
+def customer_pk(number: int) -> int:
+    """Whose an order is: always the same customer's."""
+    return 1 + number // ORDERS_OF_A_CUSTOMER
+
+
+class RolledBack(Exception):
+    """The shop has changed its mind."""
+
+
+class Writer:
+    """One process that writes. What it does is decided by its seed and by the orders it meets."""
+
+    def __init__(self, seed: str, diary: Path, begin: float) -> None:
+        self.random = random.Random(seed)
+        self.begin = begin
+        self.diary = diary.open("a", encoding="utf-8")
+        self.products: list[int] = []
+
+    def note(self, what: str, changes: Iterable[tuple[int, int]]) -> None:
+        """Write into the diary that these orders (numbers) are changed, each so many times."""
+        entry = {"time": time.monotonic(), "what": what, "changes": {str(order_pk(n)): c for n, c in changes}}
+        self.diary.write(json.dumps(entry) + "\n")
+        self.diary.flush()
+
+    def run(self) -> None:
+        """Write until somebody ends the process."""
+        from django.db import Error, connection
+
+        while True:
+            work, weight = self.random.choice(WORKS)
+            if self.random.random() < weight:
+                try:
+                    work(self)
+                except RolledBack:
+                    pass
+                except Error:
+                    # The database is gone, or another writer was first. Both belong to it.
+                    connection.close()
+            time.sleep(self.random.uniform(0, 2 * PAUSE_SECONDS))
+
+    # -- single orders ----------------------------------------------------------------------------
+
+    def pick(self, count: int = 1) -> list[int]:
+        first = int((time.monotonic() - self.begin) * TURNOVER)
+        return self.random.sample(range(first, first + ORDERS_AT_ONCE), count)
+
+    def visit(self, number: int) -> str:
+        """Do something to an order, in the transaction that is open. Returns what it was."""
+        from shop.models import Order
+
+        order = Order.objects.select_for_update().filter(pk=order_pk(number)).first()
+        if order is None:
+            self.place(number)
+            return "place"
+        what = self.random.choice(["address", "address", "line", "line", "cancel", "delete", "pay"])
+        if what == "address":
+            order.house_number = str(self.random.randrange(10_000))
+            order.save()
+        elif what == "line":
+            line = order.lines.order_by("?").first()
+            if line is None or self.random.random() < 0.3:
+                order.lines.create(product_id=self.product(), quantity=1, unit_price="5.00")
+            else:
+                # Only the line: the order's own time of change stays as it is.
+                line.quantity = self.random.randrange(1, 100)
+                line.save()
+        elif what == "delete":
+            order.delete()
+        else:
+            order.status = Order.Status.CANCELLED if what == "cancel" else Order.Status.PAID
+            order.save()
+        return what
+
+    def place(self, number: int) -> None:
+        from shop.models import Order
+
+        order = Order.objects.create(**self.fields(number))
+        for _ in range(self.random.randrange(1, 4)):
+            order.lines.create(product_id=self.product(), quantity=self.random.randrange(1, 9), unit_price="5.00")
+
+    def fields(self, number: int) -> dict[str, Any]:
+        from shop.models import Customer
+
+        Customer.objects.get_or_create(pk=customer_pk(number), defaults={"name": "Anna Visser"})
+        return {
+            "pk": order_pk(number),
+            "number": f"C-{number}",
+            "customer_id": customer_pk(number),
+            "street": "Stadhuisplein",
+            "house_number": str(self.random.randrange(10_000)),
+            "postal_code": "5611 EM",
+            "city": "Eindhoven",
+        }
+
+    def product(self) -> int:
+        from shop.models import Product
+
+        if not self.products:
+            self.products = list(Product.objects.order_by("pk").values_list("pk", flat=True))
+        return self.random.choice(self.products)
+
+    # -- what a shop does -------------------------------------------------------------------------
+
+    def one_order(self) -> None:
+        """One order in one transaction."""
+        from django.db import transaction
+
+        (number,) = self.pick()
+        self.note("one", [(number, 1)])
+        with transaction.atomic():
+            self.visit(number)
+
+    def several_saves(self) -> None:
+        """Many saves in one transaction are one change."""
+        from django.db import transaction
+
+        (number,) = self.pick()
+        self.note("several saves", [(number, 1)])
+        with transaction.atomic():
+            for _ in range(self.random.randrange(2, 6)):
+                self.visit(number)
+
+    def without_transaction(self) -> None:
+        """Each save is a transaction of its own."""
+        from shop.models import Order
+
+        (number,) = self.pick()
+        saves = self.random.randrange(1, 4)
+        self.note("without transaction", [(number, saves)])
+        for _ in range(saves):
+            order = Order.objects.filter(pk=order_pk(number)).first()
+            if order is not None:
+                order.city = self.random.choice(["Eindhoven", "Best", "Veldhoven", "Son"])
+                # Never an INSERT of what another writer has just deleted.
+                order.save(update_fields=["city", "modified_at"])
+
+    def rolled_back(self) -> None:
+        """As if nothing had happened: it is no change."""
+        from django.db import transaction
+
+        numbers = self.pick(3)
+        self.note("rolled back", [])
+        with transaction.atomic():
+            for number in sorted(numbers):
+                self.visit(number)
+            raise RolledBack
+
+    def savepoint_rolled_back(self) -> None:
+        """A part of the transaction is rolled back, and what follows is a change all the same."""
+        from django.db import transaction
+
+        (number,) = self.pick()
+        self.note("savepoint rolled back", [(number, 1)])
+        with transaction.atomic():
+            try:
+                with transaction.atomic():
+                    self.visit(number)
+                    raise RolledBack
+            except RolledBack:
+                self.visit(number)
+
+    def delete_and_recreate(self) -> None:
+        """The same ids at once again, in one transaction or in two."""
+        from django.db import transaction
+        from shop.models import Order
+
+        (number,) = self.pick()
+        self.note("delete and recreate", [(number, 2)])
+        with transaction.atomic():
+            Order.objects.filter(pk=order_pk(number)).delete()
+            if self.random.random() < 0.5:
+                self.place(number)
+                return
+        with transaction.atomic():
+            self.place(number)
+
+    def customer(self) -> None:
+        """A change of one row that changes many orders."""
+        from django.db import transaction
+        from shop.models import Customer
+
+        (number,) = self.pick()
+        first = number - number % ORDERS_OF_A_CUSTOMER
+        self.note("customer", [(number, 1) for number in range(first, first + ORDERS_OF_A_CUSTOMER)])
+        with transaction.atomic():
+            customer = Customer.objects.select_for_update().filter(pk=customer_pk(number)).first()
+            if customer is not None:
+                customer.phone = f"+31 40 {self.random.randrange(10**7):07d}"
+                customer.save()
+
+    def bulk(self) -> None:
+        """What sends no signals, told by hand."""
+        from django.db import transaction
+        from shop.models import Order
+
+        from django_sendcloud import enqueue
+
+        numbers = self.pick(self.random.randrange(5, 20))
+        self.note("bulk", [(number, 1) for number in numbers])
+        orders = Order.objects.filter(pk__in=[order_pk(number) for number in numbers])
+        with transaction.atomic():
+            orders.update(status=self.random.choice(["paid", "paid", "shipped", "cancelled"]))
+            enqueue(orders)
+
+    def bulk_place(self) -> None:
+        from django.db import transaction
+        from shop.models import Order
+
+        from django_sendcloud import enqueue
+
+        numbers = self.pick(12)
+        self.note("bulk place", [(number, 1) for number in numbers])
+        with transaction.atomic():
+            pks = [order_pk(number) for number in numbers]
+            there = set(Order.objects.filter(pk__in=pks).values_list("pk", flat=True))
+            # Without lines, which is an order all the same for this shop.
+            made = [Order(**self.fields(number)) for number in numbers if order_pk(number) not in there]
+            Order.objects.bulk_create(made)
+            enqueue(made)
+
+    def bulk_delete(self) -> None:
+        from django.db import transaction
+        from shop.models import Order
+
+        numbers = self.pick(self.random.randrange(2, 6))
+        self.note("bulk delete", [(number, 1) for number in numbers])
+        with transaction.atomic():
+            Order.objects.filter(pk__in=[order_pk(number) for number in numbers]).delete()
+
+
+WORKS: list[tuple[Callable[[Writer], None], float]] = [
+    (Writer.one_order, 1.0),
+    (Writer.one_order, 1.0),
+    (Writer.one_order, 1.0),
+    (Writer.several_saves, 1.0),
+    (Writer.without_transaction, 1.0),
+    (Writer.rolled_back, 1.0),
+    (Writer.savepoint_rolled_back, 1.0),
+    (Writer.delete_and_recreate, 1.0),
+    (Writer.customer, 0.5),
+    (Writer.bulk, 0.5),
+    (Writer.bulk_place, 0.6),
+    (Writer.bulk_delete, 0.4),
+]
+
+
+def main() -> None:
+    import django
+
+    from . import app  # noqa: F401 - before the setup, so that the shop's signals find it
+
+    django.setup()
+    seed, diary, begin = sys.argv[1:]
+    Writer(seed, Path(diary), float(begin)).run()
+
+
+if __name__ == "__main__":
+    main()
