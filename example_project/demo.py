@@ -89,7 +89,7 @@ class Shop:
         self.data = data
         self.url = f"http://127.0.0.1:{port}"
         self.port = port
-        self.processes: list[subprocess.Popen[bytes]] = []
+        self.processes: dict[str, subprocess.Popen[bytes]] = {}
         os.environ |= {
             "DJANGO_SETTINGS_MODULE": "example.settings",
             "EXAMPLE_DATA_DIR": str(data),
@@ -118,13 +118,15 @@ class Shop:
             process = subprocess.Popen(
                 [sys.executable, *command], stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
-        self.processes.append(process)
+        self.processes[name] = process
 
-    def stop(self) -> None:
-        for process in self.processes:
+    def stop(self, *names: str) -> None:
+        """End the named processes, or all."""
+        ending = [self.processes.pop(name) for name in names or list(self.processes)]
+        for process in ending:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGTERM)
-        for process in self.processes:
+        for process in ending:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
@@ -133,7 +135,7 @@ class Shop:
                 process.wait()
 
     def is_up(self) -> bool:
-        for process in self.processes:
+        for process in self.processes.values():
             if process.poll() is not None:
                 raise StepFailed("A process of the shop ended. Its log is in " + str(self.data))
         with contextlib.suppress(requests.ConnectionError):

@@ -18,6 +18,10 @@ import requests
 
 from django_sendcloud.sandbox import Sandbox
 
+from .office import office, open_office
+
+__all__ = ["browser", "example_shop", "office", "open_office"]
+
 MANAGE = Path(__file__).resolve().parents[2] / "example_project" / "manage.py"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 # Nothing but the page itself may go out to the network.
@@ -40,7 +44,9 @@ def browser() -> Iterator[Any]:
         pytest.skip("Chromium is not installed.")
     from playwright.sync_api import sync_playwright
 
-    with sync_playwright() as playwright:
+    # Playwright leaves its event loop in this thread as long as the browser lives, and Django would take us for async.
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
         yield browser
         browser.close()

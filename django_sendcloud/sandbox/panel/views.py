@@ -308,7 +308,7 @@ def webhook(webhook: DeliveredWebhook) -> Markup:
         ),
         tag("h2", None, "Attempts"),
         _table(["When", "Answer"], attempts, "Not sent yet."),
-        _card("Body", tag("pre", None, _pretty(webhook.body))),
+        _card("Body", _code(_pretty(webhook.body))),
     )
 
 
@@ -359,7 +359,7 @@ def request(request: LoggedRequest) -> Markup:
         tag("h1", None, f"{request.method} {request.path}"),
         tag("div", {"class": "columns"}, _card("Request", about), _card("Headers", headers)),
         fragment(tag("h2", None, "Shipments"), _table(["Order", "Shipment", "Outcome"], items, "")) if items else None,
-        _card("Body", tag("pre", None, body)) if body else None,
+        _card("Body", _code(body)) if body else None,
     )
 
 
@@ -427,7 +427,7 @@ def _integration(integration: SandboxIntegration, sandbox: Sandbox) -> Markup:
                 "div",
                 None,
                 tag("p", {"class": "quiet"}, "For the shop’s environment:"),
-                tag("pre", None, "\n".join(f"export {line}" for line in environment)),
+                _code("\n".join(f"export {line}" for line in environment)),
                 tag("div", {"class": "actions"}, actions),
             ),
         ),
@@ -514,6 +514,11 @@ def _card(title: str, *children: Any) -> Markup:
     return tag("section", {"class": "card"}, tag("h2", None, title), *children)
 
 
+def _code(text: str) -> Markup:
+    # It scrolls, so it must be reached by the keyboard.
+    return tag("pre", {"tabindex": 0}, text)
+
+
 def _table(names: Sequence[str], rows: Sequence[Markup], empty: str, pager: Markup | None = None) -> Markup:
     if not rows:
         return tag("div", {"class": "card empty"}, empty)
@@ -587,7 +592,7 @@ def _plain(value: Any) -> Any:
 def _nested(value: Any) -> Any:
     """Show a value of JSON that may have others in it."""
     if isinstance(value, Mapping) and value.keys() != {"id", "message"}:
-        return tag("pre", None, json.dumps(value, indent=2, ensure_ascii=False))
+        return _code(json.dumps(value, indent=2, ensure_ascii=False))
     return value
 
 

@@ -1,0 +1,275 @@
+"""Every page for everybody: no violation of WCAG 2.1 A or AA in what is ours, and all of it without a mouse."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from django_sendcloud import tasks
+from django_sendcloud.models import (
+    Account,
+    Integration,
+    OutboxEntry,
+    Overview,
+    Parcel,
+    PauseReason,
+    Shipment,
+    WebhookEvent,
+)
+from django_sendcloud.testing import drain
+from tests import factories
+from tests.shop.models import Order
+from tests.webhooks import messages
+
+from .conftest import ExampleShop
+from .look import findings
+from .office import Office
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+# What Django's admin brings along, and why it is not looked at here.
+DJANGOS_OWN = {
+    ".breadcrumbs": "Its links have no underline, on each of Django's pages, and on ours as there.",
+    "#changelist-search .small": "The link beside “3 results” has no underline.",
+}
+
+
+@pytest.fixture
+def busy(office: Office) -> Office:
+    """An office where everything has happened: orders went out, one was refused, parcels travel, webhooks failed."""
+    sandbox = office.sandbox
+    office.connect()
+    tasks.sweep()
+    sent = factories.order(number="2026-0001", lines=2)
+    factories.order(number="2026-0002", country="XX", lines=2)
+    drain()
+    for parcel in sandbox.create_label(str(sent.pk), parcels=2):
+        sandbox.advance(parcel["id"])
+        sandbox.advance(parcel["id"])
+    sandbox.send_webhook(None, "parcel_status_changed", messages.parcel(order_number="2026-0099"))
+    office.hear()
+    sandbox.change_integration(shop_name="Coffee & Tea", service_point_enabled=True, service_point_carriers=["dhl"])
+    sent.address = "Markt 1"
+    sent.save()
+    WebhookEvent.objects.filter(parcel__isnull=False).update(state="failed", error="A receiver of the shop failed.")
+    return office
+
+
+def change(model: type[Any], page: str = "change", **which: Any) -> Callable[[Office], None]:
+    def open_(office: Office) -> None:
+        row = model.objects.filter(**which).first()
+        assert row is not None
+        office.open(f"{model._meta.app_label}:{model._meta.model_name}_{page}", row.pk)
+
+    return open_
+
+
+def listed(model: type[Any]) -> Callable[[Office], None]:
+    return lambda office: office.open(f"{model._meta.app_label}:{model._meta.model_name}_changelist")
+
+
+def first_steps(office: Office) -> None:
+    Integration.objects.update(refreshed_at=None, last_webhook_at=None, webhook_active=False, webhook_url="")
+    change(Integration)(office)
+    expect(office.page.get_by_role("heading", name="Connecting, step by step")).to_be_visible()
+
+
+def paused(office: Office) -> None:
+    Integration.objects.get().pause(PauseReason.CREDENTIALS, "401 Invalid username/password.")
+    change(Integration)(office)
+
+
+def notice(office: Office) -> None:
+    Integration.objects.get().pause(PauseReason.CREDENTIALS, "401 Invalid username/password.")
+    listed(Shipment)(office)
+
+
+def refused_keys(office: Office) -> None:
+    office.open("integration_add")
+    office.page.get_by_label("Public key").fill("wrong")
+    office.page.get_by_label("Secret key").fill("wrong too")
+    office.press("Save", exact=True)
+
+
+def confirmation(button: str) -> Callable[[Office], None]:
+    def open_(office: Office) -> None:
+        change(Integration)(office)
+        office.press(button)
+
+    return open_
+
+
+def refused_settings(office: Office) -> None:
+    change(Integration, "settings")(office)
+    office.page.get_by_label("Name", exact=False).and_(office.page.get_by_role("textbox")).fill("")
+    office.press("Change at Sendcloud")
+
+
+def failing_webhooks(office: Office) -> None:
+    office.sandbox.change_integration(webhook_url=f"{office.url}/nothing-here/")
+    office.sandbox.send_test_webhook()
+    change(Integration, "logs")(office)
+
+
+def unreachable(office: Office) -> None:
+    office.sandbox.fail_next(503, times=9)
+    change(Integration, "settings")(office)
+
+
+def assigning(office: Office) -> None:
+    change(Parcel, "assign", shipment=None)(office)
+    office.page.get_by_label("Order number").fill("2026-0001")
+    office.press("Search")
+    expect(office.page.get_by_role("radio")).to_have_count(1)
+
+
+def nothing_connected(office: Office) -> None:
+    for model in (OutboxEntry, WebhookEvent, Parcel, Shipment, Integration):
+        model.objects.all().delete()
+    listed(Overview)(office)
+
+
+PAGES: dict[str, Callable[[Office], None]] = {
+    "overview": listed(Overview),
+    "an overview of nothing": nothing_connected,
+    "integrations": listed(Integration),
+    "a new integration": lambda office: office.open("integration_add"),
+    "refused keys": refused_keys,
+    "first steps": first_steps,
+    "an integration": change(Integration),
+    "a paused integration": paused,
+    "a notice above a list": notice,
+    "a question": confirmation("Register webhook"),
+    "a dangerous question": confirmation("Disconnect"),
+    "settings": change(Integration, "settings"),
+    "refused settings": refused_settings,
+    "settings that cannot be had": unreachable,
+    "the log": failing_webhooks,
+    "outbox": listed(OutboxEntry),
+    "a rejected order": change(OutboxEntry, state="rejected"),
+    "what would be sent": change(OutboxEntry, "payload", state="pending"),
+    "shipments": listed(Shipment),
+    "a shipment": change(Shipment, status="synced"),
+    "what differs": change(Shipment, "payload", status="synced"),
+    "parcels": listed(Parcel),
+    "a parcel": change(Parcel, shipment__isnull=False),
+    "an unknown parcel": change(Parcel, shipment=None),
+    "assigning it": assigning,
+    "inbox": listed(WebhookEvent),
+    "a webhook": change(WebhookEvent, state="failed"),
+    "accounts": listed(Account),
+    "an account": change(Account),
+    "the shop's orders": listed(Order),
+    "the shop's order": change(Order, number="2026-0001"),
+    "the shop's rejected order": change(Order, number="2026-0002"),
+}
+
+
+def assert_fine(page: Any, exclude: Sequence[str] = ()) -> None:
+    found = findings(page, exclude)
+    assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_the_admin(name: str, busy: Office) -> None:
+    PAGES[name](busy)
+    assert_fine(busy.page, exclude=list(DJANGOS_OWN))
+
+
+def test_the_sandbox_panel(busy: Office) -> None:
+    page, sandbox = busy.page, busy.sandbox
+    uuid = sandbox.shipments()[0]["shipment_uuid"]
+    parcel = sandbox.parcels()[0]["id"]
+    sandbox.fail_next(500, match="POST shipments")
+    parts = ["", "parcels/", "webhooks/", "requests/", "integrations/", "faults/"]
+    for part in [*parts, f"orders/{uuid}/", f"parcels/{parcel}/", "webhooks/1/", "requests/1/", "nothing/"]:
+        page.goto(sandbox.panel_url + part)
+        assert_fine(page)
+
+
+def test_the_shops_page_of_an_order(example_shop: ExampleShop, browser: Any) -> None:
+    example_shop.manage("create_orders", "2", "--seed", "1")
+    example_shop.push()
+    none_yet, sent = (shipment["external_order_id"] for shipment in example_shop.sandbox.shipments()[-2:])
+    for parcel in example_shop.sandbox.create_label(sent, parcels=2):
+        example_shop.sandbox.advance(parcel["id"])
+    assert example_shop.sandbox.wait_webhooks()
+    example_shop.manage("shell", "-c", "from django_sendcloud.testing import drain; drain()")
+    with browser.new_context() as context:
+        page = context.new_page()
+        for order, seen in ((none_yet, "Nothing has been sent yet"), (sent, "Track ")):
+            page.goto(f"{example_shop.url}/orders/{order}/")
+            expect(page.get_by_text(seen).first).to_be_visible()
+            assert_fine(page)
+        page.goto(f"{example_shop.url}/")
+        assert_fine(page)
+
+
+# -- without a mouse ------------------------------------------------------------------------------
+
+
+def reached_by_tab(page: Any, scope: str) -> tuple[set[str], set[str]]:
+    """What can be pressed within an element, and what of it the Tab key comes by."""
+    page.locator(scope).evaluate_all(
+        """(scopes) => scopes.flatMap((scope) => [...scope.querySelectorAll("a[href], button, input, select, summary")])
+        .filter((element) => element.type !== "hidden" && element.checkVisibility())
+        .forEach((element, index) => element.setAttribute("data-stop", index))"""
+    )
+    there = set(page.locator("[data-stop]").evaluate_all("(all) => all.map((one) => one.dataset.stop)"))
+    page.evaluate("document.activeElement.blur()")
+    reached: set[str] = set()
+    for _ in range(300):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement === document.body"):
+            break
+        if stop := page.evaluate("document.activeElement.dataset.stop"):
+            reached.add(stop)
+            assert page.evaluate(HAS_RING), page.evaluate("document.activeElement.outerHTML")
+    return there, reached
+
+
+# Who goes by the keyboard has to see where he is.
+HAS_RING = """() => {
+  const style = getComputedStyle(document.activeElement);
+  const shown = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
+  return shown || style.boxShadow !== "none" || style.textDecorationLine.includes("underline")
+    || document.activeElement.matches("input, select, .button, a");
+}"""
+
+
+def test_an_integrations_page_by_keyboard(busy: Office) -> None:
+    page = busy.page
+    change(Integration)(busy)
+    there, reached = reached_by_tab(page, ".sc-panel, .sc-buttons")
+    assert len(there) >= 10
+    assert reached == there
+
+    button = page.get_by_role("button", name="Test connection")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The connection works")).to_be_visible()
+    page.get_by_role("button", name="Pause…").focus()
+    page.keyboard.press("Enter")
+    page.get_by_role("button", name="Yes, go on").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", level=2, name="paused")).to_be_visible()
+
+
+def test_the_settings_by_keyboard(busy: Office) -> None:
+    page = busy.page
+    change(Integration, "settings")(busy)
+    there, reached = reached_by_tab(page, "#content")
+    assert len(there) > 35
+    assert reached == there
+
+    page.get_by_role("button", name="Take theirs: Service points").focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("This shop has it now as Sendcloud has.")).to_be_visible()
+    page.get_by_label("PostNL").focus()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("Sendcloud confirms the change.")).to_be_visible()
+    assert busy.sandbox.integration.service_point_carriers == ["dhl", "postnl"]
