@@ -38,7 +38,11 @@ class Shipment(models.Model):
     """
 
     integration = models.ForeignKey(
-        Integration, on_delete=models.CASCADE, related_name="shipments", verbose_name=_("integration")
+        Integration,
+        on_delete=models.CASCADE,
+        related_name="shipments",
+        verbose_name=_("integration"),
+        db_index=False,  # the unique constraint begins with it
     )
     order_type = models.CharField(_("order type"), max_length=100)
     order_pk = models.CharField(_("order key"), max_length=128)

@@ -495,7 +495,7 @@ class JSONObject(Rule):
     def clean(self, value: Any) -> Any:
         if not isinstance(value, Mapping):
             raise Violation(f"Must be a mapping, not {type_name(value)}.")
-        return _copy(value, "", 0)
+        return _copy(value, "", 0) if value else {}
 
     def dump(self, value: Any) -> Any:
         return _copy(value, "", 0) if value else {}

@@ -21,6 +21,7 @@ from ..conf import conf
 from ..exceptions import PayloadError
 from ..models import Integration, OutboxEntry, Shipment, ShipmentStatus
 from ..payloads import ShipmentPayload
+from .bulk import among
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -102,7 +103,8 @@ def build(entries: Sequence[OutboxEntry], integrations: Integrations, time_is_up
     for order_type, group in itertools.groupby(sorted(entries, key=lambda e: e.order_type), lambda e: e.order_type):
         mine = list(group)
         pks = [entry.order_pk for entry in mine]
-        rows = Shipment.objects.using(conf().DATABASE).filter(order_type=order_type, order_pk__in=pks)
+        database = conf().DATABASE
+        rows = Shipment.objects.using(database).filter(among("order_pk", pks, database), order_type=order_type)
         for shipment in rows:
             told.setdefault((order_type, shipment.order_pk), []).append(shipment)
         adapter = registry.for_order_type(order_type)

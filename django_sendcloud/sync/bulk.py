@@ -11,8 +11,22 @@ from typing import Any
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import F, Func, Q, Value
 
-__all__ = ["update", "values_or_arrays"]
+__all__ = ["among", "update", "values_or_arrays"]
+
+
+class _EqualsAny(Func):
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY("
+    output_field = models.BooleanField()
+
+
+def among(field: str, values: Sequence[Any], using: str) -> Q | Func:
+    """The condition ``field IN (values)``, for ``filter()``."""
+    if connections[using].vendor != "postgresql":
+        return Q(**{f"{field}__in": values})
+    return _EqualsAny(F(field), Value(list(values)))
 
 
 def update(rows: Sequence[models.Model], fields: Sequence[str], using: str) -> None:
@@ -30,17 +44,16 @@ def update(rows: Sequence[models.Model], fields: Sequence[str], using: str) -> N
             update_fields=fields,
         )
         return
-    quote = connection.ops.quote_name
-    columns = [model._meta.get_field(name) for name in ("id", *fields)]
-    names = [quote(str(field.column)) for field in columns]  # type: ignore[union-attr]
-    arrays = [f"%s::{_type(field, connection)}[]" for field in columns]
-    table = quote(model._meta.db_table)
-    sql = (
-        f"UPDATE {table} SET {', '.join(f'{name} = new.{name}' for name in names[1:])} "  # noqa: S608
-        f"FROM unnest({', '.join(arrays)}) AS new({', '.join(names)}) WHERE {table}.id = new.id"
-    )
+    columns = _Columns(connection)
+    assignments = []
+    for name in fields:
+        field: Any = model._meta.get_field(name)
+        assignments.append(f"{connection.ops.quote_name(field.column)} = {columns.add(field, rows)}")
+    source = columns.source(also=(model._meta.pk, rows))
+    table = connection.ops.quote_name(model._meta.db_table)
+    sql = f"UPDATE {table} SET {', '.join(assignments)} FROM {source} WHERE {table}.id = new.id"  # noqa: S608
     with connection.cursor() as cursor:
-        cursor.execute(sql, [_column(field, rows, connection) for field in columns])
+        cursor.execute(sql, columns.params)
 
 
 def values_or_arrays(
@@ -53,27 +66,47 @@ def values_or_arrays(
             field.get_db_prep_save(field.pre_save(each, add=True), connection) for each in rows for field in fields
         ]
         return f"VALUES {', '.join([row] * len(rows))}", params
-    chosen, arrays, params, array_params = [], [], [], []
-    for field in fields:
-        values = _column(field, rows, connection, add=True)
+    columns = _Columns(connection)
+    chosen = ", ".join([columns.add(field, rows, add=True) for field in fields])
+    if not columns.arrays:
+        return f"VALUES {', '.join([f'({chosen})'] * len(rows))}", columns.params * len(rows)
+    return f"SELECT {chosen} FROM {columns.source()}", columns.params  # noqa: S608
+
+
+class _Columns:
+    """PostgreSQL: what is the same for all rows as one parameter, what differs as an array of ``new``."""
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.connection = connection
+        self.arrays: list[tuple[str, str]] = []
+        self._same: list[Any] = []
+        self._differing: list[list[Any]] = []
+
+    def add(self, field: Any, rows: Sequence[models.Model], *, add: bool = False) -> str:
+        """The SQL that stands for this column in each row."""
+        values = [field.pre_save(row, add) for row in rows]
         if values.count(values[0]) == len(values):
-            # The same for all: once is enough.
-            chosen.append(f"%s::{_type(field, connection)}")
-            params.append(values[0])
-        else:
-            name = connection.ops.quote_name(field.column)
-            chosen.append(f"new.{name}")
-            arrays.append((f"%s::{_type(field, connection)}[]", name))
-            array_params.append(values)
-    if not arrays:
-        row = f"({', '.join(chosen)})"
-        return f"VALUES {', '.join([row] * len(rows))}", params * len(rows)
-    source = f"unnest({', '.join(array for array, _ in arrays)}) AS new({', '.join(name for _, name in arrays)})"
-    return f"SELECT {', '.join(chosen)} FROM {source}", [*params, *array_params]  # noqa: S608
+            self._same.append(field.get_db_prep_save(values[0], self.connection))
+            return f"%s::{_type(field, self.connection)}"
+        return self._array(field, values)
 
+    def _array(self, field: Any, values: list[Any]) -> str:
+        name = self.connection.ops.quote_name(field.column)
+        self.arrays.append((f"%s::{_type(field, self.connection)}[]", name))
+        self._differing.append([field.get_db_prep_save(value, self.connection) for value in values])
+        return f"new.{name}"
 
-def _column(field: Any, rows: Sequence[models.Model], connection: BaseDatabaseWrapper, add: bool = False) -> list[Any]:
-    return [field.get_db_prep_save(field.pre_save(row, add=add), connection) for row in rows]
+    def source(self, also: tuple[Any, Sequence[models.Model]] | None = None) -> str:
+        """The arrays as a table."""
+        if also is not None:
+            field, rows = also
+            self._array(field, [row.pk for row in rows])
+        return f"unnest({', '.join(array for array, _ in self.arrays)}) AS new({', '.join(n for _, n in self.arrays)})"
+
+    @property
+    def params(self) -> list[Any]:
+        """In the order of the SQL: what is selected stands before where it is selected from."""
+        return [*self._same, *self._differing]
 
 
 def _type(field: Any, connection: BaseDatabaseWrapper) -> str:

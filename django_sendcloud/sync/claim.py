@@ -17,6 +17,7 @@ from django.db.models.functions import Greatest
 
 from ..conf import conf
 from ..models import EntryState, OutboxEntry
+from .bulk import among
 from .clock import clock
 
 # After so many claims without an answer an order goes alone, and after so many it is given up.
@@ -97,7 +98,8 @@ def claim(
         with transaction.atomic(using=database):
             entries = _of_one_kind(list(candidates.select_for_update(skip_locked=True)[:limit]))
             if entries:
-                OutboxEntry.objects.using(database).filter(pk__in=[entry.pk for entry in entries]).update(**values)
+                pks = [entry.pk for entry in entries]
+                OutboxEntry.objects.using(database).filter(among("pk", pks, database)).update(**values)
     else:
         # The condition is part of the UPDATE: of two workers that saw the same rows, one gets each.
         entries = _of_one_kind(list(candidates[:limit]))

@@ -185,30 +185,33 @@ def _upsert(
         for pk in order_pks:
             params += (order_type, pk, gone, due_value, now_value, now_value, now_value)
     with connection.cursor() as cursor:
-        cursor.execute(f"{_insert(connection)} {source} {_conflict(connection.vendor)}", params)
+        cursor.execute(f"{_insert(connection.vendor)} {source} {_conflict(connection.vendor)}", params)
 
 
-def _insert(connection: BaseDatabaseWrapper) -> str:
-    table = connection.ops.quote_name(OutboxEntry._meta.db_table)
+@functools.cache
+def _insert(vendor: str) -> str:
+    table = OutboxEntry._meta.db_table
     columns = "order_type, order_pk, gone, due_at, not_before, recorded_at, changed_at, error_detail, error_fields"
-    return f"INSERT INTO {table} ({columns})"
+    # MySQL knows no alias here. Elsewhere it keeps short what the database parses at each save.
+    return f"INSERT INTO {table} {'' if vendor == 'mysql' else 'AS old '}({columns})"
 
 
 @functools.cache
 def _conflict(vendor: str) -> str:
-    table = OutboxEntry._meta.db_table
     mysql = vendor == "mysql"
+    old = OutboxEntry._meta.db_table if mysql else "old"
     new = "VALUES({0})".format if mysql else "EXCLUDED.{0}".format
+    waiting = f"{old}.state = 'pending'"
     # MySQL applies assignments one after the other, so what is read stands before what is written.
     assignments = ", ".join(
         [
-            f"due_at = CASE WHEN {table}.state = 'pending' AND {table}.version <> {table}.claimed_version "
-            f"AND {table}.due_at < {new('due_at')} THEN {table}.due_at ELSE {new('due_at')} END",
-            f"attempts = CASE WHEN {table}.state = 'pending' THEN {table}.attempts ELSE 0 END",
-            f"failures = CASE WHEN {table}.state = 'pending' THEN {table}.failures ELSE 0 END",
-            f"failing_since = CASE WHEN {table}.state = 'pending' THEN {table}.failing_since ELSE NULL END",
+            f"due_at = CASE WHEN {waiting} AND {old}.version <> {old}.claimed_version "
+            f"AND {old}.due_at < {new('due_at')} THEN {old}.due_at ELSE {new('due_at')} END",
+            f"attempts = CASE WHEN {waiting} THEN {old}.attempts ELSE 0 END",
+            f"failures = CASE WHEN {waiting} THEN {old}.failures ELSE 0 END",
+            f"failing_since = CASE WHEN {waiting} THEN {old}.failing_since ELSE NULL END",
             "state = 'pending'",
-            f"version = {table}.version + 1",
+            f"version = {old}.version + 1",
             "integration_id = NULL",
             f"gone = {new('gone')}",
             f"changed_at = {new('changed_at')}",

@@ -102,7 +102,8 @@ def _write(claim: Claim, settled: Settled) -> list[Verdict]:
     now = clock.now()
     entries = OutboxEntry.objects.using(database)
     with transaction.atomic(using=database):
-        rows = entries.filter(pk__in=[verdict.plan.entry.pk for verdict in settled.verdicts], lease=claim.lease)
+        pks = [verdict.plan.entry.pk for verdict in settled.verdicts]
+        rows = entries.filter(bulk.among("pk", pks, database), lease=claim.lease)
         if connections[database].features.has_select_for_update_skip_locked:
             # An order that a long transaction of the shop holds must not keep the others waiting.
             rows = rows.select_for_update(skip_locked=True)
@@ -118,7 +119,7 @@ def _write(claim: Claim, settled: Settled) -> list[Verdict]:
             v.plan.entry.pk for v in ours if v.state == "done" and versions[v.plan.entry.pk] == v.plan.entry.version
         ]
         if done:
-            entries.filter(pk__in=done).delete()
+            entries.filter(bulk.among("pk", done, database)).delete()
         finished = set(done)
         left = [verdict for verdict in ours if verdict.plan.entry.pk not in finished]
         rejected = [v for v in left if v.state == "rejected" and versions[v.plan.entry.pk] == v.plan.entry.version]
