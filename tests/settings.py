@@ -68,6 +68,9 @@ if DATABASES["default"]["ENGINE"].endswith("mysql"):
 
     pymysql.install_as_MySQLdb()
 
+# As Django's documentation says for connections that are lent by the transaction.
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = bool(os.environ.get("TEST_DISABLE_SERVER_SIDE_CURSORS"))
+
 # For shops whose orders live in a database of their own (tests/engine/test_databases.py).
 DATABASES["elsewhere"] = {"ENGINE": "django.db.backends.sqlite3", "NAME": ":memory:"}
 

@@ -7,6 +7,7 @@ been told stands in ``Shipment``; the difference is the work.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import logging
 import traceback
@@ -22,6 +23,7 @@ from ..exceptions import PayloadError
 from ..models import Integration, OutboxEntry, Shipment, ShipmentStatus
 from ..payloads import ShipmentPayload
 from .bulk import among
+from .patience import patiently
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -105,7 +107,8 @@ def build(entries: Sequence[OutboxEntry], integrations: Integrations, time_is_up
         pks = [entry.order_pk for entry in mine]
         database = conf().DATABASE
         rows = Shipment.objects.using(database).filter(among("order_pk", pks, database), order_type=order_type)
-        for shipment in rows:
+        known: list[Shipment] = patiently(functools.partial(list, rows))
+        for shipment in known:
             told.setdefault((order_type, shipment.order_pk), []).append(shipment)
         adapter = registry.for_order_type(order_type)
         if adapter is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import logging
 import threading
@@ -11,6 +12,7 @@ from . import breaker
 from .build import Integrations
 from .claim import Claim, bury_the_dead, claim
 from .clock import clock
+from .patience import patiently
 from .push import Push
 
 __all__ = ["bury_the_dead", "pump"]
@@ -37,8 +39,8 @@ def pump(budget: float = 45.0) -> bool:
     shares = {"upserts": 0, "deletes": 0}
     with fewer_collections, Push() as push:
         while clock.monotonic() < end:
-            integrations = Integrations()
-            taken = _next_claim(integrations, shares)
+            integrations = patiently(Integrations)
+            taken = patiently(functools.partial(_next_claim, integrations, shares))
             if taken is None or not taken.entries:
                 return False
             before = push.requests

@@ -25,7 +25,8 @@ from .build import Integrations, Plan, Problem, Upsert, build
 from .claim import ALONE_AFTER, Claim
 from .clock import clock
 from .outcomes import Reaction, reaction_to
-from .settle import Settled, Verdict, patiently, settle
+from .patience import patiently
+from .settle import Settled, Verdict, settle
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -80,7 +81,7 @@ class Push:
         self._stack.close()
         if self.succeeded:
             rows = Integration.objects.using(conf().DATABASE).filter(pk__in=self.succeeded)
-            rows.update(last_success_at=clock.now())
+            patiently(lambda: rows.update(last_success_at=clock.now()))
 
     def client(self, integration: Integration) -> SendcloudClient:
         if integration.pk not in self._clients:
@@ -514,7 +515,7 @@ class _Round:
             return False
         if integration.is_paused or not integration.is_active:
             return False
-        while wait := limiter.acquire(integration.account.pk, "unsafe"):
+        while wait := patiently(lambda: limiter.acquire(integration.account.pk, "unsafe")):
             if self.claim.time_left() - wait < conf().DEADLINE_SECONDS + MARGIN:
                 return False
             # What is known already need not wait for the limit.

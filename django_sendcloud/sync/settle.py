@@ -6,10 +6,10 @@ import dataclasses
 import datetime as dt
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Literal, TypeVar
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal
 
-from django.db import OperationalError, connections, transaction
+from django.db import connections, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.dispatch import Signal
@@ -21,18 +21,15 @@ from . import bulk
 from .build import Plan, Problem
 from .claim import Claim
 from .clock import clock
+from .patience import patiently
 from .record import record
 
 logger = logging.getLogger("django_sendcloud.sync")
 
 BACKOFF_BASE_SECONDS = 2.0
-# Tries for what another transaction got in the way of.
-DATABASE_TRIES = 5
 
 # What an answer changes of a shipment.
 _TOLD = ["status", "errors", "digest", "stamp", "uuid", "order_number", "told_at", "deleted_at"]
-
-T = TypeVar("T")
 
 
 @dataclasses.dataclass(slots=True)
@@ -62,19 +59,6 @@ class Settled:
 
     def __bool__(self) -> bool:
         return bool(self.verdicts or self.shipments)
-
-
-def patiently(work: Callable[[], T]) -> T:
-    """Run ``work`` again when the database refused it for reasons that pass (deadlock, lock, lost connection)."""
-    for attempt in itertools.count(1):
-        try:
-            return work()
-        except OperationalError:
-            if attempt == DATABASE_TRIES or connections[conf().DATABASE].in_atomic_block:
-                raise
-            connections[conf().DATABASE].close_if_unusable_or_obsolete()
-            clock.sleep(clock.jitter(0.05 * 2**attempt))
-    raise AssertionError("unreachable")
 
 
 def backoff(failures: int) -> float:

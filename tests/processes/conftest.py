@@ -170,12 +170,15 @@ def fresh_database(kind: str, folder: Path) -> Iterator[str]:
 
 @pytest.fixture
 def make_project(sandbox: Any) -> Iterator[Callable[..., Project]]:
-    """Make a migrated project with a connected integration on the given database and broker."""
+    """Make a migrated project with a connected integration on the given database and broker.
+
+    A ``url`` names an empty database that is there already.
+    """
     with contextlib.ExitStack() as stack:
 
-        def make(database: str, broker: str = "") -> Project:
+        def make(database: str, broker: str = "", *, url: str = "") -> Project:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-            url = stack.enter_context(fresh_database(database, folder))
+            url = url or stack.enter_context(fresh_database(database, folder))
             if broker == "redis":
                 broker_url = services.URLS["redis"]
             elif broker == "rabbitmq":
