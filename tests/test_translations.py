@@ -1,0 +1,350 @@
+"""The catalogues: complete, sound, compiled, and what a person reads in the admin in each language."""
+
+from __future__ import annotations
+
+import datetime as dt
+import gettext
+import html.parser
+import os
+import re
+import shutil
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polib
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.test import Client
+from django.urls import reverse
+from django.utils import formats, timezone, translation
+from django.utils.timesince import timesince
+
+import django_sendcloud
+from django_sendcloud.admin.base import ago
+from django_sendcloud.admin.explain import explain
+from django_sendcloud.models import Integration
+from django_sendcloud.models.parcel import PHASES
+from tests.admin.conftest import Data
+from tests.admin.fake import FakeSendcloud
+
+PACKAGE = Path(django_sendcloud.__file__).parent
+LANGUAGES = ["nl", "de", "fr", "es", "it"]
+# A message is known by its context, its singular and its plural.
+Key = tuple[str, str, str]
+
+PERCENT = re.compile(r"%(?:\(\w*\))?[#0+-]*\d*(?:\.\d+)?[a-zA-Z]|%%")
+BRACES = re.compile(r"\{\w*\}")
+# Every integer up to a few hundred meets every rule of these languages; a million has one of its own in some.
+NUMBERS = [*range(300), 1_000, 1_000_000, 2_000_000]
+
+pytestmark = pytest.mark.parametrize("language", LANGUAGES)
+
+
+def po_path(language: str) -> Path:
+    return PACKAGE / "locale" / language / "LC_MESSAGES" / "django.po"
+
+
+@pytest.fixture
+def po(language: str) -> polib.POFile:
+    return polib.pofile(str(po_path(language)))
+
+
+@pytest.fixture
+def mo(language: str) -> gettext.GNUTranslations:
+    with po_path(language).with_suffix(".mo").open("rb") as file:
+        return gettext.GNUTranslations(file)
+
+
+def messages(catalogue: polib.POFile) -> list[polib.POEntry]:
+    return [entry for entry in catalogue if not entry.obsolete]
+
+
+def key(entry: polib.POEntry) -> Key:
+    return entry.msgctxt or "", entry.msgid, entry.msgid_plural or ""
+
+
+def forms(entry: polib.POEntry) -> dict[int, str]:
+    """The translations by the number of their form; one that has no plural has only the form 0."""
+    return {int(n): text for n, text in entry.msgstr_plural.items()} if entry.msgid_plural else {0: entry.msgstr}
+
+
+def originals(entry: polib.POEntry, number: int, form_of_one: int) -> list[str]:
+    """What a form may translate: a form that is said of one thing may follow either original, any other the plural."""
+    if not entry.msgid_plural:
+        return [entry.msgid]
+    return [entry.msgid, entry.msgid_plural] if number == form_of_one else [entry.msgid_plural]
+
+
+def plural_rule(catalogue: polib.POFile) -> tuple[int, str]:
+    found = re.fullmatch(r"nplurals=(\d+); *plural=(.+?);?", " ".join(catalogue.metadata["Plural-Forms"].split()))
+    assert found, catalogue.metadata["Plural-Forms"]
+    return int(found[1]), found[2]
+
+
+def form_of(catalogue: polib.POFile, number: int) -> int:
+    return int(gettext.c2py(plural_rule(catalogue)[1])(number))  # type: ignore[attr-defined]
+
+
+def placeholders(text: str) -> set[str]:
+    return {*PERCENT.findall(text), *BRACES.findall(text)}
+
+
+# -- the files ---------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def used(tmp_path_factory: pytest.TempPathFactory) -> set[Key]:
+    """The messages of the code, by Django's own extraction, made of a copy and apart from the catalogues."""
+    assert shutil.which("xgettext"), "xgettext is required here and missing: install gettext"
+    root = tmp_path_factory.mktemp("extraction")
+    shutil.copytree(PACKAGE, root / PACKAGE.name, ignore=shutil.ignore_patterns("locale", "__pycache__"))
+    (root / PACKAGE.name / "locale").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(root / PACKAGE.name)
+        call_command("makemessages", locale=["en"], verbosity=0)
+    found = {key(entry) for entry in polib.pofile(str(root / PACKAGE.name / "locale/en/LC_MESSAGES/django.po"))}
+    assert len(found) > 100, "the extraction found next to nothing"
+    return found
+
+
+@pytest.mark.skipif(
+    not shutil.which("xgettext") and os.environ.get("SENDCLOUD_REQUIRE_SERVICES") != "1",
+    reason="not installed here: xgettext, which finds the messages of the code",
+)
+def test_every_message_of_the_code_is_translated(language: str, po: polib.POFile, used: set[Key]) -> None:
+    translated = {key(entry) for entry in messages(po) if all(forms(entry).values()) and not entry.fuzzy}
+    assert not used - translated, f"{len(used - translated)} messages of the code are not translated"
+
+
+def test_every_catalogue_has_the_same_messages(language: str, po: polib.POFile) -> None:
+    everywhere = {key(entry) for other in LANGUAGES for entry in messages(polib.pofile(str(po_path(other))))}
+    here = [key(entry) for entry in messages(po)]
+    assert not everywhere - set(here)
+    assert len(here) == len(set(here)), "a message is there twice"
+
+
+def test_every_message_of_a_catalogue_is_translated(language: str, po: polib.POFile) -> None:
+    assert not po.metadata_is_fuzzy
+    assert not [entry.msgid for entry in messages(po) if entry.fuzzy]
+    missing = [entry.msgid for entry in messages(po) if not all(text.strip() for text in forms(entry).values())]
+    assert not missing, f"{len(missing)} messages are not translated"
+
+
+def test_the_header_tells_the_truth(language: str, po: polib.POFile) -> None:
+    assert po.metadata["Language"] == language
+    assert po.metadata["Project-Id-Version"] == "django-sendcloud"
+    assert po.metadata["Content-Type"] == "text/plain; charset=UTF-8"
+    assert "SOME DESCRIPTIVE TITLE" not in po.header
+    # Every form the header announces is used by some number, and no number asks for another.
+    assert {form_of(po, number) for number in NUMBERS} == set(range(plural_rule(po)[0]))
+
+
+def test_every_plural_form_is_filled(language: str, po: polib.POFile) -> None:
+    plurals = [entry for entry in messages(po) if entry.msgid_plural]
+    assert plurals
+    for entry in plurals:
+        assert set(forms(entry)) == set(range(plural_rule(po)[0])), entry.msgid
+        assert all(text.strip() for text in forms(entry).values()), entry.msgid
+
+
+def test_placeholders_survive(language: str, po: polib.POFile) -> None:
+    one = form_of(po, 1)
+    for entry in messages(po):
+        for number, text in forms(entry).items():
+            if not text:
+                continue  # told by the tests above
+            known = [placeholders(original) for original in originals(entry, number, one)]
+            assert placeholders(text) in known, (entry.msgid, text)
+
+
+def test_every_translation_can_be_filled_in(language: str, po: polib.POFile) -> None:
+    """A percent sign or a brace too many is an error only when the message is shown."""
+    values: dict[str, Any] = defaultdict(lambda: 1)
+    for entry in messages(po):
+        for text in forms(entry).values():
+            if "python-format" in entry.flags:
+                assert "%(" not in text % values, (entry.msgid, text)
+            if "python-brace-format" in entry.flags:
+                assert "{" not in text.format_map(values), (entry.msgid, text)
+
+
+def test_white_space_around_a_message_survives(language: str, po: polib.POFile) -> None:
+    def around(text: str) -> tuple[str, str]:
+        return text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
+
+    for entry in messages(po):
+        for number, text in forms(entry).items():
+            if text:
+                original = entry.msgid_plural if entry.msgid_plural and number else entry.msgid
+                assert around(text) == around(original), (entry.msgid, text)
+
+
+def test_what_is_compiled_is_what_is_written(language: str, po: polib.POFile, mo: gettext.GNUTranslations) -> None:
+    """As ``msgfmt`` does it: a message without a translation, or a doubtful one, is left out."""
+    written: dict[Any, str] = {}
+    for entry in messages(po):
+        if entry.fuzzy or not any(forms(entry).values()):
+            continue
+        name = f"{entry.msgctxt}\x04{entry.msgid}" if entry.msgctxt else entry.msgid
+        written |= {(name, n): text for n, text in forms(entry).items()} if entry.msgid_plural else {name: entry.msgstr}
+    compiled = {name: text for name, text in mo._catalog.items() if name != ""}  # type: ignore[attr-defined]
+    assert compiled == written, "compile the catalogue again: msgfmt -o django.mo django.po"
+    for field in ("Language", "Plural-Forms", "Content-Type"):
+        assert mo.info()[field.lower()] == po.metadata[field]
+
+
+# -- at run time -------------------------------------------------------------------------------------
+
+
+def translated(po: polib.POFile, msgid: str) -> str:
+    """The catalogue's words, which are not the English ones."""
+    entry = po.find(msgid)
+    assert entry is not None, msgid
+    assert entry.msgstr, f"not translated: {msgid}"
+    assert entry.msgstr != msgid
+    return str(entry.msgstr)
+
+
+def test_every_phase_comes_out(language: str, po: polib.POFile) -> None:
+    with translation.override("en"):
+        english = {value: str(label) for value, label in PHASES}
+    with translation.override(language):
+        assert {value: str(label) for value, label in PHASES} == {
+            value: translated(po, label) for value, label in english.items()
+        }
+
+
+@pytest.mark.parametrize("code", ["rejected", "credentials", "gave_up"])
+def test_an_explanation_comes_out(language: str, code: str, po: polib.POFile) -> None:
+    explanation = explain(code)
+    with translation.override("en"):
+        english = [str(text) for text in (explanation.title, explanation.why, explanation.cure)]
+    with translation.override(language):
+        assert [str(text) for text in (explanation.title, explanation.why, explanation.cure)] == [
+            translated(po, text) for text in english
+        ]
+
+
+def test_an_explanation_of_an_unknown_code_comes_out(language: str, po: polib.POFile) -> None:
+    with translation.override(language):
+        words = translated(po, "The problem is known as “%(code)s”, which this version has no words for.")
+        assert str(explain("nobody_knows").why) == words % {"code": "nobody_knows"}
+
+
+def test_a_plural_comes_out(language: str, po: polib.POFile) -> None:
+    singular, plural = "%(number)d integration is paused now.", "%(number)d integrations are paused now."
+    entry = po.find(singular)
+    assert entry is not None
+    for number in (0, 1, 2, 5, 21, 1_000_000):
+        with translation.override(language):
+            words = translation.ngettext(singular, plural, number)
+        assert words == forms(entry)[form_of(po, number)]
+        assert words not in (singular, plural)
+
+
+MARCH = {"nl": "maart", "de": "März", "fr": "mars", "es": "marzo", "it": "Marzo"}
+
+
+def test_a_date_comes_out(language: str, po: polib.POFile) -> None:
+    sentence = "Webhooks signed with the former secret key are accepted until %(until)s."
+    moment = timezone.now() - dt.timedelta(days=3, hours=1)
+    with translation.override("en"):
+        english = timesince(moment, depth=1)
+    with translation.override(language):
+        date = formats.date_format(dt.date(2026, 3, 5), "DATE_FORMAT")
+        assert MARCH[language] in date
+        assert translation.gettext(sentence) % {"until": date} == translated(po, sentence) % {"until": date}
+        days = timesince(moment, depth=1)
+        assert days != english
+        assert f">{translated(po, '%(time)s ago') % {'time': days}}</time>" in ago(moment)
+
+
+# -- the admin's pages -------------------------------------------------------------------------------
+
+
+class Headings(html.parser.HTMLParser):
+    """What stands in a page's headings, columns and labels."""
+
+    TAGS = frozenset({"title", "h1", "h2", "h3", "th", "legend", "label", "summary"})
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self._open: list[tuple[str, list[str]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag in self.TAGS:
+            self._open.append((tag, []))
+
+    def handle_data(self, data: str) -> None:
+        for _tag, texts in self._open:
+            texts.append(data)
+
+    def handle_endtag(self, tag: str) -> None:
+        if self._open and self._open[-1][0] == tag:
+            text = " ".join("".join(self._open.pop()[1]).split()).removesuffix(":")
+            if text:
+                self.found.append(text)
+
+
+@pytest.fixture
+def data(db: None, settings: Any) -> Iterator[Data]:
+    server = FakeSendcloud()
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "BASE_URL": server.base_url}
+    yield Data(
+        Integration.objects.create(
+            remote_id=4001, name="Bike shop", public_key=server.public_key, secret_key=server.secret_key
+        )
+    )
+    server.close()
+
+
+@pytest.fixture
+def boss(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create_superuser("boss"))
+    return client
+
+
+# Page, whose page it is, and a few of the headings that English readers find there.
+PAGES = [
+    ("overview_changelist", "", ["Overview", "What needs a person", "The last 24 hours", "As a table", "Hour"]),
+    ("integration_changelist", "", ["Need a person", "Last success", "Last webhook"]),
+    ("integration_add", "", ["Keys", "Secret key", "Authentication", "In use"]),
+    ("integration_change", "integration", ["Connecting, step by step", "Keys", "At Sendcloud", "Failing since"]),
+    ("integration_settings", "integration", ["Settings at Sendcloud", "Change at Sendcloud", "Setting", "Here"]),
+    ("integration_logs", "integration", ["What Sendcloud says went wrong", "Technical details"]),
+    ("outboxentry_changelist", "", ["Order", "Waits for", "Due", "By problem"]),
+    ("outboxentry_change", "outboxentry", ["Sendcloud refused the order", "Failed attempts", "Recorded at"]),
+    ("outboxentry_payload", "outboxentry", ["What would be sent now"]),
+    ("shipment_changelist", "", ["Parcels", "Last told", "Select shipment to view"]),
+    ("shipment_change", "shipment", ["Sendcloud refused the order", "Parcels", "Order number", "First recorded"]),
+    ("shipment_payload", "shipment", ["What would be sent now", "Sendcloud does not have this shipment"]),
+    ("parcel_changelist", "", ["Tracking number", "Carrier", "Since"]),
+    ("parcel_change", "parcel", ["Timeline", "Belongs to", "Weight (kg)", "Last news"]),
+    ("webhookevent_changelist", "", ["Received", "Parcel"]),
+    ("webhookevent_change", "webhookevent", ["It could not be applied", "Content", "Belongs to", "Processed at"]),
+    ("account_changelist", "", ["Integrations", "Speed"]),
+    ("account_change", "account", ["Speed", "Failures in a row"]),
+]
+
+
+@pytest.mark.parametrize(("name", "owner", "english"), PAGES, ids=[name for name, _owner, _english in PAGES])
+def test_a_page_of_the_admin_opens_without_english_headings(
+    language: str, name: str, owner: str, english: list[str], boss: Client, data: Data
+) -> None:
+    url = reverse(f"admin:django_sendcloud_{name}", args=[data.objects[owner].pk] if owner else [])
+
+    def headings(wanted: str) -> list[str]:
+        response = boss.get(url, headers={"accept-language": wanted})
+        assert response.status_code == 200
+        assert response.headers["Content-Language"] == wanted
+        return Headings(response.content.decode()).found
+
+    assert set(english) <= set(headings("en")), "the page has other headings now: choose others here"
+    left = [heading for heading in headings(language) if heading in english]
+    assert not left, f"left in English: {left}"
