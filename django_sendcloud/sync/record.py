@@ -13,9 +13,9 @@ import itertools
 import operator
 import weakref
 from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
 from typing import Any
 
-from asgiref.local import Local
 from django.db import connections, models, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
@@ -33,7 +33,7 @@ CHUNK = 1000
 # Seconds that an order in another database has to be committed, before it is looked at without having been told so.
 OTHER_DATABASE_SECONDS = 60.0
 
-_local = Local()
+_paused: ContextVar[bool] = ContextVar("django_sendcloud.paused", default=False)
 
 
 @contextlib.contextmanager
@@ -43,12 +43,12 @@ def paused() -> Iterator[None]:
     For imports and migrations whose orders Sendcloud shall not hear of. What changes meanwhile is
     not remembered: call ``enqueue()`` afterwards for what should be sent after all.
     """
-    before = getattr(_local, "paused", False)
-    _local.paused = True
+    before = _paused.get()
+    _paused.set(True)
     try:
         yield
     finally:
-        _local.paused = before
+        _paused.set(before)
 
 
 class _Transaction:
@@ -141,7 +141,7 @@ def record(
     Returns:
         How many orders were written.
     """
-    if getattr(_local, "paused", False):
+    if _paused.get():
         return 0
     connection = connections[conf().DATABASE]
     # Whose commit makes the change true.
