@@ -22,6 +22,7 @@ from ..exceptions import PayloadError, RequestRejected
 from ..models import Integration
 from ..sync import limiter
 from .actions import log
+from .complaints import in_words
 from .connect import FAILURES
 from .explain import explain_error
 
@@ -227,7 +228,7 @@ class SettingsForm(forms.Form):
         for path, problems in error.errors.items():
             name = path.partition("[")[0].partition(".")[0]
             found |= name in self.fields
-            self.add_error(name if name in self.fields else None, [ValidationError(text) for text in problems])
+            self.add_error(name if name in self.fields else None, [ValidationError(in_words(text)) for text in problems])
         return found
 
 

@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import PauseReason
 from ..sync.outcomes import reaction_to
+from .complaints import in_words
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -358,11 +359,19 @@ def explain_error(error: Exception) -> Explanation:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FieldProblem:
-    """What is wrong with one field: its name in human words, its path in the contract, and the complaints."""
+    """What is wrong with one field.
+
+    Args:
+        label: Its name in human words.
+        path: Where it is in the contract.
+        messages: The complaints in human words.
+        said: The complaints as they came.
+    """
 
     label: str
     path: str
     messages: list[str]
+    said: list[str]
 
 
 #: The contract's field names in human words. ``parent.name`` goes before ``name`` where it differs.
@@ -472,10 +481,11 @@ def fields_of(errors: Any) -> list[FieldProblem]:
     """Stored field errors, ready to be shown. Takes anything a JSON column may hold, and fails on nothing."""
     if not isinstance(errors, Mapping):
         return []
-    return [
-        FieldProblem(field_label(str(path)), str(path), [str(message) for message in _as_list(messages)])
-        for path, messages in errors.items()
-    ]
+    problems = []
+    for path, messages in errors.items():
+        said = [str(message) for message in _as_list(messages)]
+        problems.append(FieldProblem(field_label(str(path)), str(path), [in_words(text) for text in said], said))
+    return problems
 
 
 def _as_list(messages: Any) -> Iterable[Any]:

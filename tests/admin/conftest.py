@@ -80,7 +80,7 @@ class Data:
             uuid=uuid.uuid4(),
             status="rejected",
             digest="d" * 64,
-            errors={"parcel_items[1].weight": ["Must be at least 0.001 kg."]},
+            errors={"parcel_items[1].weight": ["Must be at least 0.001 kg, got 0."]},
         )
         self.entry = OutboxEntry.objects.create(
             order_type="shop.order",
@@ -89,7 +89,7 @@ class Data:
             state="rejected",
             error_code="rejected",
             error_detail="upsert shipments: refused",
-            error_fields={"parcel_items[1].weight": ["Must be at least 0.001 kg."]},
+            error_fields={"parcel_items[1].weight": ["Must be at least 0.001 kg, got 0."]},
         )
         self.parcel = Parcel.objects.create(
             integration=integration,

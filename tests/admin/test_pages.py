@@ -131,7 +131,7 @@ def test_an_outbox_entry_says_what_happened_to_which_field_and_what_to_do(boss: 
     html = page(boss, "outboxentry_change", data.entry.pk)
     assert "Sendcloud refused the order" in html
     assert "Order line 2, weight of one piece" in html
-    assert "Must be at least 0.001 kg." in html
+    assert "This is 0, and must be at least 0.001 kg." in html
     assert "What to do:" in html
     assert "upsert shipments: refused" in html, "the technical details are one click away"
 
@@ -139,7 +139,7 @@ def test_an_outbox_entry_says_what_happened_to_which_field_and_what_to_do(boss: 
 def test_the_outbox_says_it_in_short(boss: Client, data: Data) -> None:
     html = page(boss, "outboxentry_changelist")
     assert "needs a correction" in html
-    assert "order line 2, weight of one piece: Must be at least 0.001 kg." in html
+    assert "order line 2, weight of one piece: This is 0, and must be at least 0.001 kg." in html
 
 
 @pytest.mark.parametrize(

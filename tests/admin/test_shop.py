@@ -323,7 +323,7 @@ def test_the_panel_says_what_is_wrong_what_to_do_and_where_the_parcels_are(boss:
     assert "needs a correction" in html
     assert "Sendcloud refused the order" in html
     assert "Order line 2, weight of one piece" in html
-    assert "Must be at least 0.001 kg." in html
+    assert "This is 0, and must be at least 0.001 kg." in html
     assert "What to do:" in html
     assert "3SCANAL1" in html
     assert html.index("En route to sorting center") < html.index(">Announced "), "the newest step first"
@@ -373,7 +373,7 @@ def test_a_list_can_put_the_column_where_it_likes(boss: Client, connected: Integ
 def test_a_refused_shipment_is_explained_also_without_an_entry(boss: Client, data: Data) -> None:
     data.entry.delete()
     html = change_page(boss, data.order)
-    assert "Must be at least 0.001 kg." in html
+    assert "This is 0, and must be at least 0.001 kg." in html
     assert "Sendcloud refused the order" in html
 
 
