@@ -19,6 +19,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.add_marker(pytest.mark.skip(reason=f"not running here: {', '.join(missing)}"))
 
 
+@pytest.fixture(autouse=True)
+def the_settings_language() -> None:
+    """A page leaves its visitor's language behind in this thread, and the next test is not in that language."""
+    from django.utils import translation
+
+    translation.deactivate()
+
+
 @pytest.fixture
 def sandbox() -> Iterator[Any]:
     """A local Sendcloud on a real socket."""

@@ -22,9 +22,9 @@ from ..exceptions import PayloadError, RequestRejected
 from ..models import Integration
 from ..sync import limiter
 from .actions import log
-from .complaints import in_words
 from .connect import FAILURES
 from .explain import explain_error
+from .sentences import in_words
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -228,7 +228,8 @@ class SettingsForm(forms.Form):
         for path, problems in error.errors.items():
             name = path.partition("[")[0].partition(".")[0]
             found |= name in self.fields
-            self.add_error(name if name in self.fields else None, [ValidationError(in_words(text)) for text in problems])
+            sentences = [ValidationError(in_words(text)) for text in problems]
+            self.add_error(name if name in self.fields else None, sentences)
         return found
 
 

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..models import PauseReason
 from ..sync.outcomes import reaction_to
-from .complaints import in_words
+from .sentences import in_words
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.html import format_html
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..crypto import DecryptionError
-from ..models import WebhookEvent
+from ..models import EventState, WebhookEvent
 from ..webhooks import apply
 from .actions import Question, Rows, action, in_chunks, log, ring, tell
 from .badges import EVENT_TONES, badge, badge_with
-from .base import EMPTY, SendcloudAdmin, ago, link
+from .base import EMPTY, SendcloudAdmin, ago, in_time, link
+from .sentences import ACTIONS, in_words
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -72,9 +74,9 @@ class WebhookEventAdmin(SendcloudAdmin[WebhookEvent]):
     actions = [replay]
     page_actions = (replay,)
     panel_template = "admin/django_sendcloud/includes/webhook_panel.html"
-    readonly_fields = ["state_badge", "parcel_link", "event"]
+    readonly_fields = ["state_badge", "parcel_link", "event_and_action"]
     fieldsets = [
-        (None, {"fields": ["event", "state_badge", "attempts", "received_at", "processed_at"]}),
+        (None, {"fields": ["event_and_action", "state_badge", "attempts", "received_at", "processed_at"]}),
         (_("Belongs to"), {"fields": ["parcel_link", "integration"]}),
     ]
 
@@ -86,15 +88,23 @@ class WebhookEventAdmin(SendcloudAdmin[WebhookEvent]):
         self, request: HttpRequest, queryset: QuerySet[WebhookEvent], search_term: str
     ) -> tuple[QuerySet[WebhookEvent], bool]:
         for word in search_term.split():
+            actions = [action for action, about in ACTIONS.items() if word.casefold() in str(about).casefold()]
             queryset = queryset.filter(
                 Q(action__icontains=word)
+                | Q(action__in=actions)
                 | Q(parcel__tracking_number__iexact=word)
                 | Q(parcel__order_number__icontains=word)
             )
         return queryset, False
 
     def panel(self, request: HttpRequest, obj: WebhookEvent) -> dict[str, Any]:
-        context: dict[str, Any] = {"error": obj.error}
+        context: dict[str, Any] = {
+            "note": in_words(obj.error),
+            "said": obj.error,
+            "failed": obj.state == EventState.FAILED,
+            "waiting": obj.state == EventState.RECEIVED,
+            "again": in_time(obj.due_at),
+        }
         if self.has_payload_permission(request):
             context |= _body(obj)
         return context
@@ -103,7 +113,12 @@ class WebhookEventAdmin(SendcloudAdmin[WebhookEvent]):
 
     @admin.display(description=_("action"), ordering="action")
     def event(self, row: WebhookEvent) -> Any:
-        return row.action or _("unreadable")
+        return ACTIONS.get(row.action, row.action) or _("unreadable")
+
+    @admin.display(description=_("action"))
+    def event_and_action(self, row: WebhookEvent) -> Any:
+        about = self.event(row)
+        return format_html("{} <code>{}</code>", about, row.action) if row.action in ACTIONS else about
 
     @admin.display(description=_("state"), ordering="state")
     def state_badge(self, row: WebhookEvent) -> SafeString:
@@ -111,7 +126,7 @@ class WebhookEventAdmin(SendcloudAdmin[WebhookEvent]):
 
     @admin.display(description=_("state"), ordering="state")
     def state_and_problem(self, row: WebhookEvent) -> SafeString:
-        return badge_with(self.state_badge(row), "", Truncator(row.error).chars(120))
+        return badge_with(self.state_badge(row), "", Truncator(in_words(row.error)).chars(120))
 
     @admin.display(description=_("parcel"))
     def parcel_link(self, row: WebhookEvent) -> Any:

@@ -1,17 +1,25 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 from decimal import Decimal
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
-from django.utils import translation
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone, translation
 
-from django_sendcloud.admin.complaints import in_words
 from django_sendcloud.admin.explain import fields_of
+from django_sendcloud.admin.sentences import ACTIONS, in_words
+from django_sendcloud.enums import WebhookAction
 from django_sendcloud.exceptions import PayloadError
+from django_sendcloud.models import WebhookEvent
 from django_sendcloud.payloads import rules
+from django_sendcloud.webhooks import apply, credentials, handlers, parse
+from tests.admin.conftest import Data
 from tests.payloads.builders import item, shipment
 
 # What stands for a value in a complaint, where any text would not do.
@@ -74,12 +82,19 @@ def test_every_complaint_of_the_rules_has_a_sentence() -> None:
 
 def complaints_of_the_rules() -> list[str]:
     """Each text that the source of the rules raises a violation with, with an example for each value in it."""
-    texts: list[str] = []
-    for node in ast.walk(ast.parse(Path(rules.__file__).read_text())):
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Violation":
-            texts += texts_of(node.args[0])
+    texts = [text for call in calls(rules, "Violation") for text in texts_of(call.args[0])]
     assert len(texts) > 25
     return texts
+
+
+def calls(module: ModuleType, *names: str) -> list[ast.Call]:
+    assert module.__file__
+    tree = ast.parse(Path(module.__file__).read_text())
+    return [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in names
+    ]
 
 
 def texts_of(node: ast.AST) -> list[str]:
@@ -140,3 +155,65 @@ def test_the_complaint_as_it_came_stays_at_hand() -> None:
     [quantity] = fields_of(refused.value.errors)
     assert quantity.messages == ["This is 0, and must be at least 1."]
     assert quantity.said == ["Must be at least 1, got 0."]
+
+
+# -- webhooks ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_note_on_a_webhook_has_a_sentence() -> None:
+    unknown = [text for text in notes_on_webhooks() if in_words(text) == text and text != "A test: it arrived."]
+    assert not unknown, "the operator would read these in English"
+
+
+def notes_on_webhooks() -> list[str]:
+    """Each text that the source of the webhooks leaves on an event, with an example for each value in it."""
+    texts = [text for call in calls(parse, "ParseError") for text in texts_of(call.args[0])]
+    for call in calls(handlers, "Outcome"):
+        for value in [*call.args[1:], *(keyword.value for keyword in call.keywords if keyword.arg == "note")]:
+            texts += texts_of(value)
+    for call in calls(apply, "_try_later"):
+        texts += texts_of(call.args[1])
+    for module in (handlers, credentials):
+        for node in ast.walk(ast.parse(Path(module.__file__).read_text())):
+            match node:
+                case ast.Assign(targets=[ast.Name(id="note")], value=value):
+                    texts += texts_of(value)
+                case ast.Assign(targets=[ast.Tuple(elts=[_, ast.Name(id="note")])], value=ast.Tuple(elts=[_, value])):
+                    texts += [text for text in texts_of(value) if text]
+                case ast.Return(value=ast.Constant(value=str(text))) if text.endswith("."):
+                    texts.append(text)
+    assert len(texts) >= 12, texts
+    return texts
+
+
+def test_every_action_of_a_webhook_has_a_name() -> None:
+    assert set(ACTIONS) == set(WebhookAction)
+
+
+@pytest.mark.parametrize(
+    ("state", "note", "heading", "words"),
+    [
+        ("failed", "There is no parcel in it.", "It could not be applied", "It names no parcel"),
+        ("received", "Applying it failed: OperationalError.", "It could not be applied yet", "Next try: "),
+        ("processed", "A test: it arrived.", "What became of it", "A test: it arrived."),
+        ("processed", "A receiver of the shop failed: KeyError.", "What became of it", "it was applied, and then"),
+    ],
+)
+def test_the_page_of_a_webhook_says_what_became_of_it(
+    state: str, note: str, heading: str, words: str, admin_client: Client, data: Data
+) -> None:
+    due = timezone.now() + dt.timedelta(hours=1)
+    WebhookEvent.objects.update(state=state, error=note, due_at=due)
+    html = admin_client.get(
+        reverse("admin:django_sendcloud_webhookevent_change", args=[data.event.pk])
+    ).content.decode()
+    assert f"<h2>{heading}</h2>" in html
+    assert words.casefold() in html.casefold()
+    assert ("then replay it" in html) is (state == "failed")
+
+
+def test_a_webhook_is_found_by_what_it_is_about(admin_client: Client, data: Data) -> None:
+    url = reverse("admin:django_sendcloud_webhookevent_changelist")
+    for word, found in (("news", True), ("parcel_status", True), ("return", False)):
+        html = admin_client.get(url, {"q": word}).content.decode()
+        assert ("News of a parcel" in html) is found, word

@@ -1,8 +1,8 @@
-"""What is wrong with a field, in the words and the language of whoever reads it.
+"""What was written down in English, in the words and the language of whoever reads it.
 
-A payload complains in English, to the developer, where nobody's language is known; Sendcloud answers in English. Both
-are stored as they are. Here the complaints that an operator can meet are known by their shape and said anew. One that
-nobody knows is shown as it is: it is better than nothing.
+A payload complains to the developer, and a worker notes what became of a webhook, where nobody's language is known;
+Sendcloud answers in English. All that is stored as it is. Here what an operator can meet is known by its shape and said
+anew. What nobody knows is shown as it is: it is better than nothing.
 """
 
 from __future__ import annotations
@@ -16,18 +16,32 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ..enums import WebhookAction
+
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["SENTENCES", "in_words"]
+__all__ = ["ACTIONS", "in_words"]
 
 _OR_NONE = r"(?:; use None where there is none)?\."
 _FOR_THE_DEVELOPER = _(
     "The shop's own code gives something here that cannot be sent. Show this to the shop's developer: %(complaint)s"
 )
 
-#: Complaints of ``payloads.rules``, of the engine and of Sendcloud, and what is said instead. The first that fits wins.
-SENTENCES: Mapping[str, StrOrPromise] = {
+#: What webhooks are about, by their action.
+ACTIONS: Mapping[str, StrOrPromise] = {
+    WebhookAction.PARCEL_STATUS_CHANGED: _("News of a parcel"),
+    WebhookAction.RETURN_CREATED: _("Return announced"),
+    WebhookAction.RETURN_DELIVERED: _("Return arrived"),
+    WebhookAction.INTEGRATION_CONNECTED: _("Integration connected"),
+    WebhookAction.INTEGRATION_UPDATED: _("Settings changed"),
+    WebhookAction.INTEGRATION_DELETED: _("Integration deleted"),
+    WebhookAction.INTEGRATION_CREDENTIALS: _("New keys"),
+    WebhookAction.TEST_WEBHOOK: _("Test"),
+}
+
+#: Complaints about a field, of ``payloads.rules``, of the engine and of Sendcloud. The first that fits wins.
+_COMPLAINTS: Mapping[str, StrOrPromise] = {
     # What a buyer, a product or an order lacks.
     rf"May not be empty{_OR_NONE}": _("This is missing."),
     r"May not be None; (?:it is required|use '')\.": _("This is missing."),
@@ -91,28 +105,63 @@ SENTENCES: Mapping[str, StrOrPromise] = {
     r"(?P<value>.+) occurs more than once\.": _("%(value)s occurs more than once."),
     # What no value in the admin can mend.
     r"Must be (?:text|True or False|(?:an?|one) [A-Za-z]).*": _FOR_THE_DEVELOPER,
-    r"(?:Must know its time zone|Must lie within|Must fit into|A float is not exact|JSON cannot hold).*": _FOR_THE_DEVELOPER,
-    r"(?:Keys must be|May be nested|Holds a (?:lone surrogate|NUL character)|Is required to send).*": _FOR_THE_DEVELOPER,
+    r"Must (?:know its time zone|lie within|fit into).*": _FOR_THE_DEVELOPER,
+    r"(?:A float is not exact|JSON cannot hold|Keys must be|May be nested).*": _FOR_THE_DEVELOPER,
+    r"(?:Holds a (?:lone surrogate|NUL character)|Is required to send).*": _FOR_THE_DEVELOPER,
 }
 
-_PATTERNS = [(re.compile(pattern, re.DOTALL), sentence) for pattern, sentence in SENTENCES.items()]
+#: Notes of ``webhooks`` on what became of an event.
+_NOTES: Mapping[str, StrOrPromise] = {
+    r"A test: it arrived\.": _("A test: it arrived."),
+    r"Nobody knows this action; .*": _(
+        "Nobody knows what this is about. It is kept, and nothing else is done with it."
+    ),
+    r"Its time lies in the future; .*": _("Its time lay in the future, so the time of its arrival was used."),
+    r"Nobody had opened the window for keys by webhook; .*": _(
+        "It brought keys, and nobody had asked for keys by webhook, so they were thrown away."
+    ),
+    r"Sendcloud accepts these keys; .*": _("It brought keys. Sendcloud accepts them, and they are in use now."),
+    r"Sendcloud does not accept these keys; .*": _(
+        "It brought keys. Sendcloud does not accept them, so those that were there stay in use."
+    ),
+    r"NaN and Infinity are not JSON\.|The body is (?:not )?JSON.*": _(
+        "It cannot be read: it is not what Sendcloud sends."
+    ),
+    r"There is no parcel in it\.|The parcel has no usable id\.": _(
+        "It names no parcel, so there is nothing to change."
+    ),
+    r"Applying it failed: (?P<error>.+)\.": _("The shop failed to apply it (%(error)s)."),
+    r"A receiver of the shop failed: (?P<receiver>.+)\.": _(
+        "It was applied, and then the shop's own code failed on it. Show this to the shop's developer: %(receiver)s"
+    ),
+    r"Sendcloud could not be asked: (?P<why>.+)": _("Sendcloud had to be asked, and did not answer well: %(why)s"),
+    r"A stored secret cannot be decrypted: .*": _(
+        "What is stored cannot be decrypted: the key it was encrypted with is gone. Let the shop's developer put it "
+        "back at the end of SENDCLOUD['ENCRYPTION_KEYS'], or enter the keys of Sendcloud again."
+    ),
+}
+
+_PATTERNS = [
+    (re.compile(pattern, re.DOTALL), sentence) for pattern, sentence in [*_COMPLAINTS.items(), *_NOTES.items()]
+]
 _VALUES: Mapping[str, Callable[[str], str]] = {
     "day": lambda day: date_format(dt.date.fromisoformat(day), "DATE_FORMAT"),
 }
 
 
-def in_words(complaint: str) -> str:
-    """Say a complaint about a field in the language that is active.
+def in_words(text: str) -> str:
+    """Say what was written down in the language that is active.
 
     Args:
-        complaint: As a :class:`~django_sendcloud.exceptions.PayloadError` or Sendcloud's answer gave it.
+        text: A complaint about a field, as a :class:`~django_sendcloud.exceptions.PayloadError` or Sendcloud's answer
+            gave it; or a note on a webhook.
 
     Returns:
-        The complaint itself where nobody knows it.
+        The text itself where nobody knows it.
     """
     for pattern, sentence in _PATTERNS:
-        if match := pattern.fullmatch(complaint):
+        if match := pattern.fullmatch(text):
             values = {name: _VALUES.get(name, str)(value) for name, value in match.groupdict().items()}
-            return str(sentence) % {**values, "complaint": complaint}
+            return str(sentence) % {**values, "complaint": text}
     # Django and its REST framework have translated what Sendcloud, which is made with them, is likely to say.
-    return gettext(complaint) if complaint else ""
+    return gettext(text) if text else ""
