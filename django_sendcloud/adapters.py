@@ -67,6 +67,10 @@ class OrderAdapter(Generic[OrderT]):
     """Name of the order's modification field (``auto_now``), if it has one: orders changed without a
     signal (``QuerySet.update``, ``bulk_create``, raw SQL) are then found by the periodic drift scan."""
 
+    number_field: ClassVar[str] = ""
+    """Name of the order's field with the number people know it by, so that the admin names an order by it also where
+    it could not be turned into a shipment. Without it, such an order is shown by its primary key."""
+
     auto: ClassVar[bool] = True
     """``False``: nothing is picked up by signals; call ``enqueue()`` where orders change."""
 
@@ -112,6 +116,10 @@ class OrderAdapter(Generic[OrderT]):
         return None
 
     # -- what the rest of the package asks ------------------------------------------------------
+
+    def order_number(self, order: OrderT) -> str:
+        """The order's number by its own field, ``""`` where none is named."""
+        return str(getattr(order, self.number_field, "") or "") if self.number_field else ""
 
     def related_models(self) -> dict[type[models.Model], RelatedPath]:
         """``related`` with its models resolved. Raises ``LookupError`` for one that does not exist."""

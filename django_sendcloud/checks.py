@@ -116,7 +116,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 
 def check_adapters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W010 no adapter, and what is wrong with each (E011 to E017)."""
+    """W010 no adapter, and what is wrong with each (E011 to E018)."""
     if not len(registry):
         return [
             _warning(
@@ -142,6 +142,8 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
         )
     if adapter.changed_at:
         yield from _check_changed_at(adapter, name)
+    if adapter.number_field:
+        yield from _check_number_field(adapter, name)
     if adapter.phase_statuses:
         yield from _check_phase_statuses(adapter, name)
     yield from _check_related(adapter, name)
@@ -183,6 +185,20 @@ def _check_changed_at(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.
             12,
             f"{name}.changed_at is {adapter.changed_at!r}, which is no DateTimeField of {model._meta.label}.",
             f"{meant}Its DateTimeFields: {', '.join(times) or 'none'}. Leave changed_at out where there is none.",
+            type(adapter),
+        )
+
+
+def _check_number_field(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    model = adapter.model
+    columns = [field.name for field in model._meta.concrete_fields if not field.is_relation]
+    if adapter.number_field not in columns:
+        near = difflib.get_close_matches(adapter.number_field, columns, n=1)
+        meant = f"Did you mean {near[0]!r}? " if near else ""
+        yield _error(
+            18,
+            f"{name}.number_field is {adapter.number_field!r}, which is no field of {model._meta.label}.",
+            f"{meant}Its fields: {', '.join(columns)}. Leave number_field out where there is none.",
             type(adapter),
         )
 

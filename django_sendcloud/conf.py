@@ -50,7 +50,7 @@ class Settings:
     # How orders flow out
     BATCH_SIZE: int = 100
     """Shipments per upsert request (1 to 100; contract: POST /integrations/{id}/shipments)."""
-    CLAIM_SIZE: int = 500
+    CLAIM_SIZE: int = 400
     """Outbox entries a worker takes at once."""
     DEBOUNCE_SECONDS: float = 1.0
     """How long a change waits for others of the same order before it is pushed."""

@@ -130,6 +130,8 @@ def test_no_adapter() -> None:
         ({"phase_statuses": {"arrived": "x"}}, "E017", "no phase"),
         ({"phase_statuses": {"delivered": "x"}, "status_field": "state"}, "E017", "'state'"),
         ({"queryset": Unrelated.objects.all()}, "E014", "Order.objects"),
+        ({"number_field": "nummer"}, "E018", "Did you mean 'number'?"),
+        ({"number_field": "customer"}, "E018", "no field of"),
     ],
 )
 def test_adapters(broken: dict[str, Any], code: str, says: str) -> None:

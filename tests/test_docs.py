@@ -55,7 +55,16 @@ def test_every_setting_is_documented_with_its_default() -> None:
 def test_every_hook_of_the_adapter_is_documented() -> None:
     text = (ROOT / "docs/adapter.md").read_text()
     documented = set(re.findall(r"^\| `(\w+)", text, re.MULTILINE))
-    hooks = {"get_shipments", "is_shippable", "get_integration", "related", "queryset", "changed_at", "auto"}
+    hooks = {
+        "get_shipments",
+        "is_shippable",
+        "get_integration",
+        "related",
+        "queryset",
+        "changed_at",
+        "number_field",
+        "auto",
+    }
     hooks |= {"phase_statuses", "set_order_status"}
     assert documented == hooks
     assert all(hasattr(adapters.OrderAdapter, hook) for hook in hooks)

@@ -112,13 +112,14 @@ class OutboxAdmin(OrderAdmin[OutboxEntry]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[OutboxEntry]:
         told = Shipment.objects.filter(order_type=OuterRef("order_type"), order_pk=OuterRef("order_pk"))
-        return super().get_queryset(request).annotate(order_number=Subquery(told.values("order_number")[:1]))
+        return super().get_queryset(request).annotate(told_number=Subquery(told.values("order_number")[:1]))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[OutboxEntry], search_term: str
     ) -> tuple[QuerySet[OutboxEntry], bool]:
         for word in search_term.split():
-            queryset = queryset.filter(Q(order_pk__iexact=word) | Q(order_number__icontains=word))
+            numbers = Q(order_number__icontains=word) | Q(told_number__icontains=word)
+            queryset = queryset.filter(numbers | Q(order_pk__iexact=word))
         return queryset, False
 
     def panel(self, request: HttpRequest, obj: OutboxEntry) -> dict[str, Any]:
@@ -136,7 +137,8 @@ class OutboxAdmin(OrderAdmin[OutboxEntry]):
 
     @admin.display(description=_("order"), ordering="order_pk")
     def entry(self, row: OutboxEntry) -> str:
-        return str(getattr(row, "order_number", "") or "") or Truncator(row.order_pk).chars(13)
+        told_number: str | None = getattr(row, "told_number", None)
+        return row.order_number or told_number or Truncator(row.order_pk).chars(13)
 
     @admin.display(description=_("state"), ordering="state")
     def state_badge(self, row: OutboxEntry) -> SafeString:

@@ -39,7 +39,7 @@ class Call:
         path: Below the base URL, with a leading slash.
         integration_id: Sendcloud's id of the integration concerned.
         query: The query string.
-        body: What is sent as JSON; by default nothing at all.
+        body: What is sent as JSON, or the bytes of it; by default nothing at all.
         accept: What is asked for.
     """
 
@@ -159,10 +159,11 @@ class Requestor:
         if call.query:
             url += "?" + urllib.parse.urlencode(call.query)
         headers = {"Accept": call.accept, **self._headers}
-        body = None
+        body: bytes | None = None
         if call.body is not NO_BODY:
             headers["Content-Type"] = "application/json"
-            body = json.dumps(call.body, allow_nan=False, separators=(",", ":")).encode()
+            encoded = isinstance(call.body, bytes)
+            body = call.body if encoded else json.dumps(call.body, allow_nan=False, separators=(",", ":")).encode()
         authorization = self.auth.header(self.transport)
         answer = self._exchange(call, url, headers | {"Authorization": authorization}, body)
         if answer.status == 401 and self.auth.renew(authorization, self.transport):
@@ -175,7 +176,7 @@ class Requestor:
             operation=call.operation,
             integration_id=call.integration_id,
             scheme=self.auth.scheme,
-            sent=[*_secrets(authorization), *([] if call.body is NO_BODY else values_of(call.body))],
+            sent=[*_secrets(authorization), *([] if body is None else values_of(json.loads(body)))],
         )
 
     def _exchange(self, call: Call, url: str, headers: dict[str, str], body: bytes | None) -> Answer:

@@ -9,6 +9,7 @@ from .parcel import Parcel, ParcelStatus
 from .report import ExceptionReport
 from .scan import Scan
 from .shipment import Shipment, ShipmentStatus
+from .tally import Tally
 from .webhook_event import EventState, WebhookEvent
 
 __all__ = [
@@ -27,5 +28,6 @@ __all__ = [
     "Scan",
     "Shipment",
     "ShipmentStatus",
+    "Tally",
     "WebhookEvent",
 ]

@@ -128,6 +128,7 @@ class Integration(models.Model):
             ("test_integration", _("Can test the connection to Sendcloud")),
             ("pause_integration", _("Can pause and resume an integration")),
             ("delete_remote_integration", _("Can delete integrations at Sendcloud")),
+            ("view_credentials", _("Can see which keys are set")),
         ]
 
     def __str__(self) -> str:

@@ -61,6 +61,8 @@ class OutboxEntry(models.Model):
 
     order_type = models.CharField(_("order type"), max_length=100)
     order_pk = models.CharField(_("order key"), max_length=128)
+    # What people know the order by, as far as an attempt found out.
+    order_number = models.CharField(_("order number"), max_length=255, blank=True, default="", db_default="")
     # Where it waits, as far as known: set once an attempt found out, cleared by every change.
     integration = models.ForeignKey(
         "django_sendcloud.Integration",
@@ -115,8 +117,7 @@ class OutboxEntry(models.Model):
         permissions = [("push_order", _("Can push and retry orders"))]
 
     def __str__(self) -> str:
-        # Read with it, where a person looks.
-        return getattr(self, "order_number", "") or f"{self.order_type} {self.order_pk}"
+        return self.order_number or f"{self.order_type} {self.order_pk}"
 
     @property
     def is_leased(self) -> bool:

@@ -77,11 +77,11 @@ class Shipment(models.Model):
             ),
         ]
         indexes = [
-            models.Index(fields=["order_type", "order_pk"], name="sendcloud_shipment_order"),
+            models.Index(fields=["order_pk", "order_type"], name="sendcloud_shipment_order"),
             models.Index(fields=["order_number"], name="sendcloud_shipment_number"),
             models.Index(fields=["status", "deleted_at"], name="sendcloud_shipment_status"),
             models.Index(fields=["integration", "suspicion"], name="sendcloud_shipment_suspicion"),
-            models.Index(fields=["told_at", "status", "integration"], name="sendcloud_shipment_told"),
+            models.Index(fields=["told_at"], name="sendcloud_shipment_told"),
         ]
         permissions = [
             ("view_payload", _("Can see what is sent (personal data)")),

@@ -29,6 +29,8 @@ logger = logging.getLogger("django_sendcloud.sync")
 
 # Contract: POST /integrations/{id}/shipments takes at most 100 shipments, and an order is not torn apart.
 MAX_SHIPMENTS = 100
+# Characters of an order's number and ids that are stored.
+MAX_LENGTH = 255
 # A hundred shipments that look wrong are looked at one by one only up to here.
 DETAIL_LENGTH = 4000
 
@@ -62,6 +64,8 @@ class Plan:
     upserts: list[Upsert] = dataclasses.field(default_factory=list)
     deletes: list[Shipment] = dataclasses.field(default_factory=list)
     problem: Problem | None = None
+    # What people know the order by; "" where nobody could find out.
+    order_number: str = ""
 
 
 class Integrations:
@@ -165,7 +169,7 @@ def _plan(
     told: list[Shipment],
     integrations: Integrations,
 ) -> Plan:
-    plan = Plan(entry)
+    plan = Plan(entry, order_number=next((shipment.order_number for shipment in told), entry.order_number))
     # Where an earlier attempt may have been applied without our knowing, nothing can be skipped as known: what was
     # deleted may have been told again.
     doubtful = entry.in_doubt or entry.attempts > 1
@@ -174,6 +178,7 @@ def _plan(
         if order is None or not adapter.is_shippable(order):
             plan.deletes = alive
             return plan
+        plan.order_number = adapter.order_number(order)[:MAX_LENGTH] or plan.order_number
         payloads = _shipments(adapter, order)
         wanted = adapter.get_integration(order)
     except Exception as error:
@@ -182,6 +187,7 @@ def _plan(
     if problem := _contradiction(payloads):
         plan.problem = problem
         return plan
+    plan.order_number = payloads[0].order_number[:MAX_LENGTH]
     resolved = integrations.resolve(wanted)
     if isinstance(resolved, Problem):
         plan.problem = resolved
@@ -236,8 +242,9 @@ def _contradiction(payloads: list[ShipmentPayload]) -> Problem | None:
             )
         seen.add(key)
         for name in ("external_order_id", "external_shipment_id"):
-            if len(getattr(payload, name)) > 255:
-                return Problem("payload_invalid", fields={name: ["At most 255 characters can be kept track of."]})
+            if len(getattr(payload, name)) > MAX_LENGTH:
+                text = f"At most {MAX_LENGTH} characters can be kept track of."
+                return Problem("payload_invalid", fields={name: [text]})
     return None
 
 

@@ -29,6 +29,7 @@ DEAD_AFTER = 8
 _NEEDED = (
     "order_type",
     "order_pk",
+    "order_number",
     "integration",
     "version",
     "claimed_version",

@@ -5,10 +5,12 @@ from __future__ import annotations
 import datetime as dt
 
 from ..conf import conf
-from ..models import Attempt, ExceptionReport, OutboxEntry, Shipment, ShipmentStatus
+from ..models import Attempt, ExceptionReport, OutboxEntry, Shipment, ShipmentStatus, Tally
 from .clock import clock
 
 CHUNK = 1000
+# How long it is remembered what was told in each hour.
+TALLY_DAYS = 90
 
 
 def prune() -> int:
@@ -37,4 +39,5 @@ def prune() -> int:
     while pks := list(attempts.order_by("at").values_list("pk", flat=True)[:CHUNK]):
         attempts.filter(pk__in=pks).delete()
     ExceptionReport.objects.using(database).filter(reported_at__lt=before).delete()
+    Tally.objects.using(database).filter(hour__lt=clock.now() - dt.timedelta(days=TALLY_DAYS)).delete()
     return total

@@ -7,7 +7,7 @@ import contextlib
 import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import connections
@@ -17,7 +17,7 @@ from ..api.results import UpsertResult
 from ..conf import SendcloudConfigurationError, conf
 from ..enums import UpsertStatus
 from ..exceptions import APIError, PayloadError, TooLarge
-from ..models import Account, EntryState, ExceptionReport, Integration, OutboxEntry, Shipment, ShipmentStatus
+from ..models import Account, EntryState, ExceptionReport, Integration, OutboxEntry, Shipment, ShipmentStatus, Tally
 from ..models.outbox import local_order
 from . import breaker, limiter
 from .announce import announce
@@ -36,6 +36,8 @@ IN_FLIGHT = 2
 MARGIN = 2.0
 # Results may wait this long for others, to be settled together.
 SETTLE_EVERY = 0.5
+# Seconds between two additions to the tally of the hour.
+TALLY_EVERY = 10.0
 # How long a batch size that Sendcloud found too large is remembered, in this process.
 BATCH_MEMORY_SECONDS = 3600.0
 
@@ -68,6 +70,8 @@ class Push:
         self.requests = 0
         self.succeeded: set[int] = set()
         self._clients: dict[int, SendcloudClient] = {}
+        self._tally: dict[int, tuple[int, int]] = {}
+        self._tallied_at = clock.monotonic()
         self._threads = ThreadPoolExecutor(IN_FLIGHT, thread_name_prefix="sendcloud-push")
         self._stack = contextlib.ExitStack()
 
@@ -82,6 +86,23 @@ class Push:
         if self.succeeded:
             rows = Integration.objects.using(conf().DATABASE).filter(pk__in=self.succeeded)
             patiently(lambda: rows.update(last_success_at=clock.now()))
+        self._write_tally()
+
+    def count(self, shipments: Iterable[Shipment]) -> None:
+        """Add to the tally of the hour; written now and then, as it is only looked at."""
+        for shipment in shipments:
+            pushed, deleted = self._tally.get(shipment.integration_id, (0, 0))
+            pushed += shipment.status == ShipmentStatus.SYNCED
+            deleted += shipment.status == ShipmentStatus.DELETED
+            if pushed or deleted:
+                self._tally[shipment.integration_id] = (pushed, deleted)
+        if clock.monotonic() - self._tallied_at >= TALLY_EVERY:
+            self._write_tally()
+
+    def _write_tally(self) -> None:
+        counts, self._tally, self._tallied_at = self._tally, {}, clock.monotonic()
+        if counts:
+            patiently(lambda: Tally.add(clock.now(), counts))
 
     def client(self, integration: Integration) -> SendcloudClient:
         if integration.pk not in self._clients:
@@ -209,6 +230,7 @@ class _Round:
 
     def settle_now(self) -> None:
         settle(self.claim, self.settled)
+        self.push.count(self.settled.shipments.values())
         self.tell_the_merchant(self.settled.verdicts)
         self.settled = Settled()
         self.settled_at = clock.monotonic()

@@ -112,6 +112,7 @@ def _write(claim: Claim, settled: Settled) -> list[Verdict]:
         left = [verdict for verdict in left if verdict.plan.entry.pk not in finished]
         for values, verdicts in _grouped(left, versions, now):
             entries.filter(pk__in=[verdict.plan.entry.pk for verdict in verdicts]).update(**values)
+        _write_numbers(left)
         if attempts := list(_attempts(ours, now)):
             Attempt.objects.using(database).bulk_create(attempts)
     return lost
@@ -138,11 +139,24 @@ def _attempts(verdicts: Sequence[Verdict], now: dt.datetime) -> Iterator[Attempt
             )
 
 
+def _write_numbers(verdicts: Sequence[Verdict]) -> None:
+    """What stays is to be found by the number people know."""
+    fresh = []
+    for verdict in verdicts:
+        entry, number = verdict.plan.entry, verdict.plan.order_number
+        if number and entry.order_number != number:
+            entry.order_number = number
+            fresh.append(entry)
+    if fresh:
+        OutboxEntry.objects.using(conf().DATABASE).bulk_update(fresh, ["order_number"])
+
+
 def _write_rejected(verdicts: Sequence[Verdict], now: dt.datetime) -> None:
     """Each has errors of its own; they are written together all the same."""
     names: set[str] = set()
     for verdict in verdicts:
         values = _values(verdict, changed=False, now=now, wait=0.0)
+        values["order_number"] = verdict.plan.order_number or verdict.plan.entry.order_number
         names |= values.keys()
         for name, value in values.items():
             setattr(verdict.plan.entry, name, value)

@@ -475,6 +475,23 @@ def test_the_digest_ignores_when_and_notices_everything_else() -> None:
     assert len(seen) == 8
 
 
+def test_what_is_sent_is_what_it_says_also_after_it_was_compared() -> None:
+    """The text is written once, for the digest and for sending; a copy that differs writes its own."""
+    for payload in (
+        full_shipment(),
+        dataclasses.replace(full_shipment(), name="Zoë “Ŵ” 李\u2028", extra={"new": [1.5]}),
+    ):
+        for moment in (dt.datetime(2030, 1, 1, tzinfo=dt.UTC), dt.datetime(2031, 1, 1, tzinfo=dt.UTC)):
+            assert json.loads(payload.stamped(moment).encode()) == payload.stamped(moment).to_json()
+            payload.digest()
+            assert json.loads(payload.stamped(moment).encode()) == payload.stamped(moment).to_json()
+        other = payload.with_shipment_id("another")
+        assert json.loads(other.encode())["external_shipment_id"] == "another"
+        assert other.digest() != payload.digest()
+    with pytest.raises(PayloadError, match="updated_at"):
+        dataclasses.replace(full_shipment(), updated_at=None).encode()
+
+
 def test_the_digest_is_the_same_in_every_process() -> None:
     code = "from tests.payloads.builders import full_shipment; print(full_shipment().digest())"
     digests = {

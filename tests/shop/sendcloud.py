@@ -14,6 +14,7 @@ class ShopOrder(OrderAdapter[Order]):
     related = {OrderLine: "order", Customer: "orders"}
     queryset = Order.objects.select_related("customer").prefetch_related("lines")
     changed_at = "modified"
+    number_field = "number"
 
     def is_shippable(self, order: Order) -> bool:
         return order.status != "cancelled"

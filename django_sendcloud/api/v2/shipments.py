@@ -54,7 +54,7 @@ class Shipments:
         """
         batch = [*payloads]
         _check_batch(batch)
-        body = [payload.to_json() for payload in batch]
+        body = b"[%b]" % b",".join([payload.encode() for payload in batch])
         call = self._call("upsert shipments", "POST", paths.shipments(self.integration_id), body=body)
         answers = self._requestor.read(call, _answers)
         return [_result(payload, answers.get(payload.key, [])) for payload in batch]
