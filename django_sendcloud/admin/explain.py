@@ -11,10 +11,11 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..models import PauseReason
+from ..models import EntryState, PauseReason
 from ..sync.outcomes import reaction_to
 from .sentences import in_words
 
@@ -29,6 +30,7 @@ __all__ = [
     "Explanation",
     "FieldProblem",
     "explain",
+    "explain_entry",
     "explain_error",
     "explain_log",
     "explain_pause",
@@ -342,6 +344,19 @@ def explain(code: str) -> Explanation:
 def explain_pause(reason: str) -> Explanation:
     """The explanation of a pause, a general one if its reason is unknown."""
     return PAUSES.get(reason) or explain(reason)
+
+
+def explain_entry(state: str, code: str) -> Explanation:
+    """The explanation of what stands in the outbox: what was given up is not tried again, whatever its problem says."""
+    found = explain(code)
+    if state != EntryState.DEAD or not found.heals:
+        return found
+    given_up = ERRORS["gave_up"]
+    return Explanation(
+        given_up.title,
+        format_lazy(_("{why} The last problem: {problem}."), why=given_up.why, problem=found.title),
+        given_up.cure,
+    )
 
 
 def explain_error(error: Exception) -> Explanation:

@@ -15,6 +15,7 @@ from django_sendcloud.admin.explain import (
     REFUSED,
     TRY_AGAIN,
     explain,
+    explain_entry,
     explain_error,
     explain_pause,
     field_label,
@@ -173,3 +174,17 @@ def test_a_person_is_not_told_that_what_they_did_is_repeated_by_itself() -> None
 )
 def test_what_is_refused_is_not_taken_for_an_order(error: Exception) -> None:
     assert explain_error(error) is REFUSED
+
+
+@pytest.mark.parametrize("code", [code for code, explanation in ERRORS.items() if explanation.heals])
+def test_what_was_given_up_is_not_said_to_be_tried_again(code: str) -> None:
+    waiting, dead = explain_entry("pending", code), explain_entry("dead", code)
+    assert waiting == explain(code)
+    assert dead.title == ERRORS["gave_up"].title
+    assert str(explain(code).title) in str(dead.why)
+    assert not dead.heals
+    assert "by itself" not in str(dead.cure)
+
+
+def test_what_needs_a_person_says_the_same_when_given_up() -> None:
+    assert explain_entry("dead", "worker_died") == explain("worker_died")
