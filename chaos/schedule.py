@@ -13,9 +13,8 @@ __all__ = ["Fault", "schedule"]
 
 # The beginning is calm, so that there is something to disturb.
 CALM_SECONDS = 1.0
-# How far a clock may be off. The difference of two, and how late a request may come after its caller has given up
-# (``chaos.stage.LATE_SECONDS``), stay below the quarantine together.
-CLOCK_SECONDS = 0.5
+# How far the clock of a machine may be off, to either side.
+CLOCK_SECONDS = 3600.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ def _lane(
 
 def _value(name: str, chance: random.Random) -> Any:
     if name == "clock":
-        return f"{chance.uniform(-CLOCK_SECONDS, CLOCK_SECONDS):+.2f} s"
+        return f"{chance.uniform(-CLOCK_SECONDS, CLOCK_SECONDS):+.0f} s"
     if name == "garble":
         return chance.choice(["order", "missing", "duplicate", "unknown"])
     if name in ("errors", "errors_applied"):

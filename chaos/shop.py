@@ -16,7 +16,7 @@ from tests.processes.conftest import ROOT, Project
 from tests.toxic import ToxicProxy
 
 # Small enough for many faults a minute, and in the proportions of the real ones: the lease is longer than an
-# exchange with Sendcloud may take, and the quarantine longer than anything is late, plus what clocks are off.
+# exchange with Sendcloud may take, and the quarantine longer than anything is late.
 SETTINGS: dict[str, Any] = {
     "DEBOUNCE_SECONDS": 0.2,
     "CONNECT_TIMEOUT_SECONDS": 0.5,

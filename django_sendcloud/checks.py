@@ -116,7 +116,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 
 def check_adapters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W010 no adapter, and what is wrong with each (E011 to E018)."""
+    """W010 no adapter, and what is wrong with each (E011 to E015, W016, E017, E018)."""
     if not len(registry):
         return [
             _warning(
@@ -162,11 +162,12 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
             cls,
         )
     if _settings_are_readable() and router.db_for_write(model) != conf().DATABASE:
-        yield _error(
+        yield _warning(
             16,
             f"{model._meta.label} is written to the database {router.db_for_write(model)!r}, and the outbox to "
-            f"{conf().DATABASE!r}: a change could be saved without being recorded.",
-            "Set SENDCLOUD['DATABASE'] to the alias of the database that holds the orders, and migrate it.",
+            f"{conf().DATABASE!r}: no transaction spans both, so a crash at the wrong moment delays a change.",
+            "Set SENDCLOUD['DATABASE'] to the alias of the database that holds the orders, and migrate it; or silence "
+            "this check if they have to be apart.",
             cls,
         )
 
@@ -279,8 +280,16 @@ def _path_problem(adapter: OrderAdapter[Any], model: type[models.Model], path: s
 
 
 def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W020 DRF is missing, W021 the webhook URLs are not included."""
+    """W020 DRF is missing, W021 the webhook URLs are not included, E022 times without a zone."""
     found: list[checks.CheckMessage] = []
+    if not settings.USE_TZ:
+        found.append(
+            _error(
+                22,
+                "USE_TZ is False: Sendcloud's times have a zone, and could not be stored.",
+                "Set USE_TZ = True. TIME_ZONE stays as it is.",
+            )
+        )
     if not apps.is_installed("rest_framework"):
         found.append(
             _warning(

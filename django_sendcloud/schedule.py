@@ -14,18 +14,21 @@ from .conf import conf
 __all__ = ["beat_schedule"]
 
 _HOUR = 3600.0
+# Celery compares clocks of two machines to see whether a message is too old. So wrong they may be.
+_CLOCKS_DIFFER = _HOUR
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
     """Entries for Celery's ``beat_schedule``, with the intervals of the ``SENDCLOUD`` setting.
 
-    ``expires`` keeps missed rounds from piling up while no worker runs.
+    ``expires`` keeps missed rounds from piling up while no worker runs for long.
     """
     settings = conf()
     options: dict[str, Any] = {"queue": settings.QUEUE} if settings.QUEUE else {}
 
     def every(seconds: float, task: str) -> dict[str, Any]:
-        return {"task": f"django_sendcloud.{task}", "schedule": seconds, "options": {**options, "expires": seconds}}
+        expires = seconds + _CLOCKS_DIFFER
+        return {"task": f"django_sendcloud.{task}", "schedule": seconds, "options": {**options, "expires": expires}}
 
     return {
         "sendcloud-sweep": every(settings.SWEEP_SECONDS, "sweep"),

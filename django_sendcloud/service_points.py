@@ -19,11 +19,11 @@ from urllib.parse import urlsplit
 
 from django.utils import timezone
 
+from .clock import clock
 from .conf import SendcloudConfigurationError, conf
 from .exceptions import APIError, PayloadError
 from .models import Integration
 from .payloads import COUNTRIES
-from .sync.clock import clock
 from .sync.limiter import acquire
 
 __all__ = ["ServicePoint", "csp_sources", "only_integration", "service_point_fields"]

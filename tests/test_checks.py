@@ -104,6 +104,12 @@ def test_settings_that_cannot_be_read_break_no_other_check(settings: Any, check:
     check(None)
 
 
+def test_times_need_a_zone(settings: Any) -> None:
+    assert "E022" not in run(checks.check_project)
+    settings.USE_TZ = False
+    assert "USE_TZ = True" in str(run(checks.check_project)["E022"].hint)
+
+
 # -- adapters -----------------------------------------------------------------------------------------
 
 
@@ -182,7 +188,7 @@ class ToAnotherDatabase:
 def test_orders_in_another_database() -> None:
     with override_settings(DATABASE_ROUTERS=["tests.test_checks.ToAnotherDatabase"]):
         found = run(checks.check_adapters)
-    assert "'elsewhere'" in found["E016"].msg
+    assert "'elsewhere'" in found["W016"].msg
 
 
 # -- the project --------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..api import BasicAuth, OAuth2ClientCredentials, SendcloudClient
 from ..api.results import Integration as RemoteIntegration
+from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
 from ..crypto import Secret
 from ..enums import ApiGeneration, AuthScheme
@@ -264,7 +265,7 @@ class Integration(models.Model):
         """
         from ..signals import integration_paused
 
-        now = timezone.now()
+        now = clock.now()
         values = {
             "paused_since": now,
             "paused_reason": reason.value,
@@ -294,6 +295,7 @@ class Integration(models.Model):
         changed = bool(Integration.objects.filter(pk=self.pk, paused_since__isnull=False).update(**values))
         self.refresh_from_db(fields=list(values))
         if changed:
-            OutboxEntry.objects.filter(integration_id=self.pk).pending().update(due_at=timezone.now())
+            clock.synchronize()
+            OutboxEntry.objects.filter(integration_id=self.pk).pending().update(due_at=clock.now())
             integration_resumed.send_robust(sender=Integration, integration=self)
         return changed

@@ -10,6 +10,8 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
+from ..clock import clock
+
 
 class EntryState(models.TextChoices):
     PENDING = "pending", _("waiting")
@@ -41,9 +43,10 @@ class OutboxQuerySet(models.QuerySet["OutboxEntry"]):
 
         A quarantine is kept: it protects what may still arrive late.
         """
+        clock.synchronize()
         return self.update(
             state=EntryState.PENDING,
-            due_at=timezone.now(),
+            due_at=clock.now(),
             attempts=0,
             failures=0,
             failing_since=None,

@@ -12,9 +12,9 @@ import datetime as dt
 
 from django.db.models import F, Q
 
+from ..clock import clock
 from ..conf import conf
 from ..models import Account
-from .clock import clock
 
 FAILURES_TO_OPEN = 5
 # Of this worker's last requests, so many within so many seconds; half of them failed. (To count for all workers would

@@ -10,14 +10,16 @@ import dataclasses
 import functools
 import itertools
 import logging
+import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from django.core.exceptions import ValidationError
-from django.db import InterfaceError, OperationalError, models, router
+from django.db import InterfaceError, OperationalError, connections, models, router
 
 from ..adapters import OrderAdapter, registry
+from ..clock import EpochMicroseconds, clock
 from ..conf import conf
 from ..exceptions import PayloadError
 from ..models import Integration, OutboxEntry, Shipment, ShipmentStatus
@@ -69,11 +71,19 @@ class Plan:
 
 
 class Integrations:
-    """The integrations the shop uses, read once per round."""
+    """The integrations the shop uses, read once per round, and with them the database's time."""
 
     def __init__(self) -> None:
-        rows = Integration.objects.using(conf().DATABASE).select_related("account")
+        database = conf().DATABASE
+        rows = Integration.objects.using(database).select_related("account")
+        if connections[database].vendor != "sqlite":
+            rows = rows.annotate(epoch=EpochMicroseconds())
+        asked = time.monotonic()
         self.by_pk: dict[int, Integration] = {integration.pk: integration for integration in rows}
+        for integration in self.by_pk.values():
+            if epoch := getattr(integration, "epoch", 0):
+                clock.learn(epoch, asked)
+                break
         self.active = [integration for integration in self.by_pk.values() if integration.is_active]
 
     def resolve(self, wanted: Integration | None) -> Integration | Problem:

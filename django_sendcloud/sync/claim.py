@@ -15,10 +15,10 @@ from django.db import connections, transaction
 from django.db.models import F, Q, Value
 from django.db.models.functions import Greatest
 
+from ..clock import clock
 from ..conf import conf
 from ..models import EntryState, OutboxEntry
 from .bulk import among
-from .clock import clock
 
 # After so many claims without an answer an order goes alone, and after so many it is given up.
 ALONE_AFTER = 3

@@ -10,9 +10,9 @@ from django.core.cache import cache
 from django.db import router
 
 from ..adapters import OrderAdapter, registry
+from ..clock import clock
 from ..conf import conf
 from ..models import OutboxEntry, Shipment
-from .clock import clock
 from .record import CHUNK, record
 
 # Looked at once more: transactions may commit long after the time they wrote into the order.
@@ -32,6 +32,7 @@ def scan(since: dt.datetime | None = None) -> int:
     Returns:
         How many orders were recorded.
     """
+    clock.synchronize()
     found = 0
     for adapter in registry:
         if not adapter.changed_at:

@@ -7,38 +7,17 @@ below that in any window of 60 seconds. Time is the database's, so the workers' 
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import BigIntegerField, F, Func, Value
+from django.db.models import F, Value
 from django.db.models.functions import Greatest
-from django.db.models.sql.compiler import SQLCompiler
 
+from ..clock import MICROSECONDS, EpochMicroseconds, clock
 from ..conf import conf
 from ..models import Account
 
 Kind = Literal["safe", "unsafe"]
 KINDS: tuple[Kind, Kind] = ("unsafe", "safe")
-
-MICROSECONDS = 1_000_000
-
-
-class EpochMicroseconds(Func):
-    """Microseconds since the epoch by the database's own clock, also within a transaction."""
-
-    output_field = BigIntegerField()
-    arity = 0
-
-    def as_postgresql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
-        return "(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000)::bigint", ()
-
-    def as_mysql(self, compiler: SQLCompiler, connection: BaseDatabaseWrapper) -> tuple[str, tuple[Any, ...]]:
-        return "CAST(UNIX_TIMESTAMP(SYSDATE(6)) * 1000000 AS SIGNED)", ()
-
-    def as_sqlite(
-        self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
-    ) -> tuple[str, tuple[Any, ...]]:
-        return "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)", ()
 
 
 def acquire(account_pk: int, kind: Kind) -> float:
@@ -89,7 +68,5 @@ class AccountLimiter:
         self._account_pk = account_pk
 
     def acquire(self, kind: Kind) -> None:
-        from .clock import clock
-
         while wait := acquire(self._account_pk, kind):
             clock.sleep(wait)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from ..clock import clock
 from ..conf import SendcloudConfigurationError
 from ..exceptions import (
     APIError,
@@ -28,7 +29,6 @@ from ..exceptions import (
 )
 from ..models import PauseReason
 from .build import Problem
-from .clock import clock
 
 __all__ = ["Reaction", "reaction_to"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime as dt
 import logging
 
+from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
 from ..exceptions import APIError
 from ..models import Integration, OutboxEntry, PauseReason
 from ..signals import work_due
-from .clock import clock
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -19,6 +19,7 @@ def probe_paused() -> int:
 
     One that a person paused stays paused until a person resumes it.
     """
+    clock.synchronize()
     now = clock.now()
     resumed = 0
     rows = Integration.objects.using(conf().DATABASE).active().filter(paused_since__isnull=False, probe_at__lte=now)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 
+from ..clock import clock
 from ..conf import conf
 from ..models import Attempt, ExceptionReport, OutboxEntry, Shipment, ShipmentStatus, Tally
-from .clock import clock
 
 CHUNK = 1000
 # How long it is remembered what was told in each hour.

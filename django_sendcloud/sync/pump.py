@@ -7,11 +7,11 @@ import gc
 import logging
 import threading
 
+from ..clock import clock
 from ..conf import conf
 from . import breaker
 from .build import Integrations
 from .claim import Claim, bury_the_dead, claim
-from .clock import clock
 from .patience import patiently
 from .push import Push
 

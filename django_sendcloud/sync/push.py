@@ -14,6 +14,7 @@ from django.db import connections
 
 from ..api import SendcloudClient
 from ..api.results import UpsertResult
+from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
 from ..enums import UpsertStatus
 from ..exceptions import APIError, PayloadError, TooLarge
@@ -23,7 +24,6 @@ from . import breaker, limiter
 from .announce import announce
 from .build import Integrations, Plan, Problem, Upsert, build
 from .claim import ALONE_AFTER, Claim
-from .clock import clock
 from .outcomes import Reaction, reaction_to
 from .patience import patiently
 from .settle import Settled, Verdict, settle

@@ -15,11 +15,11 @@ from django.db import transaction
 from django.db.models import F, Min, Q, QuerySet
 
 from ..api import Shipment as RemoteShipment
+from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
 from ..exceptions import APIError, NotFound
 from ..models import Integration, OutboxEntry, Scan, Shipment, ShipmentStatus
 from . import limiter
-from .clock import clock
 from .record import record
 
 __all__ = ["Progress", "reconcile_all", "repair", "scan", "suspects"]
@@ -65,6 +65,7 @@ def _unfinished(integration: Integration) -> Scan:
     found = Scan.objects.using(database).filter(integration=integration, finished_at__isnull=True).last()
     if found is not None:
         return found
+    clock.synchronize()
     first = Shipment.objects.using(database).filter(integration=integration).aggregate(first=Min("created_at"))["first"]
     since = (first or clock.now()).date() - dt.timedelta(days=1)
     return Scan.objects.using(database).create(integration=integration, start_date=since, started_at=clock.now())

@@ -7,7 +7,6 @@ worker finds out later what Sendcloud has to be told.
 from __future__ import annotations
 
 import contextlib
-import datetime as dt
 import functools
 import itertools
 import operator
@@ -21,10 +20,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
 from ..adapters import registry
+from ..clock import clock
 from ..conf import conf
 from ..models import OutboxEntry
 from ..signals import work_due
-from .clock import clock
 
 __all__ = ["enqueue", "paused", "record"]
 
@@ -171,19 +170,17 @@ def _upsert(
     In SQL, because the ORM's conflict clause cannot keep the earlier of two times: a change must not
     postpone a push that waits already, and must not shorten a lease or a quarantine (``not_before``).
     """
-    now = clock.now()
-    adapt = connection.ops.adapt_datetimefield_value
-    now_value = adapt(now)
-    due_value = adapt(now + dt.timedelta(seconds=max(delay, conf().DEBOUNCE_SECONDS)))
+    now, now_params = clock.sql(connection)
+    due, due_params = clock.sql(connection, max(delay, conf().DEBOUNCE_SECONDS))
+    rest = f"%s, {due}, {now}, {now}, {now}, '', '{{}}'"
+    rest_params = [gone, *due_params, *now_params * 3]
     if connection.vendor == "postgresql" and len(order_pks) > 1:
         # One placeholder for all keys: parsing one for each value would cost more than the rest.
-        source = "SELECT %s, pk, %s, %s, %s, %s, %s, '', '{}' FROM unnest(%s::text[]) AS pk"
-        params: list[Any] = [order_type, gone, due_value, now_value, now_value, now_value, order_pks]
+        source = f"SELECT %s, pk, {rest} FROM unnest(%s::text[]) AS pk"  # noqa: S608
+        params: list[Any] = [order_type, *rest_params, order_pks]
     else:
-        source = "VALUES " + ", ".join(["(%s, %s, %s, %s, %s, %s, %s, '', '{}')"] * len(order_pks))
-        params = []
-        for pk in order_pks:
-            params += (order_type, pk, gone, due_value, now_value, now_value, now_value)
+        source = f"VALUES {', '.join([f'(%s, %s, {rest})'] * len(order_pks))}"
+        params = [value for pk in order_pks for value in (order_type, pk, *rest_params)]
     with connection.cursor() as cursor:
         cursor.execute(f"{_insert(connection.vendor)} {source} {_conflict(connection.vendor)}", params)
 

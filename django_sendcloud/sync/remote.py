@@ -12,10 +12,10 @@ from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from ..api import Shipment as RemoteShipment
+from ..clock import clock
 from ..conf import conf
 from ..models import OutboxEntry, Shipment, ShipmentStatus
 from . import limiter
-from .clock import clock
 from .outcomes import reaction_to
 from .record import record
 
@@ -66,6 +66,7 @@ def withdraw(shipment: Shipment) -> None:
     integration = shipment.integration
     entries = OutboxEntry.objects.using(database).filter(order_type=shipment.order_type, order_pk=shipment.order_pk)
     lease = uuid.uuid4().hex
+    clock.synchronize()
     with transaction.atomic(using=database):
         waited = entries.exists()
         if not waited:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 
 from ..api import IntegrationLogEntry
+from ..clock import clock
 from ..conf import conf
 from ..models import Integration
 from . import breaker, limiter
-from .clock import clock
 
 logger = logging.getLogger("django_sendcloud.sync")
 

@@ -14,13 +14,13 @@ from django.db.models import F, Value
 from django.db.models.functions import Greatest
 from django.dispatch import Signal
 
+from ..clock import clock
 from ..conf import conf
 from ..models import Attempt, AttemptOutcome, EntryState, OutboxEntry, Shipment, ShipmentStatus
 from ..signals import shipment_deleted, shipment_rejected, shipment_synced
 from . import bulk
 from .build import Plan, Problem
 from .claim import Claim
-from .clock import clock
 from .patience import patiently
 from .record import record
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Count, Max, Min, Q
 
+from ..clock import clock
 from ..conf import conf
 from ..models import (
     Account,
@@ -20,7 +21,6 @@ from ..models import (
     WebhookEvent,
 )
 from . import breaker, limiter
-from .clock import clock
 
 __all__ = ["IntegrationHealth", "Status", "mark_sweep", "status", "sweep_age"]
 
@@ -80,6 +80,7 @@ class Status:
 
 def mark_sweep() -> None:
     """Note that the periodic work runs. Called by the sweep."""
+    clock.synchronize()
     Account.objects.using(conf().DATABASE).update(swept_at=clock.now())
 
 

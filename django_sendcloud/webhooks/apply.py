@@ -12,6 +12,7 @@ from django.db import DatabaseError, IntegrityError, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
 from ..crypto import DecryptionError, Secret
 from ..enums import WebhookAction
@@ -46,9 +47,11 @@ def drain(limit: int = 500, now: dt.datetime | None = None) -> int:
     Returns:
         How many were applied, or given up.
     """
+    if now is None:
+        clock.synchronize()
     total = 0
     while total < limit:
-        done = _batch(min(BATCH, limit - total), now or timezone.now())
+        done = _batch(min(BATCH, limit - total), now or clock.now())
         if not done:
             break
         total += done

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import hashlib
 
 from django.db import IntegrityError, connections, transaction
@@ -14,6 +15,9 @@ from ..signals import work_due
 from .credentials import without_keys
 
 __all__ = ["store"]
+
+# Due at once for whoever looks, however wrong the clock of this machine is.
+AT_ONCE = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
 
 def store(integration: Integration, raw: bytes, *, keep_keys: bool = False) -> tuple[WebhookEvent | None, bool]:
@@ -33,7 +37,12 @@ def store(integration: Integration, raw: bytes, *, keep_keys: bool = False) -> t
     database = conf().DATABASE
     digest = hashlib.sha256(raw).hexdigest()
     body = raw.decode("utf-8", "surrogateescape")
-    event = WebhookEvent(integration=integration, digest=digest, body=Secret(body if keep_keys else without_keys(body)))
+    event = WebhookEvent(
+        integration=integration,
+        digest=digest,
+        body=Secret(body if keep_keys else without_keys(body)),
+        due_at=AT_ONCE,
+    )
     # In a transaction that is not ours, a duplicate must not spoil more than its own statement.
     inside = connections[database].in_atomic_block
     try:

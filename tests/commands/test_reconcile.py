@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from django_sendcloud import clock as clock_module
 from django_sendcloud.models import OutboxEntry, Scan, Shipment
-from django_sendcloud.sync import clock as clock_module
 from django_sendcloud.sync import reconcile
 from django_sendcloud.sync.pump import pump
 from tests import factories

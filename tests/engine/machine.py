@@ -19,12 +19,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from django_sendcloud import enqueue
 from django_sendcloud.api.results import DeleteResult, UpsertResult
+from django_sendcloud.clock import clock
 from django_sendcloud.enums import UpsertStatus
 from django_sendcloud.exceptions import RateLimited, RequestNotSent, ServerError, TransportError
 from django_sendcloud.models import Account, Integration, OutboxEntry, Shipment
 from django_sendcloud.sync import pump as pump_module
 from django_sendcloud.sync import push, settle
-from django_sendcloud.sync.clock import clock
 from tests.factories import forget_transaction
 from tests.shop.models import Customer, Order
 
@@ -48,13 +48,17 @@ class VirtualTime:
         self.wall += dt.timedelta(seconds=seconds)
         self.steady += seconds
 
+    def sql(self, connection: Any, seconds: float = 0.0) -> tuple[str, list[Any]]:
+        return "%s", [connection.ops.adapt_datetimefield_value(self.wall + dt.timedelta(seconds=seconds))]
+
     @contextlib.contextmanager
     def installed(self) -> Iterator[None]:
-        originals = {name: getattr(clock, name) for name in ("now", "monotonic", "sleep", "jitter")}
+        originals = {name: getattr(clock, name) for name in ("now", "monotonic", "sleep", "jitter", "sql")}
         clock.now = lambda: self.wall  # type: ignore[method-assign]
         clock.monotonic = lambda: self.steady  # type: ignore[method-assign]
         clock.sleep = self.advance  # type: ignore[method-assign]
         clock.jitter = lambda upper: upper / 2  # type: ignore[method-assign]
+        clock.sql = self.sql  # type: ignore[method-assign]
         try:
             yield
         finally:

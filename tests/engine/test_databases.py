@@ -10,9 +10,9 @@ from django.db import connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_sendcloud import enqueue
+from django_sendcloud.clock import clock
 from django_sendcloud.models import OutboxEntry
 from django_sendcloud.sync import record as recording
-from django_sendcloud.sync.clock import clock
 from django_sendcloud.sync.pump import pump
 from tests import factories
 from tests.shop.models import Customer, Order, OrderLine, Tag

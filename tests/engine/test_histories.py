@@ -56,8 +56,8 @@ def settles_whatever_was_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stamps_with_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without rule "a strictly growing stamp": what is sent is the time of the worker's clock."""
+    from django_sendcloud.clock import clock
     from django_sendcloud.payloads import ShipmentPayload
-    from django_sendcloud.sync.clock import clock
 
     original = ShipmentPayload.stamped
     monkeypatch.setattr(ShipmentPayload, "stamped", lambda self, moment: original(self, clock.now()))

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from django_sendcloud.clock import clock
 from django_sendcloud.models import Integration, OutboxEntry
 from django_sendcloud.sync import limiter
-from django_sendcloud.sync.clock import clock
 from django_sendcloud.sync.pump import pump
 from tests import factories
 from tests.factories import forget_transaction

@@ -84,7 +84,7 @@ def test_f11_two_changes_within_one_second_both_arrive(sandbox: Any, order: Orde
 def test_f11_a_change_arrives_although_the_clock_went_back(
     sandbox: Any, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from django_sendcloud.sync.clock import clock
+    from django_sendcloud.clock import clock
 
     push(sandbox)
     forget_transaction()

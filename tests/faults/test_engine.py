@@ -12,10 +12,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from django_sendcloud import enqueue
+from django_sendcloud.clock import clock
 from django_sendcloud.models import Account, EntryState, Integration, OutboxEntry, Shipment
 from django_sendcloud.sync import breaker, drift
 from django_sendcloud.sync.claim import claim
-from django_sendcloud.sync.clock import clock
 from django_sendcloud.sync.pump import bury_the_dead, pump
 from tests import factories
 from tests.factories import forget_transaction
