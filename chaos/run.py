@@ -18,6 +18,7 @@ from typing import Any
 
 from django_sendcloud.sandbox import Sandbox
 from tests.processes.conftest import fresh_database
+from tests.servers import Server, can_be_private, private
 
 from . import history as judge
 from .history import Broken, History, Telling
@@ -40,6 +41,10 @@ class Options:
     workers: int = 3
     database: str = "postgresql"
     broker: str = "redis"
+
+    @property
+    def services(self) -> tuple[str, str]:
+        return self.database, self.broker
 
 
 @dataclasses.dataclass(slots=True)
@@ -86,8 +91,14 @@ def run(options: Options, say: Callable[[str], None]) -> Outcome:
         sandbox = stack.enter_context(Sandbox())
         sandbox.set_rate_limits(unsafe=WINDOW_REQUESTS, safe=1000, window=WINDOW_SECONDS)
         sandbox.retry_after = 1
-        broker = stack.enter_context(broker_for(options.broker))
-        url = stack.enter_context(fresh_database(options.database, folder))
+        own = {kind: stack.enter_context(private(kind)) for kind in options.services if can_be_private(kind)}
+        servers: dict[str, Server | None] = {
+            "database": own.get(options.database),
+            "broker": own.get(options.broker),
+        }
+        broker = stack.enter_context(broker_for(options.broker, servers["broker"]))
+        database = servers["database"]
+        url = database.url if database else stack.enter_context(fresh_database(options.database, folder))
         shop = Shop(url, broker.url, sandbox, folder)
         stack.callback(broker.leave, shop.queue)
         stack.callback(shop.stop)
@@ -95,7 +106,7 @@ def run(options: Options, say: Callable[[str], None]) -> Outcome:
             stack.enter_context(proxy)
         shop.ask(f"prepare({sandbox.integration_id}, {sandbox.public_key!r}, {sandbox.secret_key!r})")
         diary = folder / "diary"
-        stage = Stage(shop, broker, options.seed, diary)
+        stage = Stage(shop, broker, options.seed, diary, servers)
         return _Run(options, stage, shop, sandbox, diary, say).run()
 
 

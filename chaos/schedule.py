@@ -51,12 +51,13 @@ _WORKER = [
     ("clock", 0.0, 0.0),
 ]
 _WRITER = [("kill", 0.0, 0.0), ("clock", 0.0, 0.0)]
-_BROKER = [("refuse", 0.5, 3.0), ("hang", 0.5, 3.0), ("flush", 0.0, 0.0)]
+_BROKER = [("refuse", 0.5, 3.0), ("hang", 0.5, 3.0), ("flush", 0.0, 0.0), ("crash", 0.5, 3.0)]
 _DATABASE = [
     ("reset", 0.0, 0.0),
     ("terminate", 0.0, 0.0),
     ("hang", 0.3, 1.2),
     ("refuse", 0.2, 0.8),
+    ("crash", 0.2, 1.0),
     # Slow statements keep a worker longer between its claim and what it sends: where to be stopped is worst.
     ("lag", 2.0, 5.0),
     ("lag", 2.0, 5.0),

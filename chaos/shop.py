@@ -13,6 +13,7 @@ from urllib.parse import urlsplit, urlunsplit
 
 from tests import services
 from tests.processes.conftest import ROOT, Project
+from tests.servers import Server
 from tests.toxic import ToxicProxy
 
 # Small enough for many faults a minute, and in the proportions of the real ones: the lease is longer than an
@@ -182,10 +183,10 @@ def via(url: str, proxy: ToxicProxy) -> str:
 class Broker:
     """What can be done to a broker by its owner, and only to what is ours in it."""
 
-    def __init__(self, kind: str) -> None:
+    def __init__(self, kind: str, server: Server | None) -> None:
         self.kind = kind
-        self.url = services.URLS[kind]
-        if kind == "redis":
+        self.url = server.url if server else services.URLS[kind]
+        if kind == "redis" and server is None:
             self.url = self._free_redis_database()
 
     def _free_redis_database(self) -> str:
@@ -229,11 +230,11 @@ class Broker:
 
 
 @contextlib.contextmanager
-def broker_for(kind: str) -> Iterator[Broker]:
-    """A broker of one's own: a Redis database that was empty, or RabbitMQ, where only the queue is ours."""
-    broker = Broker(kind)
+def broker_for(kind: str, server: Server | None) -> Iterator[Broker]:
+    """A broker of one's own: a server, a Redis database that was empty, or RabbitMQ, where only the queue is ours."""
+    broker = Broker(kind, server)
     try:
         yield broker
     finally:
-        if kind == "redis":
+        if kind == "redis" and server is None:
             broker.leave("")

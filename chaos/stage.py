@@ -9,11 +9,12 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from tests.processes.conftest import kill
+from tests.servers import Server
 
 from . import clock
 from .schedule import Fault
@@ -41,9 +42,14 @@ class Process:
 class Stage:
     """Everything of a run that can break."""
 
-    def __init__(self, shop: Shop, broker: Broker, seed: int, diary: Path) -> None:
+    def __init__(
+        self, shop: Shop, broker: Broker, seed: int, diary: Path, servers: Mapping[str, Server | None]
+    ) -> None:
         self.shop = shop
         self.broker = broker
+        # By lane; those that are nobody else's, and can be crashed.
+        self.servers = servers
+        self.crashed: set[str] = set()
         self.seed = seed
         self.diary = diary
         self.processes: dict[str, Process] = {}
@@ -97,10 +103,19 @@ class Stage:
         elif fault.lane == "sendcloud":
             self.shop.sandbox.clear_faults()
         else:
+            self._restart(fault.lane)
             self._proxy(fault).clear()
+
+    def _restart(self, lane: str) -> None:
+        server = self.servers.get(lane)
+        if lane in self.crashed and server is not None:
+            server.start()
+            self.crashed.discard(lane)
 
     def calm(self) -> None:
         """All is well from now on. Clocks stay as wrong as they are."""
+        for lane in list(self.crashed):
+            self._restart(lane)
         for proxy in (self.shop.broker, self.shop.database, self.shop.sendcloud):
             proxy.clear()
         self.shop.sandbox.clear_faults()
@@ -146,11 +161,13 @@ class Stage:
 
     def _until_it_is_at_work(self, process: Process) -> None:
         for _ in range(STOP_TRIES):
-            claimed = self.shop.leases()
-            time.sleep(0.3)
-            if claimed & self.shop.leases():
-                # Somebody does not go on: most likely the one that is stopped.
-                return
+            # The database may have crashed just now: then nobody goes on anyway.
+            with contextlib.suppress(Exception):
+                claimed = self.shop.leases()
+                time.sleep(0.3)
+                if claimed & self.shop.leases():
+                    # Somebody does not go on: most likely the one that is stopped.
+                    return
             with self._lock:
                 if not process.stopped:
                     return
@@ -165,6 +182,15 @@ class Stage:
 
     def refuse(self, fault: Fault) -> None:
         self._proxy(fault).down()
+
+    def crash(self, fault: Fault) -> None:
+        """The server ends without a word, and is started again later. Where it is not ours, it is out of reach."""
+        server = self.servers.get(fault.lane)
+        if server is None:
+            self.refuse(fault)
+            return
+        self.crashed.add(fault.lane)
+        server.crash()
 
     def hang(self, fault: Fault) -> None:
         self._proxy(fault).timeout()

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from .servers import PrivatePostgres, pgbouncer, private_postgres
+from tests.servers import PrivatePostgres, pgbouncer, private
 
 
 @pytest.fixture
 def postgres() -> Iterator[PrivatePostgres]:
-    with private_postgres() as server:
+    with private("postgresql") as server:
         yield server
 
 

@@ -1,4 +1,4 @@
-"""Database servers of our own, to be crashed and restarted without anybody else noticing."""
+"""Servers of our own, to be crashed and restarted without anybody else noticing."""
 
 from __future__ import annotations
 
@@ -12,15 +12,19 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 
-def _program(name: str) -> str:
-    """Where a server program is. Debian keeps PostgreSQL's out of the way."""
+def _found(name: str) -> str | None:
+    """Where a server program is, if it is anywhere. Debian keeps PostgreSQL's out of the way."""
     found = [*glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), shutil.which(name), shutil.which(name, path="/usr/sbin")]
-    path = next(filter(None, found), None)
+    return next(filter(None, found), None)
+
+
+def _program(name: str) -> str:
+    path = _found(name)
     if path is None:
         assert os.environ.get("SENDCLOUD_REQUIRE_SERVICES") != "1", f"{name} is required here and missing"
         pytest.skip(f"not installed here: {name}")
@@ -54,6 +58,16 @@ def _folder() -> Iterator[Path]:
         yield Path(name)
 
 
+class Server(Protocol):
+    """A server that ends at once when it is told to, and can be started again with what it has kept."""
+
+    url: str
+
+    def start(self) -> None: ...
+
+    def crash(self) -> None: ...
+
+
 class PrivatePostgres:
     """A PostgreSQL server with an empty data folder."""
 
@@ -77,10 +91,86 @@ class PrivatePostgres:
         subprocess.run(command, check=True, capture_output=True, timeout=60, cwd=self.folder, **_NOBODY)
 
 
+class _Killable:
+    """A server that is one process of ours."""
+
+    port: int
+    folder: Path
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = _free_port()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        raise NotImplementedError
+
+    def start(self) -> None:
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                self.command(), stdout=log, stderr=subprocess.STDOUT, cwd=self.folder, **_NOBODY
+            )
+        _wait_for(self.port)
+
+    def crash(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(30)
+
+
+class PrivateMariaDB(_Killable):
+    """A MariaDB server with an empty database."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.url = f"mysql://root@127.0.0.1:{self.port}/test"
+        install = [_program("mariadb-install-db"), "--no-defaults", f"--datadir={folder / 'data'}"]
+        install += ["--auth-root-authentication-method=normal", "--skip-name-resolve"]
+        subprocess.run(install, check=True, capture_output=True, timeout=120, cwd=folder, **_NOBODY)
+        self.start()
+        import pymysql
+
+        with pymysql.connect(host="127.0.0.1", port=self.port, user="root") as admin, admin.cursor() as cursor:
+            cursor.execute("CREATE DATABASE IF NOT EXISTS test CHARACTER SET utf8mb4")
+            cursor.execute("ALTER DATABASE test CHARACTER SET utf8mb4")
+
+    def command(self) -> list[str]:
+        return [
+            _program("mariadbd"), "--no-defaults", f"--datadir={self.folder / 'data'}", f"--port={self.port}",
+            "--bind-address=127.0.0.1", f"--socket={self.folder / 'socket'}", f"--pid-file={self.folder / 'pid'}",
+            "--innodb-buffer-pool-size=64M",
+        ]  # fmt: skip
+
+
+class PrivateRedis(_Killable):
+    """A Redis server that keeps nothing."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.url = f"redis://127.0.0.1:{self.port}/0"
+        self.start()
+
+    def command(self) -> list[str]:
+        return [_program("redis-server"), "--port", str(self.port), "--bind", "127.0.0.1", "--save", ""]
+
+
+_KINDS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
+    "postgresql": (PrivatePostgres, ("initdb", "pg_ctl")),
+    "mariadb": (PrivateMariaDB, ("mariadbd", "mariadb-install-db")),
+    "redis": (PrivateRedis, ("redis-server",)),
+}
+
+
+def can_be_private(kind: str) -> bool:
+    """Whether the programs of this kind of server are here."""
+    return kind in _KINDS and all(_found(name) for name in _KINDS[kind][1])
+
+
 @contextlib.contextmanager
-def private_postgres() -> Iterator[PrivatePostgres]:
+def private(kind: str) -> Iterator[Any]:
+    """A server of this kind that nobody else knows; a ``Server``."""
     with _folder() as folder:
-        server = PrivatePostgres(folder)
+        server = _KINDS[kind][0](folder)
         try:
             yield server
         finally:
