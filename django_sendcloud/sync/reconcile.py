@@ -7,9 +7,11 @@ miss a shipment; and a shipment that we do not know is never deleted.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Literal
 
 from django.db import transaction
 from django.db.models import F, Min, Q, QuerySet
@@ -22,7 +24,7 @@ from ..models import Integration, OutboxEntry, Scan, Shipment, ShipmentStatus
 from . import limiter
 from .record import record
 
-__all__ = ["Progress", "reconcile_all", "repair", "scan", "suspects"]
+__all__ = ["Difference", "differences", "reconcile_all", "repair", "scan", "suspects"]
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -33,12 +35,32 @@ CHUNK = 1000
 Progress = Callable[[Scan], None]
 
 
-def scan(integration: Integration, *, progress: Progress | None = None) -> Scan:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Difference:
+    """One shipment on which the two sides do not agree."""
+
+    kind: Literal["unknown", "missing", "stale", "undead", "rejected"]
+    """``unknown``: only there. ``missing``: only here. ``stale``: something older there. ``undead``: deleted here,
+    still there. ``rejected``: the order waits for a correction."""
+    order_number: str
+    external_order_id: str
+    external_shipment_id: str
+    scans: int = 0
+    """How many comparisons in a row have found it."""
+
+
+def scan(
+    integration: Integration,
+    *,
+    progress: Progress | None = None,
+    unknown: Callable[[Difference], None] | None = None,
+) -> Scan:
     """Compare one integration, going on with a scan that was interrupted.
 
     Args:
         integration: Which one.
         progress: Called after each page.
+        unknown: Called for each shipment that only Sendcloud has, as it is read: nothing is stored of those.
 
     Returns:
         The finished scan with its counts.
@@ -48,14 +70,14 @@ def scan(integration: Integration, *, progress: Progress | None = None) -> Scan:
     """
     current = _unfinished(integration)
     try:
-        _read(integration, current, progress)
+        _read(integration, current, progress, unknown)
     except NotFound as error:
         if error.resource != "page" or not current.cursor:
             raise
         # A cursor that Sendcloud does not know any more: begin anew.
         current.delete()
         current = _unfinished(integration)
-        _read(integration, current, progress)
+        _read(integration, current, progress, unknown)
     _finish(current)
     return current
 
@@ -71,17 +93,26 @@ def _unfinished(integration: Integration) -> Scan:
     return Scan.objects.using(database).create(integration=integration, start_date=since, started_at=clock.now())
 
 
-def _read(integration: Integration, current: Scan, progress: Progress | None) -> None:
+def _read(
+    integration: Integration,
+    current: Scan,
+    progress: Progress | None,
+    unknown: Callable[[Difference], None] | None,
+) -> None:
     with integration.client(limiter=_HalfTheBudget(integration.account.pk)) as client:
         pages = client.shipments(integration.remote_id).pages(
             start_date=current.start_date, cursor=current.cursor or None
         )
         for page in pages:
             with transaction.atomic(using=conf().DATABASE):
-                _compare(current, page.results)
+                strangers = _compare(current, page.results)
                 current.pages += 1
                 current.cursor = page.next_cursor or ""
                 current.save(using=conf().DATABASE)
+            if unknown is not None:
+                for remote in strangers:
+                    ids = remote.external_order_id or "", remote.external_shipment_id or ""
+                    unknown(Difference("unknown", remote.order_number or "", *ids))
             if progress is not None:
                 progress(current)
 
@@ -97,12 +128,14 @@ class _HalfTheBudget:
         self._limiter.acquire(kind)
 
 
-def _compare(current: Scan, page: Sequence[RemoteShipment]) -> None:
+def _compare(current: Scan, page: Sequence[RemoteShipment]) -> list[RemoteShipment]:
+    """Hold a page against what stands here. Returns what does not stand here at all."""
     rows = Shipment.objects.using(conf().DATABASE).filter(
         integration_id=current.integration_id,
         external_order_id__in={remote.external_order_id for remote in page},
     )
     known = {(row.external_order_id, row.external_shipment_id): row for row in rows}
+    strangers: list[RemoteShipment] = []
     fine: list[int] = []
     differs: list[int] = []
     for remote in page:
@@ -110,6 +143,7 @@ def _compare(current: Scan, page: Sequence[RemoteShipment]) -> None:
         row = known.get((remote.external_order_id, remote.external_shipment_id or ""))
         if row is None:
             current.unknown += 1
+            strangers.append(remote)
         elif row.status == ShipmentStatus.DELETED:
             current.undead += 1
             differs.append(row.pk)
@@ -121,6 +155,7 @@ def _compare(current: Scan, page: Sequence[RemoteShipment]) -> None:
     shipments = Shipment.objects.using(conf().DATABASE).exclude(seen_scan=current.pk)
     shipments.filter(pk__in=fine).update(seen_scan=current.pk, suspicion=0)
     shipments.filter(pk__in=differs).update(seen_scan=current.pk, suspicion=F("suspicion") + 1)
+    return strangers
 
 
 def _stamp(remote: RemoteShipment) -> int:
@@ -152,6 +187,31 @@ def _finish(current: Scan) -> None:
         current.finished_at = clock.now()
         current.cursor = ""
         current.save(using=conf().DATABASE)
+
+
+def differences(integration: Integration, current: Scan) -> Iterator[Difference]:
+    """Everything on which the two sides do not agree, but for what only Sendcloud has; one at a time.
+
+    Args:
+        integration: Which one.
+        current: Its scan, finished.
+    """
+    database = conf().DATABASE
+    rows = Shipment.objects.using(database).filter(integration=integration, suspicion__gt=0).order_by("pk")
+    for shipment in rows.iterator(chunk_size=CHUNK):
+        kind: Literal["missing", "stale", "undead"] = "missing"
+        if shipment.seen_scan == current.pk:
+            kind = "undead" if shipment.status == ShipmentStatus.DELETED else "stale"
+        yield Difference(
+            kind,
+            shipment.order_number,
+            shipment.external_order_id,
+            shipment.external_shipment_id,
+            shipment.suspicion,
+        )
+    stuck = OutboxEntry.objects.using(database).stuck().filter(integration=integration).order_by("pk")
+    for entry in stuck.iterator(chunk_size=CHUNK):
+        yield Difference("rejected", entry.order_number, entry.order_pk, "")
 
 
 def suspects(integration: Integration) -> QuerySet[Shipment]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_sendcloud import clock as clock_module
-from django_sendcloud.models import OutboxEntry, Scan, Shipment
+from django_sendcloud.models import EntryState, Integration, OutboxEntry, Scan, Shipment, ShipmentStatus
 from django_sendcloud.sync import reconcile
 from django_sendcloud.sync.pump import pump
 from tests import factories
@@ -22,8 +23,19 @@ def run(*arguments: str) -> tuple[int, Any]:
     try:
         call_command("sendcloud_reconcile", "--json", *arguments, stdout=out, stderr=io.StringIO())
     except SystemExit as ended:
-        return int(str(ended.code)), json.loads(out.getvalue())[0]
-    return 0, json.loads(out.getvalue())[0]
+        return int(str(ended.code)), json.loads(out.getvalue())["integrations"][0]
+    return 0, json.loads(out.getvalue())["integrations"][0]
+
+
+def listed(*arguments: str) -> Any:
+    """Every difference that is named, as JSON and for people."""
+    texts = []
+    for form in (["--json"], []):
+        out = io.StringIO()
+        with contextlib.suppress(SystemExit):
+            call_command("sendcloud_reconcile", "--list", *form, *arguments, stdout=out, stderr=io.StringIO())
+        texts.append(out.getvalue())
+    return json.loads(texts[0])["differences"], texts[1]
 
 
 @pytest.fixture
@@ -94,6 +106,47 @@ def test_made_by_hand_there_is_counted_and_never_deleted(orders: list[Order], sa
         _, report = run("--fix")
         assert report["unknown"] == 1
     assert sandbox.shipment("by-hand")
+
+
+def test_every_difference_is_named(orders: list[Order], sandbox: Any, integration: Integration) -> None:
+    missing, stale, undead, unknown, rejected = orders
+    sandbox.delete_shipment(sandbox.shipment(str(missing.pk))["shipment_uuid"])
+    Shipment.objects.filter(order_pk=str(stale.pk)).update(stamp=1)
+    Shipment.objects.filter(order_pk=str(undead.pk)).update(status=ShipmentStatus.DELETED)
+    Shipment.objects.filter(order_pk=str(unknown.pk)).delete()
+    OutboxEntry.objects.create(
+        order_type="shop.order",
+        order_pk=str(rejected.pk),
+        order_number=rejected.number,
+        state=EntryState.REJECTED,
+        integration=integration,
+    )
+    found, said = listed()
+    assert {(difference["kind"], difference["order_number"]) for difference in found} == {
+        ("missing", missing.number),
+        ("stale", stale.number),
+        ("undead", undead.number),
+        ("unknown", unknown.number),
+        ("rejected", rejected.number),
+    }
+    assert {difference["integration"] for difference in found} == {integration.remote_id}
+    for kind, order in (("only here", missing), ("older there", stale), ("should be gone", undead)):
+        line = next(line for line in said.splitlines() if order.number in line)
+        assert kind in line
+        assert str(order.pk) in line
+        assert "(2 in a row)" in line, "the second comparison found it again"
+
+
+def test_where_both_agree_nothing_is_named(orders: list[Order]) -> None:
+    assert listed()[0] == []
+
+
+def test_a_refused_order_is_a_difference(orders: list[Order], integration: Integration) -> None:
+    OutboxEntry.objects.create(
+        order_type="shop.order", order_pk=str(orders[0].pk), state=EntryState.DEAD, integration=integration
+    )
+    code, report = run()
+    assert (code, report["rejected"]) == (1, 1)
 
 
 def test_f30_it_goes_on_where_it_was_interrupted(orders: list[Order], sandbox: Any, integration: Any) -> None:

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from django_sendcloud.models import Account, EntryState, OutboxEntry, PauseReason, WebhookEvent
+from django_sendcloud.models import Account, EntryState, Integration, OutboxEntry, PauseReason, WebhookEvent
 from django_sendcloud.sync.limiter import acquire
 from django_sendcloud.sync.pump import pump
 from django_sendcloud.sync.status import mark_sweep
@@ -78,7 +78,7 @@ def test_what_needs_a_person(beat: None, integration: Any) -> None:
     assert OutboxEntry.objects.get().state == EntryState.REJECTED
     code, said = run()
     assert code == 1
-    assert "1 orders need a correction" in said
+    assert "1 order to be corrected." in said
     assert run("--max-rejected", "1")[0] == 0
     integration.pause(PauseReason.CREDENTIALS, "401")
     code, said = run()
@@ -90,7 +90,7 @@ def test_a_failed_webhook(beat: None, integration: Any) -> None:
     WebhookEvent.objects.create(integration=integration, digest="a" * 64, body="x", state="failed")
     code, said = run()
     assert code == 1
-    assert "1 webhooks failed" in said
+    assert "1 webhook failed." in said
 
 
 def test_nothing_is_connected(db: None) -> None:
@@ -118,7 +118,7 @@ def test_what_the_rate_leaves(beat: None, integration: Any, sendcloud_settings: 
     for expected in (4, 3, 2, 1, 0, 0):
         acquire(integration.account_id, "unsafe")
         assert left() == (expected, 50)
-    assert "0 changing and 50 reading requests may be sent at once" in run()[1]
+    assert run()[1].splitlines()[1].split()[-2:] == ["0", "50"]
 
 
 def test_the_breaker_is_shown(beat: None, integration: Any) -> None:
@@ -131,3 +131,84 @@ def test_the_breaker_is_shown(beat: None, integration: Any) -> None:
     assert shown() == "open"
     Account.objects.update(open_until=now - dt.timedelta(seconds=1))
     assert shown() == "half-open"
+
+
+# -- each integration ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two(beat: None, integration: Any) -> tuple[Integration, Integration]:
+    other = Integration.objects.create(remote_id=2002, name="Second", public_key="p", secret_key="s")
+    now = timezone.now()
+
+    def entry(number: int, **values: Any) -> None:
+        values = {"due_at": now, "not_before": now} | values
+        OutboxEntry.objects.create(order_type="shop.order", order_pk=str(number), **values)
+
+    entry(1, integration=integration, due_at=now - dt.timedelta(seconds=90))
+    entry(2, integration=integration, due_at=now + dt.timedelta(hours=1))
+    entry(3, integration=other, lease="x", not_before=now + dt.timedelta(minutes=1))
+    entry(4, integration=other, state=EntryState.REJECTED)
+    entry(5, integration=other, state=EntryState.REJECTED)
+    entry(6, integration=other, state=EntryState.DEAD)
+    for number, state in enumerate(["received", "failed", "failed", "processed"]):
+        WebhookEvent.objects.create(
+            integration=other,
+            digest=f"{number:064}",
+            body="x",
+            state=state,
+            received_at=now - dt.timedelta(seconds=200),
+        )
+    return integration, other
+
+
+def figures_of(found: dict[str, Any]) -> dict[str, Any]:
+    names = ["due", "later", "in_flight", "rejected", "dead", "inbox", "inbox_failed"]
+    return {name: found[name] for name in names if found[name]}
+
+
+def test_each_integration_has_figures_of_its_own(two: Any) -> None:
+    found = json.loads(run("--json")[1])
+    first, second = found["integrations"]
+    assert figures_of(first) == {"due": 1, "later": 1}
+    assert 90 <= first["oldest_due_seconds"] < 100
+    assert figures_of(second) == {"in_flight": 1, "rejected": 2, "dead": 1, "inbox": 1, "inbox_failed": 2}
+    assert 200 <= second["inbox_lag_seconds"] < 210
+    assert figures_of(found) == {
+        "due": 1, "later": 1, "in_flight": 1, "rejected": 2, "dead": 1, "inbox": 1, "inbox_failed": 2,
+    }  # fmt: skip
+    table = [line.split() for line in run()[1].splitlines()]
+    assert table[1][:4] == ["Webshop", "1", "1", "min"]
+    assert table[2][0] == "Second"
+    assert table[3][0] == "together"
+
+
+def test_what_nobody_has_looked_at_belongs_to_the_only_one_in_use(two: Any) -> None:
+    now = timezone.now()
+    OutboxEntry.objects.create(order_type="shop.order", order_pk="7", due_at=now, not_before=now)
+    found = json.loads(run("--json")[1])
+    assert figures_of(found["unassigned"]) == {"due": 1}
+    assert found["integrations"][0]["due"] == 1
+    assert "(not looked at yet)" in run()[1]
+    Integration.objects.filter(name="Second").update(is_active=False)
+    found = json.loads(run("--json")[1])
+    assert figures_of(found["unassigned"]) == {}
+    assert found["integrations"][0]["due"] == 2
+    assert found["due"] == 2
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        (["--max-rejected", "2", "--max-dead", "1", "--max-failed", "2"], 0),
+        (["--max-rejected", "1", "--max-dead", "1", "--max-failed", "2"], 1),
+        (["--max-rejected", "2", "--max-dead", "0", "--max-failed", "2"], 1),
+        (["--max-rejected", "2", "--max-dead", "1", "--max-failed", "1"], 1),
+        (["--max-age", "60"], 2),
+        (["--max-inbox-age", "60"], 2),
+        (["--max-due", "0"], 2),
+        (["--max-sweep-age", "0"], 2),
+    ],
+)
+def test_each_threshold_is_an_option(two: Any, options: list[str], code: int) -> None:
+    assert run(*options)[0] == code

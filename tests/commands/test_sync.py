@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
+from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import OutboxEntry
 from tests import factories
-from tests.shop.models import Order
+from tests.shop.models import Order, OrderLine, Unrelated
+from tests.shop.sendcloud import ShopOrder
 
 
 def run(*arguments: str) -> str:
@@ -77,9 +79,75 @@ def test_without_options_it_pushes_what_is_due(integration: Any, sandbox: Any) -
         (["--model", "shop.Nothing"], "there is no such model"),
         (["--model", "shop.Unrelated"], "has no adapter"),
         (["--since", "yesterday"], "yesterday"),
+        (["--filter", "status"], "write it as lookup=value"),
+        (["--filter", "colour=red"], "Cannot resolve keyword 'colour'"),
+        (["--filter", "pk=nobody"], "no value for it"),
+        (["--pk", "nobody"], "no value for it"),
     ],
 )
 def test_bad_arguments_are_explained(orders: list[Order], arguments: list[str], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         run(*arguments)
+    assert not OutboxEntry.objects.exists()
+
+
+def test_by_a_filter_as_in_a_queryset(orders: list[Order], sandbox: Any) -> None:
+    Order.objects.filter(pk=orders[0].pk).update(city="Gent")
+    Order.objects.filter(pk=orders[1].pk).update(city="Gent", country="BE")
+    assert "2 orders recorded" in run("--filter", "city=Gent")
+    factories.forget_transaction()
+    assert "1 order recorded" in run("--filter", "city=Gent", "country=BE", "--no-push")
+
+
+def test_a_filter_that_spans_lines_records_each_order_once(orders: list[Order], sandbox: Any) -> None:
+    for number in range(3):
+        OrderLine.objects.create(order=orders[0], sku=f"MANY-{number}")
+    factories.clear_outbox()
+    assert "1 order recorded" in run("--filter", "lines__sku__startswith=MANY-")
+
+
+def test_with_several_kinds_of_orders_it_must_be_said_which(orders: list[Order]) -> None:
+    with (
+        temporarily_registered(ShopOrder, Unrelated),
+        pytest.raises(CommandError, match=r"--model with one of shop\.Order, shop\.Unrelated"),
+    ):
+        run("--filter", "pk=1")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_who_looks_on_sees_how_far_it_is_and_how_long_it_takes(orders: list[Order], sandbox: Any) -> None:
+    screen = Terminal()
+    call_command("sendcloud_sync", "--all", stdout=screen, stderr=screen)
+    shown = screen.getvalue()
+    assert "5/5 recorded" in shown
+    assert "5/5 settled" in shown
+    assert "/s  0 s left" in shown
+    assert "█" * 30 in shown
+
+
+def test_a_file_gets_no_progress(orders: list[Order]) -> None:
+    assert "\r" not in run("--all")
+
+
+def test_interrupted_and_repeated_it_ends_complete(
+    orders: list[Order], sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from django_sendcloud.management.commands import sendcloud_sync
+
+    def interrupt(**kwargs: Any) -> bool:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sendcloud_sync, "pump", interrupt)
+        with pytest.raises(SystemExit) as ended:
+            run("--all")
+    assert ended.value.code == 130
+    assert OutboxEntry.objects.count() == 5
+    factories.forget_transaction()
+    run("--all")
+    assert len(sandbox.shipments()) == 5
     assert not OutboxEntry.objects.exists()

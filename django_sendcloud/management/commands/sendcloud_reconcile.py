@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
 from ...conf import SendcloudConfigurationError, conf
 from ...exceptions import APIError
 from ...models import Integration, Scan
 from ...sync import reconcile
+from ...sync.reconcile import Difference
 
+# What makes the two sides different.
+DIFFERENCES = ("unknown", "missing", "stale", "undead", "rejected")
 COLUMNS = {
     "seen": "there",
     "unknown": "only there",
@@ -33,6 +37,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--integration", type=int, help="Only the integration with this id at Sendcloud.")
         parser.add_argument("--json", action="store_true", help="Print JSON.")
+        parser.add_argument("--list", action="store_true", help="Name every difference, not only count them.")
         parser.add_argument(
             "--fix", action="store_true", help="Tell Sendcloud again what two scans in a row found different."
         )
@@ -43,23 +48,37 @@ class Command(BaseCommand):
             integrations = integrations.filter(remote_id=options["integration"])
         if not integrations:
             raise CommandError("There is no such active integration; see sendcloud_status.")
-        reports = [self.compare(integration, options) for integration in integrations]
+        # What is listed is written as it is found: there may be too much of it to be kept.
+        listed = _Listed(self.stdout, as_json=options["json"]) if options["list"] else None
+        if listed is not None:
+            listed.begin()
+        reports = [self.compare(integration, options, listed) for integration in integrations]
+        if listed is not None:
+            listed.end()
         if options["json"]:
-            self.stdout.write(json.dumps(reports, indent=2))
+            rest = json.dumps(reports, indent=2)
+            self.stdout.write(f'"integrations": {rest}}}' if listed else f'{{"integrations": {rest}}}')
         else:
             self.table(reports)
-        if any(report[name] for report in reports for name in ("missing", "stale", "undead", "unknown")):
+        if any(report[name] for report in reports for name in DIFFERENCES):
             raise SystemExit(1)
 
-    def compare(self, integration: Integration, options: dict[str, Any]) -> dict[str, Any]:
+    def compare(self, integration: Integration, options: dict[str, Any], listed: _Listed | None) -> dict[str, Any]:
         def progress(current: Scan) -> None:
             if options["verbosity"] > 1 or self.stdout.isatty():
                 self.stderr.write(f"\r{integration}: page {current.pages}, {current.seen} shipments", ending="")
 
+        def unknown(difference: Difference) -> None:
+            if listed is not None:
+                listed.add(integration, difference)
+
         try:
-            current = reconcile.scan(integration, progress=progress)
+            current = reconcile.scan(integration, progress=progress, unknown=unknown)
         except (APIError, SendcloudConfigurationError) as error:
             raise CommandError(f"{integration}: {error} Run it again to go on.") from None
+        if listed is not None:
+            for difference in reconcile.differences(integration, current):
+                listed.add(integration, difference)
         confirmed = reconcile.suspects(integration).count()
         repaired = reconcile.repair(integration, current) if options["fix"] else 0
         return {
@@ -82,3 +101,32 @@ class Command(BaseCommand):
         for report in reports:
             cells = "".join(f"  {report[name]:>{len(title)}}" for name, title in COLUMNS.items())
             self.stdout.write(f"{report['name']:<{width}}{cells}")
+
+
+class _Listed:
+    """Differences, written one by one."""
+
+    def __init__(self, out: OutputWrapper, *, as_json: bool) -> None:
+        self._out = out
+        self._as_json = as_json
+        self._first = True
+
+    def begin(self) -> None:
+        if self._as_json:
+            self._out.write('{"differences": [')
+
+    def add(self, integration: Integration, difference: Difference) -> None:
+        if self._as_json:
+            line = json.dumps({"integration": integration.remote_id, **dataclasses.asdict(difference)})
+            self._out.write(line if self._first else f",{line}")
+        else:
+            ids = " ".join(filter(None, (difference.external_order_id, difference.external_shipment_id)))
+            times = f"  ({difference.scans} in a row)" if difference.scans > 1 else ""
+            self._out.write(
+                f"{integration}: {COLUMNS[difference.kind]:<14} {difference.order_number or '?':<20} {ids}{times}"
+            )
+        self._first = False
+
+    def end(self) -> None:
+        if self._as_json:
+            self._out.write("],")

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
+from collections.abc import Iterator
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
+from ...clock import clock
 from ...conf import conf
-from ...sync.status import Status, status
+from ...sync.status import Backlog, IntegrationHealth, Status, status
+
+HEADINGS = (
+    "due", "oldest", "in flight", "later", "rejected", "given up", "inbox", "lag", "failed", "last success", "breaker",
+    "writes left", "reads left",
+)  # fmt: skip
 
 
 class Command(BaseCommand):
@@ -20,12 +28,26 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print JSON.")
         parser.add_argument("--max-age", type=float, default=900.0, help="Seconds the oldest due order may wait (900).")
+        parser.add_argument(
+            "--max-inbox-age", type=float, default=None, help="Seconds the oldest webhook may wait (as --max-age)."
+        )
         parser.add_argument("--max-due", type=int, default=None, help="Orders that may be due at once (no limit).")
         parser.add_argument("--max-rejected", type=int, default=0, help="Rejected orders that are tolerated (0).")
+        parser.add_argument("--max-dead", type=int, default=0, help="Given-up orders that are tolerated (0).")
+        parser.add_argument("--max-failed", type=int, default=0, help="Failed webhooks that are tolerated (0).")
+        parser.add_argument(
+            "--max-sweep-age",
+            type=float,
+            default=None,
+            help="Seconds since the periodic sweep last ran (ten times its interval, at least 300).",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Ages are told by the clock that the times were written by.
+        clock.synchronize()
         now = status()
-        late, attention = self.judge(now, options)
+        late = list(self.late(now, options))
+        attention = list(self.attention(now, options))
         if options["json"]:
             self.stdout.write(json.dumps(now.as_json() | {"late": late, "attention": attention}, indent=2))
         else:
@@ -35,57 +57,97 @@ class Command(BaseCommand):
         if attention:
             raise SystemExit(1)
 
-    def judge(self, now: Status, options: dict[str, Any]) -> tuple[list[str], list[str]]:
-        """What keeps work from being done, and what a person should look at."""
-        late = []
-        if now.due and now.oldest_due_seconds > options["max_age"]:
-            late.append(f"An order has been due for {now.oldest_due_seconds:.0f} s: is a worker running?")
-        if options["max_due"] is not None and now.due > options["max_due"]:
-            late.append(f"{now.due} orders are due, more than {options['max_due']}.")
-        if now.inbox and now.inbox_lag_seconds > options["max_age"]:
-            late.append(f"A webhook has waited for {now.inbox_lag_seconds:.0f} s: is a worker running?")
+    def late(self, now: Status, options: dict[str, Any]) -> Iterator[str]:
+        """What keeps work from being done."""
+        total = now.total
+        if total.due and total.oldest_due_seconds > options["max_age"]:
+            yield f"An order has been due for {total.oldest_due_seconds:.0f} s: is a worker running?"
+        if options["max_due"] is not None and total.due > options["max_due"]:
+            yield f"{total.due} orders are due, more than {options['max_due']}."
+        inbox_age = options["max_age"] if options["max_inbox_age"] is None else options["max_inbox_age"]
+        if total.inbox and total.inbox_lag_seconds > inbox_age:
+            yield f"A webhook has waited for {total.inbox_lag_seconds:.0f} s: is a worker running?"
+        sweep_age = options["max_sweep_age"]
+        if sweep_age is None:
+            sweep_age = max(300.0, 10 * conf().SWEEP_SECONDS)
         if now.sweep_age_seconds is None and now.integrations:
-            late.append("The periodic sweep never ran: is Celery beat running, with beat_schedule() in its schedule?")
-        elif now.sweep_age_seconds is not None and now.sweep_age_seconds > max(300.0, 10 * conf().SWEEP_SECONDS):
-            late.append(f"The periodic sweep last ran {now.sweep_age_seconds:.0f} s ago: is Celery beat running?")
-        attention = []
-        if now.rejected > options["max_rejected"]:
-            attention.append(f"{now.rejected} orders need a correction.")
-        if now.dead:
-            attention.append(f"{now.dead} orders were given up.")
-        if now.inbox_failed:
-            attention.append(f"{now.inbox_failed} webhooks failed.")
-        attention += [f"{i.name} is paused: {i.reason}." for i in now.integrations if i.health == "paused"]
-        if not any(i.health != "unused" for i in now.integrations):
-            attention.append("No integration is connected: use sendcloud_connect or the admin.")
-        return late, attention
+            yield "The periodic sweep never ran: is Celery beat running, with beat_schedule() in its schedule?"
+        elif now.sweep_age_seconds is not None and now.sweep_age_seconds > sweep_age:
+            yield f"The periodic sweep last ran {now.sweep_age_seconds:.0f} s ago: is Celery beat running?"
+
+    def attention(self, now: Status, options: dict[str, Any]) -> Iterator[str]:
+        """What a person should look at."""
+        total = now.total
+        if total.rejected > options["max_rejected"]:
+            yield f"{_count(total.rejected, 'order')} to be corrected."
+        if total.dead > options["max_dead"]:
+            yield f"{_count(total.dead, 'order')} given up."
+        if total.inbox_failed > options["max_failed"]:
+            yield f"{_count(total.inbox_failed, 'webhook')} failed."
+        for integration in now.integrations:
+            if integration.health == "paused":
+                since = f" since {integration.since:%Y-%m-%d %H:%M} UTC" if integration.since else ""
+                yield f"{integration.name} is paused{since}: {integration.reason}."
+        if not any(integration.health != "unused" for integration in now.integrations):
+            yield "No integration is connected: use sendcloud_connect or the admin."
+
+    # -- for people -----------------------------------------------------------------------------
 
     def show(self, now: Status, late: list[str], attention: list[str]) -> None:
-        write = self.stdout.write
-        oldest = f" (oldest for {now.oldest_due_seconds:.0f} s)" if now.due else ""
-        write(f"Outbox   {now.due} due{oldest}, {now.in_flight} in flight, {now.later} later, ", ending="")
-        write(f"{now.rejected} rejected, {now.dead} given up")
-        lag = f" (oldest for {now.inbox_lag_seconds:.0f} s)" if now.inbox else ""
-        write(f"Inbox    {now.inbox} waiting{lag}, {now.inbox_failed} failed")
-        swept = "never" if now.sweep_age_seconds is None else f"{now.sweep_age_seconds:.0f} s ago"
-        write(f"Sweep    {swept}")
+        rows = [[integration.name, *self.cells(integration)] for integration in now.integrations]
+        if now.unassigned != Backlog():
+            rows.append(["(not looked at yet)", *self.figures(now.unassigned), *[""] * 4])
+        if len(rows) > 1:
+            rows.append(["together", *self.figures(now.total), *[""] * 4])
+        table = [["", *HEADINGS], *rows]
+        widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
+        for row in table if rows else ():
+            first, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
+            self.stdout.write("  ".join([first.strip().ljust(widths[0]), *others]).rstrip())
         for integration in now.integrations:
-            write(
-                f"{integration.name} (#{integration.remote_id})  {integration.health}"
-                + (f": {integration.reason}" if integration.reason else "")
+            reason = f": {integration.reason}" if integration.reason else ""
+            self.stdout.write(
+                f"{integration.name} (#{integration.remote_id}) is {integration.health}{reason}; "
+                f"{_count(integration.shipments, 'shipment')} at Sendcloud."
             )
-            last = integration.last_success
-            write(
-                f"         {integration.shipments} shipments, {integration.rejected} refused, {integration.waiting} "
-                f"waiting, last success {f'{last:%Y-%m-%d %H:%M:%S} UTC' if last else 'never'}"
-            )
-            write(
-                f"         breaker {integration.breaker}; {integration.changes_left} changing and "
-                f"{integration.reads_left} reading requests may be sent at once"
-            )
+        swept = "never" if now.sweep_age_seconds is None else f"{_duration(now.sweep_age_seconds)} ago"
+        self.stdout.write(f"The periodic sweep last ran {swept}." if swept != "never" else "The sweep never ran.")
         for line in late:
-            write(self.style.ERROR(line))
+            self.stdout.write(self.style.ERROR(line))
         for line in attention:
-            write(self.style.WARNING(line))
+            self.stdout.write(self.style.WARNING(line))
         if not late and not attention:
-            write(self.style.SUCCESS("All is well."))
+            self.stdout.write(self.style.SUCCESS("All is well."))
+
+    def cells(self, integration: IntegrationHealth) -> list[str]:
+        last = integration.last_success
+        success = f"{_duration(max(0.0, (clock.now() - last).total_seconds()))} ago" if last else "never"
+        left = [str(integration.changes_left), str(integration.reads_left)]
+        return [*self.figures(integration.backlog), success, integration.breaker, *left]
+
+    def figures(self, backlog: Backlog) -> list[str]:
+        return [
+            str(backlog.due),
+            _duration(backlog.oldest_due_seconds) if backlog.due else "-",
+            str(backlog.in_flight),
+            str(backlog.later),
+            str(backlog.rejected),
+            str(backlog.dead),
+            str(backlog.inbox),
+            _duration(backlog.inbox_lag_seconds) if backlog.inbox else "-",
+            str(backlog.inbox_failed),
+        ]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _duration(seconds: float) -> str:
+    """The two largest units, for a column."""
+    whole = dt.timedelta(seconds=round(seconds))
+    hours, rest = divmod(whole.seconds, 3600)
+    minutes, left = divmod(rest, 60)
+    parts = [(whole.days, "d"), (hours, "h"), (minutes, "min"), (left, "s")]
+    first = next((index for index, (number, _) in enumerate(parts) if number), len(parts) - 1)
+    return " ".join(f"{number} {unit}" for number, unit in parts[first : first + 2] if number) or "0 s"

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import datetime as dt
-import sys
 import time
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.apps import apps
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.exceptions import FieldError, ValidationError
+from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ...adapters import OrderAdapter, registry
+from ...clock import clock
 from ...conf import conf
 from ...models import OutboxEntry
 from ...sync.pump import pump
-from ...sync.record import enqueue
+from ...sync.record import CHUNK, record
+
+INTERRUPTED = 130
 
 
 class Command(BaseCommand):
@@ -29,19 +34,34 @@ class Command(BaseCommand):
         parser.add_argument("--all", action="store_true", help="Record all orders of all registered models.")
         parser.add_argument("--model", metavar="app.Model", help="Only orders of this model.")
         parser.add_argument("--since", metavar="DATE", help="Orders modified since then (adapters with changed_at).")
-        parser.add_argument("--pk", nargs="+", default=[], help="Orders with these keys; needs --model if ambiguous.")
+        parser.add_argument("--pk", nargs="+", default=[], help="Orders with these keys.")
+        parser.add_argument(
+            "--filter",
+            metavar="LOOKUP=VALUE",
+            nargs="+",
+            default=[],
+            help="Orders that match all of these, as in a queryset: status=paid placed_at__gte=2026-01-01.",
+        )
         parser.add_argument("--no-push", action="store_true", help="Only record; the workers push.")
         parser.add_argument("--due", action="store_true", help="Only push what is due, once: for cron without Celery.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         adapters = self.adapters(options["model"])
-        recorded = 0
-        if options["all"] or options["since"] or options["pk"]:
-            for adapter in adapters:
-                recorded += enqueue(self.orders(adapter, options))
-            self.stdout.write(f"{recorded} orders recorded.")
-        if not options["no_push"]:
-            self.push()
+        which = [options["all"], options["since"], options["pk"], options["filter"]]
+        if len(adapters) > 1 and (options["pk"] or options["filter"]):
+            known = ", ".join(adapter.model._meta.label for adapter in adapters)
+            raise CommandError(f"Say which orders are meant: --model with one of {known}.")
+        try:
+            if any(which):
+                # All are looked at before any is recorded, so that a mistake in one option leaves nothing half done.
+                queries = [(adapter, self.orders(adapter, options)) for adapter in adapters]
+                recorded = sum(self.record(adapter, orders) for adapter, orders in queries)
+                self.stdout.write(f"{recorded} {'order' if recorded == 1 else 'orders'} recorded.")
+            if not options["no_push"]:
+                self.push()
+        except KeyboardInterrupt:
+            self.stderr.write("\nInterrupted. What was recorded stays recorded, and what was pushed is pushed.")
+            raise SystemExit(INTERRUPTED) from None
 
     def adapters(self, label: str | None) -> list[OrderAdapter[Any]]:
         if label is None:
@@ -57,10 +77,15 @@ class Command(BaseCommand):
             raise CommandError(f"--model {label} has no adapter. Registered: {known or 'none'}.")
         return [adapter]
 
-    def orders(self, adapter: OrderAdapter[Any], options: dict[str, Any]) -> Any:
-        orders = adapter.model._base_manager.all()
+    def orders(self, adapter: OrderAdapter[Any], options: dict[str, Any]) -> QuerySet[Any]:
+        orders: QuerySet[Any] = adapter.model._base_manager.all()
         if options["pk"]:
-            orders = orders.filter(pk__in=options["pk"])
+            orders = self.filtered(orders, "--pk", {"pk__in": options["pk"]})
+        for condition in options["filter"]:
+            lookup, equals, value = condition.partition("=")
+            if not equals:
+                raise CommandError(f"--filter {condition}: write it as lookup=value, for instance status=paid.")
+            orders = self.filtered(orders, f"--filter {condition}", {lookup: _VALUES.get(value, value)})
         if options["since"]:
             if not adapter.changed_at:
                 raise CommandError(
@@ -68,39 +93,91 @@ class Command(BaseCommand):
                     f"{type(adapter).__qualname__}."
                 )
             orders = orders.filter(**{f"{adapter.changed_at}__gte": _moment(options["since"])})
-        return orders
+        return orders.distinct() if options["filter"] else orders
+
+    def filtered(self, orders: QuerySet[Any], option: str, condition: dict[str, Any]) -> QuerySet[Any]:
+        try:
+            return orders.filter(**condition)
+        except FieldError as error:
+            raise CommandError(f"{option}: {error}") from None
+        except (ValidationError, ValueError, TypeError):
+            raise CommandError(f"{option}: that is no value for it.") from None
+
+    def record(self, adapter: OrderAdapter[Any], orders: QuerySet[Any]) -> int:
+        """Record these orders; whatever was recorded when it is interrupted stays so."""
+        progress = Progress(self.stdout, "recorded", orders.count())
+        pks = orders.order_by().values_list("pk", flat=True).iterator(chunk_size=CHUNK)
+        written = record(adapter.model._meta.label_lower, progress.along(pks), using=orders.db)
+        progress.end()
+        return written
 
     def push(self) -> None:
         begin = time.monotonic()
         waiting = OutboxEntry.objects.using(conf().DATABASE).pending()
         total = waiting.count()
-        end_of_debounce = timezone.now() + dt.timedelta(seconds=conf().DEBOUNCE_SECONDS)
+        progress = Progress(self.stdout, "settled", total)
+        clock.synchronize()
+        end_of_debounce = clock.now() + dt.timedelta(seconds=conf().DEBOUNCE_SECONDS)
         while True:
             more = pump(budget=2.0)
             left = waiting.count()
-            self.progress(total, left, time.monotonic() - begin)
-            if not more and timezone.now() >= end_of_debounce:
+            progress.show(total - left)
+            if not more and clock.now() >= end_of_debounce:
                 break
             if not more:
                 time.sleep(0.1)
-        if self.stdout.isatty():
-            self.stdout.write("")
+        progress.end()
         stuck = OutboxEntry.objects.using(conf().DATABASE).stuck().count()
         self.stdout.write(
             f"{max(0, total - left)} orders settled in {time.monotonic() - begin:.1f} s; {left} wait for later, "
             f"{stuck} need a person (see sendcloud_status)."
         )
 
-    def progress(self, total: int, left: int, seconds: float) -> None:
-        if not self.stdout.isatty() or not total:
+
+class Progress:
+    """A bar with rate and time left, where somebody looks."""
+
+    WIDTH = 30
+    # Seconds between two looks.
+    EVERY = 0.2
+
+    def __init__(self, out: OutputWrapper, what: str, total: int) -> None:
+        self._out = out
+        self._what = what
+        self._total = total
+        self._begin = time.monotonic()
+        self._shown_at = 0.0
+        self._seen = total > 0 and out.isatty()
+
+    def along(self, items: Iterable[Any]) -> Iterator[Any]:
+        """Hand these on, and show how far they have got."""
+        number = 0
+        for number, item in enumerate(items, 1):
+            if number % CHUNK == 0:
+                self.show(number)
+            yield item
+        self.show(number)
+
+    def show(self, done: int) -> None:
+        now = time.monotonic()
+        if not self._seen or (now - self._shown_at < self.EVERY and done < self._total):
             return
-        done = max(0, total - left)
-        rate = done / seconds if seconds else 0.0
-        remaining = f"{left / rate:.0f} s left" if rate else "…"
-        width = 30
-        bar = "█" * (width * done // total)
-        sys.stdout.write(f"\r{bar:<{width}} {done}/{total}  {rate:.0f}/s  {remaining}   ")
-        sys.stdout.flush()
+        self._shown_at = now
+        done = min(max(0, done), self._total)
+        rate = done / max(now - self._begin, 1e-6)
+        left = f"{(self._total - done) / rate:.0f} s left" if rate else "…"
+        bar = "█" * (self.WIDTH * done // self._total)
+        line = f"\r{bar:<{self.WIDTH}} {done}/{self._total} {self._what}  {rate:.0f}/s  {left}   "
+        self._out.write(line, ending="")
+        self._out.flush()
+
+    def end(self) -> None:
+        if self._seen:
+            self._out.write("")
+
+
+# What cannot be written as text.
+_VALUES: dict[str, Any] = {"True": True, "False": False, "None": None}
 
 
 def _moment(text: str) -> dt.datetime:
