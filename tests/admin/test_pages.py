@@ -40,9 +40,9 @@ def rows(client: Client, model: str, **query: str) -> set[int]:
 # Our own: notices (integrations, grouped outbox), count, rows; what a list needs beside stands here.
 QUERIES = {
     "integration": 8,
-    "outboxentry": 8,
-    "shipment": 8,
-    "parcel": 7,
+    "outboxentry": 10,
+    "shipment": 9,
+    "parcel": 8,
     "webhookevent": 7,
     "account": 6,
 }
@@ -73,6 +73,8 @@ def many(data: Data, number: int) -> None:
 def test_a_list_costs_the_same_however_long_it_is(
     model: str, boss: Client, data: Data, django_assert_num_queries: Any
 ) -> None:
+    # Of its number nobody knows: neither an attempt, nor a shipment.
+    OutboxEntry.objects.create(order_type="shop.order", order_pk=str(uuid.uuid4()), state="dead")
     page(boss, f"{model}_changelist")
     with django_assert_num_queries(QUERIES[model]):
         page(boss, f"{model}_changelist")
@@ -218,7 +220,6 @@ def test_a_shipment_shows_its_parcels_with_their_timeline(boss: Client, data: Da
     html = page(boss, "shipment_change", data.shipment.pk)
     assert html.index("En route to sorting center") < html.index("Announced"), "the newest comes first"
     assert reverse("admin:django_sendcloud_parcel_change", args=[data.parcel.pk]) in html
-    assert "A change of this order still has to be told to Sendcloud" in html
 
 
 def test_who_may_not_see_parcels_does_not_see_them_at_the_shipment(data: Data, as_role: Callable[..., Client]) -> None:
