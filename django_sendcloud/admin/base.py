@@ -23,6 +23,7 @@ from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_protect
 
 from ..conf import conf
@@ -342,6 +343,10 @@ class SearchedAdmin(SendcloudAdmin[ModelT]):
         if known is None:
             known = vars(request)["sendcloud_integrations"] = Integration.objects.using(conf().DATABASE).count()
         return known
+
+    @admin.display(description=gettext_lazy("integration"))
+    def integration_link(self, row: Any) -> Any:
+        return link(self.seen_by(row).url(row.integration), row.integration)
 
     def search_exactly(self, word: str, sight: Sight) -> Sequence[models.QuerySet[Any, Any]]:
         """The keys of the rows that a word names exactly: querysets of one column, each served by an index."""

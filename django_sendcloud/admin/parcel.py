@@ -139,11 +139,19 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
     actions = [open_label]
     page_actions = (open_label,)
     panel_template = "admin/django_sendcloud/includes/parcel_panel.html"
-    readonly_fields = ["phase_badge", "shipment_link", "tracking", "raw_status", "carried_by", "collo"]
+    readonly_fields = [
+        "phase_badge",
+        "shipment_link",
+        "tracking",
+        "raw_status",
+        "carried_by",
+        "collo",
+        "integration_link",
+    ]
     fieldsets = [
         (None, {"fields": ["phase_badge", "raw_status", "status_at", "tracking", "carried_by", "weight", "collo"]}),
         (_("Belongs to"), {"fields": ["shipment_link", "order_number", "external_order_id", "external_shipment_id"]}),
-        (_("At Sendcloud"), {"fields": ["remote_id", "shipment_uuid", "integration", "created_at", "updated_at"]}),
+        (_("At Sendcloud"), {"fields": ["remote_id", "shipment_uuid", "integration_link", "created_at", "updated_at"]}),
     ]
     nothing_yet = _(
         "Parcels stand here as soon as a label is made in Sendcloud and its webhook arrives: with their tracking "

@@ -278,9 +278,9 @@ class ShipmentAdmin(OrderAdmin[Shipment]):
     page_actions = (push_again, push_all_alike, open_labels, refresh, delete_at_sendcloud)
     panel_template = "admin/django_sendcloud/includes/shipment_panel.html"
     below_template = "admin/django_sendcloud/includes/shipment_below.html"
-    readonly_fields = ["order_link", "state_badge"]
+    readonly_fields = ["order_link", "state_badge", "integration_link"]
     fieldsets = [
-        (None, {"fields": ["order_link", "state_badge", "integration", "told_at", "deleted_at", "created_at"]}),
+        (None, {"fields": ["order_link", "state_badge", "integration_link", "told_at", "deleted_at", "created_at"]}),
         (_("Ids"), {"fields": ["order_number", "external_order_id", "external_shipment_id", "uuid"]}),
     ]
     nothing_yet = _("Every order that Sendcloud was told of stands here, with what it answered and its parcels.")

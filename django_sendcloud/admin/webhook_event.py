@@ -90,7 +90,7 @@ class WebhookEventAdmin(SearchedAdmin[WebhookEvent]):
     page_actions = (replay,)
     panel_template = "admin/django_sendcloud/includes/webhook_panel.html"
     below_template = "admin/django_sendcloud/includes/webhook_below.html"
-    readonly_fields = ["state_badge", "parcel_link", "event_and_action"]
+    readonly_fields = ["state_badge", "parcel_link", "event_and_action", "integration_link"]
     counted_as = (_("webhook"), _("webhooks"))
     nothing_yet = _("What Sendcloud reports by webhook stands here as it came, with what became of it.")
 
@@ -112,7 +112,7 @@ class WebhookEventAdmin(SearchedAdmin[WebhookEvent]):
         return [column for column in columns if column != "parcel_link"]
 
     def get_fieldsets(self, request: HttpRequest, obj: WebhookEvent | None = None) -> Any:
-        belongs = ["parcel_link", "integration"] if self.sight(request).may_see(Parcel) else ["integration"]
+        belongs = ["parcel_link", "integration_link"] if self.sight(request).may_see(Parcel) else ["integration_link"]
         what = ["event_and_action", "state_badge", "attempts", "received_at", "processed_at"]
         return [(None, {"fields": what}), (_("Belongs to"), {"fields": belongs})]
 

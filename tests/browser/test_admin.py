@@ -48,7 +48,7 @@ def test_from_nothing_to_green(office: Office) -> None:
 
     tasks.sweep()
     step(page, "Webhook").get_by_role("button", name="Register webhook…").click()
-    office.press("Yes, go on")
+    office.press("Register webhook", exact=True)
     expect(page.get_by_text("Sendcloud confirms: parcels are reported to")).to_be_visible()
     expect(step(page, "Worker and schedule")).to_contain_text("done")
     expect(step(page, "Webhook")).to_contain_text("done")
