@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -465,6 +466,104 @@ def test_labels_of_cancelled_parcels_and_returns_are_left_out(boss: Client, parc
     assert "There is no label yet" in listing(boss).content.decode()
     assert "/sendcloud/sendcloud_labels/" not in change_page(boss, orders[0])
     assert not LogEntry.objects.exists()
+
+
+def form_of(order: Order, **values: Any) -> dict[str, Any]:
+    """What the change form of an order sends."""
+    names = [field.name for field in Order._meta.fields if field.editable and not field.primary_key]
+    sent = {name: getattr(order, Order._meta.get_field(name).attname) for name in names}
+    return {name: value for name, value in sent.items() if value is not None} | values
+
+
+def save_and_push(client: Client, order: Order, **values: Any) -> Any:
+    url = reverse("backoffice:shop_order_change", args=[order.pk])
+    return client.post(url, form_of(order, _sendcloud_push="1", **values))
+
+
+def test_pushing_saves_what_was_just_corrected(boss: Client, integration: Integration, sandbox: Any) -> None:
+    order = factories.order(country="XX")
+    drain()
+    assert sandbox.shipment(str(order.pk)) is None
+    html = change_page(boss, order)
+    assert '<button type="submit" form="order_form" name="_sendcloud_push"' in html
+    assert 'id="order_form"' in html
+    assert reverse("backoffice:shop_order_sendcloud", args=[order.pk, "sendcloud_push"]) not in html, "it would lose it"
+    response = save_and_push(boss, order, country="NL")
+    assert response["Location"] == reverse("backoffice:shop_order_change", args=[order.pk]), "the page is shown again"
+    order.refresh_from_db()
+    assert order.country == "NL"
+    drain()
+    assert sandbox.shipment(str(order.pk))["country"] == "NL"
+    said = change_page(boss, order)
+    assert "was changed successfully" in said
+    assert "1 order is being pushed." in said
+    assert "Pushed to Sendcloud." in LogEntry.objects.values_list("change_message", flat=True)
+
+
+def test_saving_and_pushing_sends_an_order_again_that_did_not_change(
+    boss: Client, integration: Integration, sandbox: Any
+) -> None:
+    order = factories.order()
+    drain()
+    sent = sandbox.count("POST", "/shipments")
+    save_and_push(boss, order)
+    drain()
+    assert sandbox.count("POST", "/shipments") == sent + 1
+
+
+def test_what_cannot_be_saved_is_not_pushed(boss: Client, data: Data) -> None:
+    response = save_and_push(boss, data.order, number="")
+    assert response.status_code == 200
+    assert "This field is required." in response.content.decode()
+    assert OutboxEntry.objects.get().state == "rejected"
+    assert not LogEntry.objects.exists()
+
+
+def test_who_may_save_and_not_push_saves_only(staff: Callable[..., Client], data: Data) -> None:
+    client = staff(*SEE, "change_order")
+    assert "_sendcloud_push" not in change_page(client, data.order)
+    save_and_push(client, data.order, city="Utrecht")
+    data.order.refresh_from_db()
+    assert data.order.city == "Utrecht"
+    assert "Pushed to Sendcloud." not in LogEntry.objects.values_list("change_message", flat=True)
+
+
+def test_who_cannot_save_has_a_button_that_pushes_what_is_saved(staff: Callable[..., Client], data: Data) -> None:
+    html = change_page(staff(*SEE, "push_order"), data.order)
+    assert reverse("backoffice:shop_order_sendcloud", args=[data.order.pk, "sendcloud_push"]) in html
+    assert "_sendcloud_push" not in html
+
+
+def test_on_the_list_it_says_first_how_many_orders_are_pushed(boss: Client, data: Data) -> None:
+    url = reverse("backoffice:shop_order_changelist")
+    page = boss.post(url, {"action": "sendcloud_push", "_selected_action": [data.order.pk]})
+    assert page.context["title"] == "Push 1 order to Sendcloud"
+    assert "as they are saved" in page.content.decode()
+    assert OutboxEntry.objects.get().state == "rejected"
+    assert 'href="/backoffice/shop/order/"' in page.content.decode()
+
+
+def test_nothing_on_the_page_needs_a_script_of_its_own(boss: Client, data: Data) -> None:
+    html = change_page(boss, data.order)
+    begin = html.index('aria-labelledby="sc-order-title"')
+    ours = html[begin : html.index('id="order_form"')]
+    assert "<script" not in ours
+    assert not re.search(r"\son\w+=", ours)
+
+
+def test_what_was_given_up_is_not_said_to_be_tried_again_on_the_orders_page(boss: Client, data: Data) -> None:
+    OutboxEntry.objects.update(state="dead", error_code="server_error", error_fields={})
+    html = change_page(boss, data.order)
+    assert "Given up after many attempts" in html
+    assert "tried again by itself" not in html
+
+
+def test_an_adapters_error_is_shown_only_to_who_may_see_what_is_sent(staff: Callable[..., Client], data: Data) -> None:
+    OutboxEntry.objects.update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
+    html = change_page(staff(*SEE), data.order)
+    assert "canary@" not in html
+    assert "The technical details are shown to who may see what is sent" in html
+    assert "canary@" in change_page(staff(*SEE, "view_payload"), data.order)
 
 
 # -- who may what ------------------------------------------------------------------------------------------

@@ -104,6 +104,25 @@ def confirmation(button: str) -> Callable[[Office], None]:
     return open_
 
 
+def question(model: type[Any], action: str) -> Callable[[Office], None]:
+    def open_(office: Office) -> None:
+        listed(model)(office)
+        office.page.locator("#action-toggle").check()
+        office.page.get_by_label("Action:").select_option(action)
+        office.press("Run" if office.page.get_by_role("button", name="Run").count() else "Go")
+
+    return open_
+
+
+def nothing_found(office: Office) -> None:
+    office.page.goto(office.address("shipment_changelist") + "?q=nothing-like-it")
+
+
+def exactly_found(office: Office) -> None:
+    office.page.goto(office.address("shipment_changelist") + "?q=2026-0001")
+    expect(office.page.get_by_text("This is exactly 2026-0001.")).to_be_visible()
+
+
 def refused_settings(office: Office) -> None:
     change(Integration, "settings")(office)
     office.page.get_by_label("Name", exact=False).and_(office.page.get_by_role("textbox")).fill("")
@@ -146,6 +165,11 @@ PAGES: dict[str, Callable[[Office], None]] = {
     "a notice above a list": notice,
     "a question": confirmation("Register webhook"),
     "a dangerous question": confirmation("Disconnect"),
+    "a question about shipments": question(Shipment, "delete_at_sendcloud"),
+    "a question about the paper": question(Parcel, "open_label"),
+    "a question about webhooks": question(WebhookEvent, "replay"),
+    "a search that finds nothing": nothing_found,
+    "a search that finds what is meant": exactly_found,
     "settings": change(Integration, "settings"),
     "refused settings": refused_settings,
     "settings that cannot be had": unreachable,
