@@ -289,6 +289,7 @@ def test_a_question_names_what_it_is_about_and_leads_back_to_it(
     assert f'<a href="{here}">{data.order.number}</a>' in crumbs
     assert f'href="{here}" class="button cancel-link' in html
     assert 'href="/admin/' not in html, "all addresses are those of this site"
+    assert page.wsgi_request.current_app == "backoffice", "for themes that ask, as Django's own views tell"
     paused = client.post(reverse("backoffice:django_sendcloud_integration_action", args=[data.integration.pk, "pause"]))
     assert "<h1>Pause: Bike shop</h1>" in paused.content.decode()
     assert 'value="Pause"' in paused.content.decode()

@@ -528,6 +528,11 @@ def test_a_shipments_page_leads_to_sendclouds_panel(
 def test_an_adapters_error_is_shown_only_to_who_may_see_personal_data(
     as_role: Callable[..., Client], data: Data
 ) -> None:
+    said = "parcel_items[1].weight: Must be at least 0.001 kg, got 0."
+    assert said not in page(as_role("operator"), "outboxentry_change", data.entry.pk), "in words it is enough"
+    assert said in page(as_role("viewer", "view_payload"), "outboxentry_change", data.entry.pk)
+    OutboxEntry.objects.update(error_detail="")
+    assert said not in page(as_role("operator"), "outboxentry_change", data.entry.pk)
     OutboxEntry.objects.update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
     for name, obj in (("outboxentry", data.entry), ("shipment", data.shipment)):
         html = page(as_role("operator"), f"{name}_change", obj.pk)

@@ -575,6 +575,17 @@ def test_a_parcel_whose_making_the_shop_failed_to_hear_of_is_told_of_again(tell:
     assert [told["parcel"].remote_id for told in receiver.heard] == [Parcel.objects.get().remote_id]
 
 
+def test_several_that_are_replayed_together_are_told_each(integration: Integration, tell: Any, clumsy: Any) -> None:
+    receiver = clumsy(signals.parcel_status_changed)
+    for number in (1, 2, 3):
+        tell(parcel(3, id=number))
+    receiver.mended = True
+    assert apply.replay(WebhookEvent.objects.all()) == 3
+    apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
+    assert sorted(told["parcel"].remote_id for told in receiver.heard) == [1, 2, 3]
+    assert set(WebhookEvent.objects.values_list("state", flat=True)) == {EventState.PROCESSED}
+
+
 def test_old_news_is_not_told_again(tell: Any, clumsy: Any) -> None:
     receiver = clumsy(signals.parcel_status_changed)
     event = tell(parcel(3))
