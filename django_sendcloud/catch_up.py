@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+import itertools
 import logging
 
 from django.db import transaction
@@ -22,7 +23,7 @@ from .webhooks import handlers
 from .webhooks.parcels import Applied, apply_news
 from .webhooks.parse import ParcelNews, ParseError
 
-__all__ = ["catch_up", "catch_up_all"]
+__all__ = ["catch_up", "catch_up_all", "catch_up_shipment"]
 
 logger = logging.getLogger("django_sendcloud.webhooks")
 
@@ -30,6 +31,8 @@ logger = logging.getLogger("django_sendcloud.webhooks")
 OVERLAP = dt.timedelta(hours=1)
 # What was read may be a little behind what a webhook says at the same time.
 MARGIN = dt.timedelta(seconds=60)
+# Read of Sendcloud's list to find the parcels of one order.
+MOST_PAGES = 3
 # Sendcloud watches a parcel for six weeks.
 LONGEST = dt.timedelta(days=42)
 
@@ -68,6 +71,29 @@ def catch_up(integration: Integration, now: dt.datetime | None = None) -> int:
             count += _apply(integration, page.results, begin - MARGIN)
     Integration.objects.using(conf().DATABASE).filter(pk=integration.pk).update(parcels_seen_until=begin)
     return count
+
+
+def catch_up_shipment(shipment: Shipment, now: dt.datetime | None = None) -> int:
+    """Ask for the parcels of one shipment's order (operation: GET /parcels), and apply what is news.
+
+    Args:
+        shipment: Whose parcels.
+        now: The time, for tests.
+
+    Returns:
+        How many parcels had news.
+
+    Raises:
+        APIError: Sendcloud could not be asked.
+        SendcloudConfigurationError: the keys are missing, or cannot be read.
+    """
+    if not shipment.order_number:
+        return 0
+    begin, integration = now or timezone.now(), shipment.integration
+    with integration.client(limiter=limiter.AccountLimiter(integration.account.pk), retries=0) as client:
+        pages = client.parcels.pages(order_number=shipment.order_number)
+        found = [parcel for page in itertools.islice(pages, MOST_PAGES) for parcel in page.results]
+    return _apply(integration, found, begin - MARGIN)
 
 
 def _apply(integration: Integration, found: list[RemoteParcel], at: dt.datetime) -> int:

@@ -102,7 +102,7 @@ def connect(camera: Camera, sandbox: Sandbox) -> None:
     wait_until("The periodic work", beating)
     camera.take("connect", high=868)
     page.locator("li.sc-steps__step").get_by_role("button", name="Register webhook…").click()
-    page.get_by_role("button", name="Yes, go on").click()
+    page.get_by_role("button", name="Register webhook", exact=True).click()
     page.get_by_text("Sendcloud confirms").wait_for()
 
 

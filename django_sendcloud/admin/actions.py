@@ -1,7 +1,8 @@
 """What a person can do: one object per action, used on lists and on an object's own page alike.
 
 Each has its own permission, is only ever done by a POST with a CSRF token, asks first where it has
-consequences, and leaves a line in Django's log for every object it touched.
+consequences, and leaves a line in Django's log for every object it touched. What is confirmed is what is done:
+where more would be done than the person was told, he is asked again.
 """
 
 from __future__ import annotations
@@ -18,34 +19,55 @@ from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
+from django.utils import translation
 from django.utils.text import capfirst
+from django.utils.translation import gettext
 
 from ..conf import conf
 from ..models import OutboxEntry
 from ..signals import work_due
+from .addresses import admin_url
 
 if TYPE_CHECKING:
+    from django import forms
     from django.contrib.admin import ModelAdmin
     from django_stubs_ext import StrOrPromise
 
     AnyAdmin = ModelAdmin[Any]
 
-__all__ = ["Action", "Question", "action", "in_chunks", "log", "ring", "tell"]
+__all__ = ["Action", "Question", "action", "asked", "in_chunks", "log", "ring", "tell"]
 
 Rows = models.QuerySet[Any]
 
 # Objects named on a confirmation page; of more only the number is told.
 SHOWN = 20
 CHUNK = 500
+# The names of what a confirmation page sends along.
+CONFIRMED, NUMBER, CRITERIA = "confirmed", "number", "criteria"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Question:
-    """What a confirmation page says: what will happen, and, where it differs from the selection, to what."""
+    """What a confirmation page says: what will happen, and, where it differs from the selection, to what.
+
+    Args:
+        consequences: What happens, in whole sentences. None: it cannot be done, and ``warnings`` say why.
+        warnings: What the person should know before.
+        rows: What it is done to, where that is not simply what was selected.
+        title: The heading, which names what is done to what. Made of the action's label otherwise.
+        button: What the button says. The action's label otherwise.
+        criteria: By what ``rows`` were found. They come back with the answer, see :func:`asked`, so that what was
+            asked about is done, and not what would be found by then.
+        form: What there is to choose. Its fields must have values of their own before anybody chooses.
+    """
 
     consequences: list[StrOrPromise]
     warnings: list[StrOrPromise] = dataclasses.field(default_factory=list)
     rows: Rows | None = None
+    title: StrOrPromise = ""
+    button: StrOrPromise = ""
+    criteria: list[str] = dataclasses.field(default_factory=list)
+    form: forms.Form | None = None
 
 
 class Action:
@@ -57,8 +79,11 @@ class Action:
         label: What the button says.
         permission: The ``has_<permission>_permission`` of the admin that is required.
         ask: Builds the confirmation page's question. ``None``: there is nothing to confirm.
+        asks_for_one: Whether it asks also on the page of the object, which names it already.
         offered: Whether the button is shown on the page of this object.
         emphasis: ``default``, ``quiet`` or ``danger``.
+        most: To how many objects it can be done at once. That is said before anything is asked.
+        opens: It answers with a document, which is opened beside the page.
     """
 
     def __init__(
@@ -68,15 +93,21 @@ class Action:
         label: StrOrPromise,
         permission: str,
         ask: Callable[[Any, HttpRequest, Rows], Question] | None,
+        asks_for_one: bool,
         offered: Callable[[Any], bool],
         emphasis: str,
+        most: int | None,
+        opens: bool,
     ) -> None:
         self.run = run
         self.label = label
         self.permission = permission
         self.ask = ask
+        self.asks_for_one = asks_for_one
         self.offered = offered
         self.emphasis = emphasis
+        self.most = most
+        self.opens = opens
         # A template would call it otherwise, as it does with everything that can be called.
         self.do_not_call_in_templates = True
         # What ModelAdmin reads from the functions in ``actions``.
@@ -84,34 +115,97 @@ class Action:
         self.short_description = label
         self.allowed_permissions = (permission,)
 
-    def __call__(self, admin: AnyAdmin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
+    def __call__(
+        self, admin: AnyAdmin, request: HttpRequest, rows: Rows, *, page_of: Any = None
+    ) -> HttpResponse | None:
+        """Do it, or ask first.
+
+        Args:
+            admin: The admin it is done in.
+            request: By whom.
+            rows: To what.
+            page_of: The object on whose own page the button is, if it is not on a list.
+        """
         if request.method != "POST" or not self.is_allowed(admin, request):
             raise PermissionDenied
-        if self.ask is not None and request.POST.get("confirmed") != "yes":
-            return self._confirmation(admin, request, rows, self.ask(admin, request, rows))
+        question = self.ask(admin, request, rows) if self.ask is not None else None
+        rows = question.rows if question is not None and question.rows is not None else rows
+        number = rows.count() if question is not None or self.most is not None else 0
+        if self.most is not None and number > self.most:
+            text = gettext("At most %(most)d can be done at once, and this would be %(number)d. Please choose fewer.")
+            messages.error(request, text % {"most": self.most, "number": number})
+            return None
+        if question is not None and (page_of is None or self.asks_for_one):
+            confirmed = request.POST.get(CONFIRMED) == "yes"
+            told = request.POST.get(NUMBER, "")
+            more_by_now = confirmed and told.isdecimal() and number > int(told)
+            is_valid = question.form is None or question.form.is_valid()
+            if not confirmed or more_by_now or not is_valid:
+                return self._confirmation(admin, request, rows, question, number, page_of, more_by_now)
         return self.run(admin, request, rows)
 
     def is_allowed(self, admin: AnyAdmin, request: HttpRequest) -> bool:
         return bool(getattr(admin, f"has_{self.permission}_permission")(request))
 
-    def _confirmation(self, admin: AnyAdmin, request: HttpRequest, rows: Rows, question: Question) -> HttpResponse:
-        affected = question.rows if question.rows is not None else rows
-        number = affected.count()
+    def _confirmation(
+        self,
+        admin: AnyAdmin,
+        request: HttpRequest,
+        rows: Rows,
+        question: Question,
+        number: int,
+        page_of: Any,
+        more_by_now: bool,
+    ) -> HttpResponse:
+        objects = _named(admin, request, list(rows[:SHOWN]))
+        page_url = request.get_full_path()
+        if page_of is not None:
+            page_url = admin_url(admin.admin_site, admin.opts, page_of.pk)
+        # As Django's own views do: addresses in the template are those of this site.
+        vars(request)["current_app"] = admin.admin_site.name
         context = {
             **admin.admin_site.each_context(request),
-            "title": capfirst(str(self.label)).rstrip("…"),
+            "title": question.title or self._title(admin, objects, number),
             "opts": admin.opts,
+            "original": page_of,
             "action": self,
+            "button": question.button or _plain(self.label),
             "question": question,
-            "objects": list(affected[:SHOWN]),
+            "more_by_now": more_by_now,
+            "objects": objects,
             "number": number,
             "more": max(0, number - SHOWN),
             "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
             "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
             "select_across": request.POST.get("select_across", "0"),
+            "cancel_url": page_url,
             "media": admin.media,
         }
         return TemplateResponse(request, "admin/django_sendcloud/confirmation.html", context)
+
+    def _title(self, admin: AnyAdmin, objects: list[tuple[Any, str]], number: int) -> str:
+        """What is done to what: ``Pause: Webshop``."""
+        if number == 1 and objects:
+            what = str(objects[0][0])
+        else:
+            opts = admin.opts
+            one, many = getattr(admin, "counted_as", None) or (opts.verbose_name, opts.verbose_name_plural)
+            what = f"{number} {one if number == 1 else many}"
+        return gettext("%(action)s: %(objects)s") % {"action": _plain(self.label), "objects": what}
+
+
+def _named(admin: AnyAdmin, request: HttpRequest, objects: list[Any]) -> list[tuple[Any, str]]:
+    """Objects with their addresses, named as the admin of their own model names them: it may be another."""
+    if not objects:
+        return []
+    if admin.admin_site.is_registered(type(objects[0])):
+        admin = admin.admin_site.get_model_admin(type(objects[0]))
+    named = getattr(admin, "named", None)
+    return named(request, objects) if named else [(obj, "") for obj in objects]
+
+
+def _plain(label: StrOrPromise) -> str:
+    return str(capfirst(str(label))).rstrip("…")
 
 
 def action(
@@ -119,15 +213,33 @@ def action(
     *,
     permission: str,
     ask: Callable[[Any, HttpRequest, Rows], Question] | None = None,
+    asks_for_one: bool = True,
     offered: Callable[[Any], bool] = lambda obj: True,
     emphasis: str = "default",
+    most: int | None = None,
+    opens: bool = False,
 ) -> Callable[[Callable[[Any, HttpRequest, Rows], HttpResponse | None]], Action]:
     """Make the decorated function an ``Action``."""
 
     def decorate(run: Callable[[Any, HttpRequest, Rows], HttpResponse | None]) -> Action:
-        return Action(run, label=label, permission=permission, ask=ask, offered=offered, emphasis=emphasis)
+        return Action(
+            run,
+            label=label,
+            permission=permission,
+            ask=ask,
+            asks_for_one=asks_for_one,
+            offered=offered,
+            emphasis=emphasis,
+            most=most,
+            opens=opens,
+        )
 
     return decorate
+
+
+def asked(request: HttpRequest) -> list[str]:
+    """By what criteria the person was asked, if this is the answer."""
+    return request.POST.getlist(CRITERIA) if request.POST.get(CONFIRMED) == "yes" else []
 
 
 def in_chunks(rows: Rows) -> Iterator[Rows]:
@@ -138,13 +250,18 @@ def in_chunks(rows: Rows) -> Iterator[Rows]:
 
 
 def log(request: HttpRequest, rows: Rows | list[Any], message: StrOrPromise) -> None:
-    """Write into Django's log who did what to each of these."""
+    """Write into Django's log who did what to each of these: in English, where the message is a lazy translation.
+
+    The history is read in the language of whoever looks (``SendcloudAdmin.history_view``).
+    """
     assert request.user.pk is not None
+    with translation.override("en"):
+        text = str(message)
     LogEntry.objects.log_actions(
         user_id=request.user.pk,
         queryset=rows,
         action_flag=CHANGE,
-        change_message=str(message),
+        change_message=text,
     )
 
 

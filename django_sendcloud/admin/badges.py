@@ -37,6 +37,7 @@ SHIPMENT_TONES: Mapping[str, str] = {
 EVENT_TONES: Mapping[str, str] = {
     EventState.RECEIVED.value: "busy",
     EventState.PROCESSED.value: "good",
+    EventState.UNHEARD.value: "warn",
     EventState.IGNORED.value: "off",
     EventState.FAILED.value: "bad",
 }

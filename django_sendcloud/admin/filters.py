@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from typing import Any
+import datetime as dt
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
-from ..models import OutboxEntry
+from ..models import EntryState, OutboxEntry, Parcel, ShipmentStatus
+from ..models.webhook_event import ACTIONS
 from .explain import explain
 
-__all__ = ["EntryStateFilter", "IntegrationFilter", "MatchedFilter", "ProblemFilter"]
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+__all__ = [
+    "ActionFilter",
+    "CarrierFilter",
+    "EntryStateFilter",
+    "IntegrationFilter",
+    "MatchedFilter",
+    "ProblemFilter",
+    "ShipmentStateFilter",
+    "age_filter",
+]
 
 
 class EntryStateFilter(admin.SimpleListFilter):
@@ -62,6 +78,41 @@ class ProblemFilter(admin.SimpleListFilter):
         return queryset.filter(error_code=self.value()) if self.value() else queryset
 
 
+class ShipmentStateFilter(admin.SimpleListFilter):
+    """Shipments by what their rows say: what still has to be told of the order goes before what was told.
+
+    Every shipment is found by exactly one of the choices, the first aside: that is all of them a person has to look at.
+    """
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            ("stuck", _("needs a person")),
+            ("waiting", _("waiting")),
+            ("correction", _("needs a correction")),
+            ("given_up", _("given up")),
+            ("refused", _("refused")),
+            ("synced", _("at Sendcloud")),
+            ("deleted", _("deleted at Sendcloud")),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        entries = OutboxEntry.objects.filter(order_type=OuterRef("order_type"), order_pk=OuterRef("order_pk"))
+        settled = ~Q(Exists(entries))
+        wanted: Mapping[str | None, Q] = {
+            "stuck": Q(Exists(entries.stuck())) | settled & Q(status=ShipmentStatus.REJECTED),
+            "waiting": Q(Exists(entries.pending())) | settled & Q(status=ShipmentStatus.PENDING),
+            "correction": Q(Exists(entries.filter(state=EntryState.REJECTED))),
+            "given_up": Q(Exists(entries.filter(state=EntryState.DEAD))),
+            "refused": settled & Q(status=ShipmentStatus.REJECTED),
+            "synced": settled & Q(status=ShipmentStatus.SYNCED),
+            "deleted": settled & Q(status=ShipmentStatus.DELETED),
+        }
+        return queryset.filter(wanted.get(self.value(), Q()))
+
+
 class IntegrationFilter(admin.RelatedFieldListFilter):
     """By integration, whatever the relation to it is called."""
 
@@ -73,13 +124,95 @@ class IntegrationFilter(admin.RelatedFieldListFilter):
 class MatchedFilter(admin.SimpleListFilter):
     """Parcels that belong to a shipment we know, and those that do not."""
 
-    title = _("shipment")
+    title = _("belongs to")
     parameter_name = "matched"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", _("known here")), ("no", _("unknown here"))]
+        return [("yes", _("an order")), ("no", _("no order that is known here"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         if self.value() in ("yes", "no"):
             return queryset.filter(shipment__isnull=self.value() == "no")
         return queryset
+
+
+class CarrierFilter(admin.SimpleListFilter):
+    """The carriers of the newest parcels: to name all there ever were would read all parcels there ever were."""
+
+    title = _("carrier")
+    parameter_name = "carrier"
+    LATEST = 5000
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        from .at_sendcloud import carrier_name
+
+        latest = Parcel.objects.using(conf().DATABASE).order_by("-pk").values("carrier")[: self.LATEST]
+        found = {row["carrier"] for row in latest} - {""}
+        if self.value():
+            found.add(str(self.value()))
+        return sorted(((code, carrier_name(code)) for code in found), key=lambda choice: choice[1].casefold())
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1 or bool(self.value())
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset.filter(carrier=self.value()) if self.value() else queryset
+
+
+class ActionFilter(admin.SimpleListFilter):
+    """Webhooks by what they are about."""
+
+    title = _("action")
+    parameter_name = "about"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [*ACTIONS.items(), ("other", _("something else"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() == "other":
+            return queryset.exclude(action__in=[*ACTIONS])
+        return queryset.filter(action=self.value()) if self.value() in ACTIONS else queryset
+
+
+class _AgeFilter(admin.SimpleListFilter):
+    """How long ago something was, in days of the reader's time zone."""
+
+    parameter_name = "age"
+    field = ""
+    never: StrOrPromise = ""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        choices: list[tuple[str, Any]] = [
+            ("today", _("today")),
+            ("week", _("the last 7 days")),
+            ("month", _("the last 30 days")),
+            ("older", _("longer ago")),
+        ]
+        return [*choices, ("never", self.never)] if self.never else choices
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+        month = midnight - dt.timedelta(days=30)
+        match self.value():
+            case "today":
+                return queryset.filter(**{f"{self.field}__gte": midnight})
+            case "week":
+                return queryset.filter(**{f"{self.field}__gte": midnight - dt.timedelta(days=7)})
+            case "month":
+                return queryset.filter(**{f"{self.field}__gte": month})
+            case "older":
+                return queryset.filter(**{f"{self.field}__lt": month})
+            case "never" if self.never:
+                return queryset.filter(**{f"{self.field}__isnull": True})
+        return queryset
+
+
+def age_filter(field: str, title: StrOrPromise, *, never: StrOrPromise = "") -> type[admin.SimpleListFilter]:
+    """A filter by how long ago something was.
+
+    Args:
+        field: Of the model.
+        title: Above the choices.
+        never: What rows are called that have no such time. Not offered without.
+    """
+    return type("AgeFilter", (_AgeFilter,), {"field": field, "title": title, "never": never})

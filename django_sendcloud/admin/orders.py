@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
 from django.contrib import admin
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
@@ -16,6 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ..adapters import registry
 from ..conf import conf
 from ..exceptions import PayloadError, RegistrationError
 from ..models import Attempt, OutboxEntry, Shipment
@@ -23,14 +25,14 @@ from ..payloads import ShipmentPayload
 from ..sync import build
 from ..sync.record import record
 from .badges import ATTEMPT_TONES, badge
-from .base import SendcloudAdmin, admin_url, link
+from .base import SearchedAdmin, link
 from .explain import ERRORS, explain, fields_of
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["OrderAdmin", "as_json", "as_text", "attempts_of", "kind_of_order", "make_due"]
+__all__ = ["OrderAdmin", "as_json", "as_text", "attempts_of", "kind_of_order", "know_numbers", "make_due"]
 
 OrderRowT = TypeVar("OrderRowT", OutboxEntry, Shipment)
 
@@ -41,6 +43,48 @@ def kind_of_order(order_type: str) -> str:
         return str(apps.get_model(order_type)._meta.verbose_name)
     except (LookupError, ValueError):
         return order_type
+
+
+def know_numbers(entries: Sequence[OutboxEntry]) -> None:
+    """Let entries bear the number people know their orders by, also where no attempt has found it out. Not saved.
+
+    Else it is the number of a shipment, else of the order itself where its adapter names the field, else the key. One
+    query for all of them, and one for each kind of order that is still without.
+    """
+    nameless = {(entry.order_type, entry.order_pk): entry for entry in entries if not entry.order_number}
+    if not nameless:
+        return
+    told = Shipment.objects.using(conf().DATABASE).filter(
+        order_type__in={order_type for order_type, _ in nameless}, order_pk__in=[key for _, key in nameless]
+    )
+    numbers = {
+        (order_type, key): number
+        for order_type, key, number in told.order_by("pk").values_list("order_type", "order_pk", "order_number")
+    }
+    missing: dict[str, list[str]] = {}
+    for order_type, key in nameless:
+        if not numbers.get((order_type, key)):
+            missing.setdefault(order_type, []).append(key)
+    for order_type, keys in missing.items():
+        numbers |= {(order_type, key): number for key, number in _numbers_of_orders(order_type, keys).items()}
+    for order, entry in nameless.items():
+        entry.order_number = numbers.get(order) or f"{kind_of_order(entry.order_type)} {entry.order_pk}"
+
+
+def _numbers_of_orders(order_type: str, keys: list[str]) -> dict[str, str]:
+    """The numbers of the shop's orders by key, as far as their adapter knows them."""
+    adapter = registry.for_order_type(order_type)
+    if adapter is None or not adapter.number_field:
+        return {}
+    pk = adapter.model._meta.pk
+    valid = []
+    for key in keys:
+        try:
+            valid.append(pk.to_python(key))
+        except (ValueError, ValidationError):
+            continue  # of another model of this name, in former times
+    orders = adapter.model._base_manager.filter(pk__in=valid)
+    return {str(order.pk): adapter.order_number(order) for order in orders}
 
 
 # Shown of an order's attempts: the newest.
@@ -66,20 +110,22 @@ def make_due(order_type: str, order_pks: list[str]) -> None:
     OutboxEntry.objects.using(conf().DATABASE).filter(order_type=order_type, order_pk__in=order_pks).retry()
 
 
-class OrderAdmin(SendcloudAdmin[OrderRowT]):
+class OrderAdmin(SearchedAdmin[OrderRowT]):
     """For rows that stand for an order of the shop."""
 
     def order_url(self, row: OrderRowT) -> str:
-        """The order's own admin page, ``""`` where the shop has none."""
+        """The order's own admin page, ``""`` where the shop has none, or none for this person."""
         try:
-            return admin_url(self.admin_site, apps.get_model(row.order_type)._meta, row.order_pk)
+            model = apps.get_model(row.order_type)
         except (LookupError, ValueError):
             return ""
+        return self.seen_by(row).url_by_key(model, row.order_pk)
 
     @admin.display(description=gettext_lazy("order"))
     def order_link(self, row: OrderRowT) -> SafeString:
-        number = getattr(row, "order_number", "") or row.order_pk
-        return link(self.order_url(row), f"{kind_of_order(row.order_type)} {number}")
+        kind = kind_of_order(row.order_type)
+        number = row.order_number or row.order_pk
+        return link(self.order_url(row), number if number.startswith(f"{kind} ") else f"{kind} {number}")
 
     def get_urls(self) -> list[URLPattern]:
         return [self.path("<path:object_id>/payload/", self.payload_view, "payload"), *super().get_urls()]
@@ -93,6 +139,7 @@ class OrderAdmin(SendcloudAdmin[OrderRowT]):
         row = self.object_or_404(request, object_id)
         if not self.has_payload_permission(request):
             raise PermissionDenied
+        vars(request)["current_app"] = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
             "title": _("What would be sent now"),

@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from django import forms
+from django.apps import apps
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
+from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
+from django.utils.formats import date_format
+from django.utils.html import format_html, format_html_join
 from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
 from ..conf import conf
-from ..labels import MOST, Labels, MergingNotInstalled, fetch
-from ..models import Parcel, ParcelStatus, Shipment
-from .actions import Action, Rows, action, log
+from ..models import Integration, Parcel, ParcelStatus, Shipment
+from .actions import Rows, log
+from .at_sendcloud import carrier_name
 from .badges import PHASE_TONES, badge
-from .base import EMPTY, SendcloudAdmin, ago, link
-from .filters import MatchedFilter
+from .base import EMPTY, SearchedAdmin, Sight, ago, link
+from .filters import CarrierFilter, MatchedFilter, age_filter
+from .printing import label_action
+from .search import as_uuid, spellings
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["SHEETS", "ParcelAdmin", "open_label", "phase_badge", "timeline_of", "tracking_link"]
+    _ModelChoiceField = forms.ModelChoiceField[Shipment]
+else:
+    _ModelChoiceField = forms.ModelChoiceField
+
+__all__ = ["ParcelAdmin", "open_label", "phase_badge", "timeline_of", "tracking_link"]
 
 
 def phase_badge(parcel: Parcel) -> SafeString:
@@ -64,105 +73,130 @@ def tracking_link(parcel: Parcel) -> Any:
     return number
 
 
-def _labels_of(model_admin: Any, request: HttpRequest, rows: Rows, make: Callable[[Labels], bytes]) -> Any:
-    """Answer with a document, or say why there is none."""
-    number = rows.count()
-    if number > MOST:
-        text = gettext("At most %(most)d labels can be printed at once; %(number)d are selected.")
-        messages.error(request, text % {"most": MOST, "number": number})
-        return None
-    parcels = list(rows.select_related("integration__account").order_by("pk"))
-    labels = fetch(parcels)
-    for parcel, why in labels.failed:
-        messages.warning(request, gettext("No label for %(parcel)s: %(why)s") % {"parcel": parcel, "why": why})
-    if not labels.pdfs:
-        return None
-    try:
-        document = make(labels)
-    except MergingNotInstalled as error:
-        messages.error(request, gettext("Several labels cannot be merged here. %(how)s") % {"how": error})
-        return None
-    log(request, parcels, gettext("Opened the label."))
-    answer = HttpResponse(document, content_type="application/pdf")
-    answer["Content-Disposition"] = 'inline; filename="labels.pdf"'
-    answer["Cache-Control"] = "private, no-store"
-    answer["X-Content-Type-Options"] = "nosniff"
-    return answer
+def _with_labels(model_admin: ParcelAdmin, rows: Rows) -> QuerySet[Parcel]:
+    return rows.exclude(labels={})
 
 
-@action(_("Label"), permission="print", offered=lambda parcel: bool(parcel.labels))
-def open_label(model_admin: ParcelAdmin, request: HttpRequest, rows: Rows) -> Any:
-    """Open the labels as they are: one a page, for a label printer."""
-    return _labels_of(model_admin, request, rows, Labels.a6)
+open_label = label_action(
+    "open_label", _("Label"), _with_labels, belongs_to="pk", offered=lambda parcel: bool(parcel.labels)
+)
 
 
-def _sheet(position: int) -> Action:
-    def print_sheet(model_admin: ParcelAdmin, request: HttpRequest, rows: Rows) -> Any:
-        return _labels_of(model_admin, request, rows, lambda labels: labels.a4(position))
+class ShipmentChoice(_ModelChoiceField):
+    """Shipments to choose from, each with what tells it from others of the same number."""
 
-    print_sheet.__name__ = f"labels_a4_{position}"
-    places = [_("upper left"), _("upper right"), _("lower left"), _("lower right")]
-    label = format_lazy(_("Labels on A4, beginning {place}"), place=places[position - 1])
-    return action(label, permission="print")(print_sheet)
+    sight: Sight
 
-
-SHEETS = [_sheet(position) for position in (1, 2, 3, 4)]
+    def label_from_instance(self, obj: Any) -> Any:
+        shipment: Shipment = obj
+        known = [
+            gettext("first told %(date)s")
+            % {"date": date_format(timezone.localtime(shipment.created_at), "DATETIME_FORMAT")},
+            shipment.get_status_display(),
+            gettext("order key %(key)s") % {"key": shipment.order_pk},
+        ]
+        try:
+            order_url = self.sight.url_by_key(apps.get_model(shipment.order_type), shipment.order_pk)
+        except (LookupError, ValueError):
+            order_url = ""
+        links = [(self.sight.url(shipment), _("Show the shipment")), (order_url, _("Show the order"))]
+        return format_html(
+            "<strong>{}</strong> <small>{}</small> {}",
+            shipment,
+            ", ".join(str(each) for each in known),
+            format_html_join(" ", '<a href="{}" target="_blank">{}</a>', [each for each in links if each[0]]),
+        )
 
 
 class AssignForm(forms.Form):
     """To which shipment a parcel belongs."""
 
-    shipment = forms.ModelChoiceField(
-        Shipment.objects.none(), label=_("shipment"), empty_label=None, widget=forms.RadioSelect
-    )
+    shipment = ShipmentChoice(Shipment.objects.none(), label=_("shipment"), empty_label=None, widget=forms.RadioSelect)
 
-    def __init__(self, *args: Any, candidates: QuerySet[Shipment], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, candidates: QuerySet[Shipment], sight: Sight, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["shipment"].queryset = candidates  # type: ignore[attr-defined]
+        field: Any = self.fields["shipment"]
+        field.sight, field.queryset = sight, candidates
 
 
-class ParcelAdmin(SendcloudAdmin[Parcel]):
+class ParcelAdmin(SearchedAdmin[Parcel]):
     """Read-only: only Sendcloud knows where a parcel is."""
 
-    list_display = ["parcel", "phase_badge", "status_message", "shipment_link", "since", "carrier"]
+    list_display = ["parcel", "phase_badge", "status_message", "shipment_link", "since", "carried_by", "integration"]
     list_display_links = ["parcel"]
-    list_filter = ["phase", "is_return", MatchedFilter, "integration"]
+    list_filter = [
+        "phase",
+        CarrierFilter,
+        MatchedFilter,
+        "is_return",
+        "integration",
+        age_filter("status_at", _("last status"), never=_("no news yet")),
+    ]
     list_select_related = ["shipment", "integration"]
     search_fields = ["tracking_number"]
     search_help_text = _("Search by tracking number, order number, external ids or Sendcloud's id.")
     ordering = ["-pk"]
-    actions = [open_label, *SHEETS]
+    actions = [open_label]
     page_actions = (open_label,)
     panel_template = "admin/django_sendcloud/includes/parcel_panel.html"
-    readonly_fields = ["phase_badge", "shipment_link", "tracking", "raw_status", "collo"]
-    fieldsets = [
-        (None, {"fields": ["phase_badge", "raw_status", "status_at", "tracking", "carrier", "weight", "collo"]}),
-        (_("Belongs to"), {"fields": ["shipment_link", "order_number", "external_order_id", "external_shipment_id"]}),
-        (_("At Sendcloud"), {"fields": ["remote_id", "shipment_uuid", "integration", "created_at", "updated_at"]}),
+    readonly_fields = [
+        "phase_badge",
+        "shipment_link",
+        "tracking",
+        "raw_status",
+        "carried_by",
+        "collo",
+        "integration_link",
     ]
+    fieldsets = [
+        (None, {"fields": ["phase_badge", "raw_status", "status_at", "tracking", "carried_by", "weight", "collo"]}),
+        (_("Belongs to"), {"fields": ["shipment_link", "order_number", "external_order_id", "external_shipment_id"]}),
+        (_("At Sendcloud"), {"fields": ["remote_id", "shipment_uuid", "integration_link", "created_at", "updated_at"]}),
+    ]
+    nothing_yet = _(
+        "Parcels stand here as soon as a label is made in Sendcloud and its webhook arrives: with their tracking "
+        "number and all that happens to them."
+    )
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Parcel], search_term: str
-    ) -> tuple[QuerySet[Parcel], bool]:
-        from .shipment import as_uuid
+    # -- who may see and do what ----------------------------------------------------------------
 
-        for word in search_term.split():
-            match = (
-                Q(tracking_number__icontains=word)
-                | Q(order_number__icontains=word)
-                | Q(external_order_id__icontains=word)
-                | Q(external_shipment_id__icontains=word)
-            )
-            if word.isdecimal() and len(word) < 19:
-                match |= Q(remote_id=int(word))
-            if uuid_ := as_uuid(word):
-                match |= Q(shipment_uuid=uuid_)
-            queryset = queryset.filter(match)
-        return queryset, False
+    def has_assign_permission(self, request: HttpRequest) -> bool:
+        """Whether parcels may be assigned: to do so, one looks at shipments."""
+        return super().has_assign_permission(request) and self.sight(request).may_see(Shipment)
+
+    # -- what belongs to a parcel ---------------------------------------------------------------
+
+    def search_exactly(self, word: str, sight: Sight) -> Sequence[QuerySet[Any, Any]]:
+        parcels = Parcel.objects.using(conf().DATABASE)
+        numbers, uuid_ = spellings(word), as_uuid(word)
+        integrations = list(Integration.objects.using(conf().DATABASE).values_list("pk", flat=True))
+        found = [parcels.filter(tracking_number__in=numbers), parcels.filter(order_number__in=numbers)]
+        if uuid_:
+            found.append(parcels.filter(shipment_uuid=uuid_))
+        if word.isdecimal() and len(word) < 19:
+            found.append(parcels.filter(integration__in=integrations, remote_id=int(word)))
+        shipments = Shipment.objects.using(conf().DATABASE).filter(
+            integration__in=integrations, external_order_id__in=numbers
+        )
+        if keys := list(shipments.values_list("pk", flat=True)[:100]):
+            found.append(parcels.filter(shipment__in=keys))
+        return [each.values_list("pk", flat=True) for each in found]
+
+    def search_within(self, word: str, sight: Sight) -> Q:
+        return (
+            Q(tracking_number__icontains=word)
+            | Q(order_number__icontains=word)
+            | Q(external_order_id__icontains=word)
+            | Q(external_shipment_id__icontains=word)
+        )
 
     def panel(self, request: HttpRequest, obj: Parcel) -> dict[str, Any]:
         assignable = obj.shipment_id is None and self.has_assign_permission(request)
-        return {"timeline": timeline_of(obj), "assign_url": self.url("assign", obj.pk) if assignable else ""}
+        return {
+            "timeline": timeline_of(obj),
+            "unknown_here": obj.shipment_id is None,
+            "assign_url": self.url("assign", obj.pk) if assignable else "",
+        }
 
     def get_urls(self) -> list[URLPattern]:
         return [self.path("<path:object_id>/assign/", self.assign_view, "assign"), *super().get_urls()]
@@ -174,21 +208,24 @@ class ParcelAdmin(SendcloudAdmin[Parcel]):
         if not self.has_assign_permission(request):
             raise PermissionDenied
         if parcel.shipment_id is not None:
-            messages.warning(request, gettext("This parcel belongs to a shipment already."))
-            return HttpResponseRedirect(self.url("change", parcel.pk))
+            return self._belongs_already(request, parcel)
         number = (request.POST.get("number") or request.GET.get("number") or parcel.order_number).strip()
         candidates = self._candidates(parcel, number)
-        form = AssignForm(request.POST if request.method == "POST" else None, candidates=candidates)
+        sight = self.sight(request)
+        form = AssignForm(request.POST if request.method == "POST" else None, candidates=candidates, sight=sight)
         if request.method == "POST" and form.is_valid():
             shipment = form.cleaned_data["shipment"]
-            Parcel.objects.using(conf().DATABASE).filter(pk=parcel.pk, shipment__isnull=True).update(shipment=shipment)
+            unassigned = Parcel.objects.using(conf().DATABASE).filter(pk=parcel.pk, shipment__isnull=True)
+            if not unassigned.update(shipment=shipment):
+                return self._belongs_already(request, parcel)
             text = gettext("Assigned to the shipment %(shipment)s.") % {"shipment": shipment}
-            log(request, [parcel], text)
+            log(request, [parcel], format_lazy(_("Assigned to the shipment {shipment}."), shipment=str(shipment)))
             messages.success(request, text)
             return HttpResponseRedirect(self.url("change", parcel.pk))
+        vars(request)["current_app"] = self.admin_site.name
         context = {
             **self.admin_site.each_context(request),
-            "title": _("Assign the parcel %(parcel)s") % {"parcel": parcel},
+            "title": gettext("Assign the parcel %(parcel)s") % {"parcel": parcel},
             "opts": self.opts,
             "original": parcel,
             "form": form,
@@ -198,11 +235,17 @@ class ParcelAdmin(SendcloudAdmin[Parcel]):
         }
         return TemplateResponse(request, "admin/django_sendcloud/assign.html", context)
 
+    def _belongs_already(self, request: HttpRequest, parcel: Parcel) -> HttpResponse:
+        """Nothing was assigned: somebody was faster, or news of it said whose it is."""
+        messages.warning(request, gettext("This parcel belongs to a shipment already."))
+        return HttpResponseRedirect(self.url("change", parcel.pk))
+
     def _candidates(self, parcel: Parcel, number: str) -> QuerySet[Shipment]:
         shipments = Shipment.objects.using(conf().DATABASE).filter(integration=parcel.integration)
         if not number:
             return shipments.none()
-        found = shipments.filter(Q(order_number=number) | Q(external_order_id=number)).order_by("-pk")
+        numbers = spellings(number)
+        found = shipments.filter(Q(order_number__in=numbers) | Q(external_order_id__in=numbers)).order_by("-pk")
         return found.filter(pk__in=list(found.values_list("pk", flat=True)[:50]))
 
     # -- columns --------------------------------------------------------------------------------
@@ -218,8 +261,12 @@ class ParcelAdmin(SendcloudAdmin[Parcel]):
     @admin.display(description=_("shipment"), ordering="shipment")
     def shipment_link(self, row: Parcel) -> Any:
         if row.shipment is None:
-            return format_html("{} {}", row.order_number, badge(_("unknown here"), "off"))
-        return link(self.url_of(row.shipment), row.order_number or row.shipment)
+            return format_html("{} {}", row.order_number, badge(_("unknown here"), "warn"))
+        return link(self.seen_by(row).url(row.shipment), row.order_number or row.shipment)
+
+    @admin.display(description=_("carrier"), ordering="carrier")
+    def carried_by(self, row: Parcel) -> str:
+        return carrier_name(row.carrier) or EMPTY
 
     @admin.display(description=_("since"), ordering="status_at")
     def since(self, row: Parcel) -> Any:

@@ -16,7 +16,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..enums import WebhookAction
+from ..models.webhook_event import ACTIONS
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -27,18 +27,6 @@ _OR_NONE = r"(?:; use None where there is none)?\."
 _FOR_THE_DEVELOPER = _(
     "The shop's own code gives something here that cannot be sent. Show this to the shop's developer: %(complaint)s"
 )
-
-#: What webhooks are about, by their action.
-ACTIONS: Mapping[str, StrOrPromise] = {
-    WebhookAction.PARCEL_STATUS_CHANGED: _("News of a parcel"),
-    WebhookAction.RETURN_CREATED: _("Return announced"),
-    WebhookAction.RETURN_DELIVERED: _("Return arrived"),
-    WebhookAction.INTEGRATION_CONNECTED: _("Integration connected"),
-    WebhookAction.INTEGRATION_UPDATED: _("Settings changed"),
-    WebhookAction.INTEGRATION_DELETED: _("Integration deleted"),
-    WebhookAction.INTEGRATION_CREDENTIALS: _("New keys"),
-    WebhookAction.TEST_WEBHOOK: _("Test"),
-}
 
 #: Complaints about a field, of ``payloads.rules``, of the engine and of Sendcloud. The first that fits wins.
 _COMPLAINTS: Mapping[str, StrOrPromise] = {

@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 import itertools
-import uuid
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
-from django.db.models import Prefetch, Q, QuerySet
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from ..catch_up import catch_up_shipment
 from ..conf import conf
-from ..models import OutboxEntry, Parcel, Shipment, ShipmentStatus
+from ..models import Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
 from ..payloads import ShipmentPayload
+from ..sync.outcomes import reaction_to
 from ..sync.remote import Busy, look_up, withdraw
-from .actions import Question, Rows, action, in_chunks, log, ring, tell
+from .actions import Question, Rows, action, asked, in_chunks, log, ring, tell
 from .badges import SHIPMENT_TONES, badge, badge_with
-from .base import EMPTY, ago, link
+from .base import EMPTY, Sight, ago, link
 from .comparison import compare
 from .connect import FAILURES
-from .explain import ERRORS, explain, explain_error, fields_of
+from .explain import ERRORS, explain_entry, explain_error, fields_of
+from .filters import ShipmentStateFilter, age_filter
 from .orders import OrderAdmin, as_json, as_text, attempts_of, make_due
+from .outbox import ask_push_alike, entry_badge, entry_badge_with_problem, retry
+from .panel import incoming_order
 from .parcel import phase_badge, timeline_of
+from .printing import label_action, printable
+from .search import as_uuid, spellings
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -34,9 +42,27 @@ __all__ = ["ShipmentAdmin"]
 
 # Sendcloud is asked for each of them, while a person waits.
 AT_ONCE = 20
+# Parcels in a row of the list.
+SHOWN = 5
 
 
-@action(_("Push again"), permission="push")
+def _orders_of(rows: Rows) -> int:
+    return rows.order_by().values("order_type", "order_pk").distinct().count()
+
+
+def _ask_push(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
+    number = _orders_of(rows)
+    title = ngettext("Push %(number)d order now", "Push %(number)d orders now", number)
+    return Question(
+        [
+            _("Sendcloud is told of them anew, as they are now, also where nothing changed."),
+            _("Where the cause of a problem has not been mended, they come back with the same problem."),
+        ],
+        title=title % {"number": number},
+    )
+
+
+@action(_("Push now"), permission="push", ask=_ask_push, asks_for_one=False)
 def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Tell Sendcloud anew of the orders behind these shipments, also where nothing changed."""
     orders: set[tuple[str, str]] = set()
@@ -46,47 +72,91 @@ def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> 
         # What Sendcloud is known to have would be skipped; forgetting its digest sends it all the same.
         chunk.filter(status=ShipmentStatus.SYNCED).update(digest="")
         for order_type, group in itertools.groupby(keys, lambda key: key[0]):
-            pks = [pk for _, pk in group]
-            make_due(order_type, pks)
-        log(request, shipments, gettext("Pushed again."))
+            make_due(order_type, [key for _, key in group])
+        log(request, shipments, _("Pushed again."))
         orders.update(keys)
     ring("outbox")
     sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", len(orders))
     tell(request, len(orders), sentence % {"number": len(orders)})
 
 
-def _too_many(request: HttpRequest, rows: Rows) -> bool:
-    if rows.count() <= AT_ONCE:
-        return False
-    text = gettext("Sendcloud is asked for each of them: please choose at most %(number)d at once.")
-    messages.error(request, text % {"number": AT_ONCE})
-    return True
+def _entries_of(rows: Sequence[Shipment]) -> QuerySet[OutboxEntry]:
+    """What Sendcloud still has to be told of the orders of these shipments, found by one index."""
+    return OutboxEntry.objects.using(conf().DATABASE).filter(
+        order_type__in={row.order_type for row in rows}, order_pk__in={row.order_pk for row in rows}
+    )
 
 
-def _failed(model_admin: ShipmentAdmin, request: HttpRequest, shipment: Shipment, error: Exception) -> None:
+def _ask_push_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
+    codes = set(asked(request))
+    if not codes:
+        for chunk in in_chunks(rows):
+            codes |= set(_entries_of(list(chunk)).values_list("error_code", flat=True))
+    return ask_push_alike(codes - {""})
+
+
+@action(
+    _("Push all with the same problem…"),
+    permission="retry",
+    ask=_ask_push_alike,
+    offered=lambda shipment: (entry := _entry_of(shipment)) is not None and bool(entry.error_code),
+    emphasis="quiet",
+)
+def push_all_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
+    """Push every order again that has the problem of one of these."""
+    for chunk in in_chunks(rows):
+        # Entries go with their success. What was done to an order stays to be read at its shipments.
+        types, keys = zip(*chunk.values_list("order_type", "order_pk"), strict=True)
+        shipments = Shipment.objects.using(conf().DATABASE).filter(order_type__in=set(types), order_pk__in=keys)
+        log(request, list(shipments), _("Pushed again."))
+    retry(request, rows)
+
+
+def _failed(model_admin: ShipmentAdmin, request: HttpRequest, shipment: Shipment, error: Exception, doing: Any) -> None:
+    """Say what went wrong, and write down that it was tried: what broke off may have arrived."""
     explanation = explain_error(error)
     title = f"{shipment}: {explanation.title}"
     model_admin.report(request, messages.ERROR, title, explanation.why, explanation.cure, f"({error})")
+    log(request, [shipment], doing)
 
 
-@action(_("Refresh from Sendcloud"), permission="push")
+def _ask_refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
+    number = rows.count()
+    title = ngettext(
+        "Refresh %(number)d shipment from Sendcloud", "Refresh %(number)d shipments from Sendcloud", number
+    )
+    return Question(
+        [
+            _("Sendcloud is asked what it has of them, and how their parcels are."),
+            _("News of their parcels is taken over."),
+            _("What Sendcloud had and has no more, or has in another version, is pushed again as it is now."),
+        ],
+        title=title % {"number": number},
+        button=_("Refresh"),
+    )
+
+
+@action(_("Refresh from Sendcloud…"), permission="push", ask=_ask_refresh, most=AT_ONCE, emphasis="quiet")
 def refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
-    """Look whether Sendcloud still has them as they were told, and tell anew what it has not."""
-    if _too_many(request, rows):
-        return
-    alike = 0
+    """Look whether Sendcloud still has them as they were told, tell anew what it has not, and take over parcels."""
+    alike = news = 0
     for shipment in rows.select_related("integration__account"):
         try:
             theirs = look_up(shipment)
+            news += catch_up_shipment(shipment)
         except FAILURES as error:
-            _failed(model_admin, request, shipment, error)
+            _failed(model_admin, request, shipment, error, _("Refreshing from Sendcloud failed."))
             continue
-        log(request, [shipment], gettext("Refreshed from Sendcloud."))
+        log(request, [shipment], _("Refreshed from Sendcloud."))
         gone = shipment.status == ShipmentStatus.DELETED
         at = theirs.shipment_updated_at if theirs else None
         same = at is not None and int(at.timestamp()) == shipment.stamp
         if (theirs is None) if gone else same:
             alike += 1
+            continue
+        if theirs is None and not _was_accepted(shipment):
+            text = gettext("Sendcloud does not have %(shipment)s yet: it has never accepted it.")
+            messages.warning(request, text % {"shipment": shipment})
             continue
         Shipment.objects.using(conf().DATABASE).filter(pk=shipment.pk).update(digest="")
         if gone:
@@ -103,9 +173,24 @@ def refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Non
     if alike:
         sentence = ngettext("%(number)d is as it was told.", "%(number)d are as they were told.", alike)
         messages.success(request, sentence % {"number": alike})
+    if news:
+        sentence = ngettext("There is news of %(number)d parcel.", "There is news of %(number)d parcels.", news)
+        messages.success(request, sentence % {"number": news})
+
+
+def _was_accepted(shipment: Shipment) -> bool:
+    """Whether Sendcloud ever had it: it gives every shipment it accepts an id."""
+    return shipment.uuid is not None or bool(shipment.digest)
+
+
+def _is_there(shipment: Shipment) -> bool:
+    return shipment.status != ShipmentStatus.DELETED
 
 
 def _ask_delete(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
+    there = rows.exclude(status=ShipmentStatus.DELETED)
+    number = there.count()
+    title = ngettext("Delete %(number)d shipment at Sendcloud", "Delete %(number)d shipments at Sendcloud", number)
     return Question(
         [_("They disappear from Sendcloud's list of incoming orders. Labels that were made stay valid.")],
         [
@@ -114,7 +199,9 @@ def _ask_delete(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) ->
                 "cancel it in the shop: then it is deleted at Sendcloud by itself."
             )
         ],
-        rows.exclude(status=ShipmentStatus.DELETED),
+        rows=there,
+        title=title % {"number": number},
+        button=_("Delete at Sendcloud"),
     )
 
 
@@ -122,24 +209,25 @@ def _ask_delete(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) ->
     _("Delete at Sendcloud…"),
     permission="delete_remote",
     ask=_ask_delete,
-    offered=lambda shipment: shipment.status != ShipmentStatus.DELETED,
+    offered=_is_there,
     emphasis="danger",
+    most=AT_ONCE,
 )
 def delete_at_sendcloud(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Delete them there, whatever their orders say."""
-    if _too_many(request, rows):
-        return
     number = 0
-    for shipment in rows.exclude(status=ShipmentStatus.DELETED).select_related("integration__account"):
+    for shipment in rows.select_related("integration__account"):
         try:
             withdraw(shipment)
         except Busy:
             text = gettext("%(shipment)s is being pushed at the moment. Please try again in a minute.")
             messages.warning(request, text % {"shipment": shipment})
         except FAILURES as error:
-            _failed(model_admin, request, shipment, error)
+            unknown = _("Deleting at Sendcloud broke off: it may have arrived.")
+            doing = unknown if reaction_to(error).unknown else _("Deleting at Sendcloud failed.")
+            _failed(model_admin, request, shipment, error, doing)
         else:
-            log(request, [shipment], gettext("Deleted at Sendcloud."))
+            log(request, [shipment], _("Deleted at Sendcloud."))
             number += 1
     ring("outbox")
     sentence = ngettext(
@@ -148,68 +236,152 @@ def delete_at_sendcloud(model_admin: ShipmentAdmin, request: HttpRequest, rows: 
     tell(request, number, sentence % {"number": number})
 
 
+def _parcels_of(model_admin: ShipmentAdmin, rows: Rows) -> QuerySet[Parcel]:
+    return printable(Parcel.objects.using(conf().DATABASE).filter(shipment__in=rows.order_by().values("pk")))
+
+
+def _owners(model_admin: ShipmentAdmin, request: HttpRequest, parcels: list[Parcel]) -> QuerySet[Shipment]:
+    return Shipment.objects.using(conf().DATABASE).filter(pk__in={parcel.shipment_id for parcel in parcels})
+
+
+open_labels = label_action(
+    "open_labels",
+    _("Labels"),
+    _parcels_of,
+    belongs_to="shipment",
+    owners=_owners,
+    offered=lambda shipment: printable(shipment.parcels.all()).exists(),
+)
+
+
+def _entry_of(shipment: Shipment) -> OutboxEntry | None:
+    """What Sendcloud still has to be told of its order: looked up with the row, for who may see it."""
+    entry: OutboxEntry | None = vars(shipment).get("_entry")
+    return entry
+
+
 class ShipmentAdmin(OrderAdmin[Shipment]):
     """Read-only: it mirrors what Sendcloud has. To change a shipment, change the order."""
 
-    list_display = ["name", "status_and_problem", "parcel_badges", "told", "integration"]
+    list_display = ["name", "state_and_problem", "parcel_badges", "told", "integration"]
     list_display_links = ["name"]
-    list_filter = ["status", "integration"]
+    list_filter = [
+        ShipmentStateFilter,
+        "integration",
+        age_filter("told_at", _("last told"), never=_("never told")),
+    ]
     list_select_related = ["integration"]
     search_fields = ["order_number"]
     search_help_text = _("Search by order number, external ids, shipment UUID or tracking number.")
     ordering = ["-pk"]
-    actions = [push_again, refresh, delete_at_sendcloud]
-    page_actions = (push_again, refresh, delete_at_sendcloud)
+    actions = [push_again, push_all_alike, refresh, open_labels, delete_at_sendcloud]
+    page_actions = (push_again, push_all_alike, open_labels, refresh, delete_at_sendcloud)
     panel_template = "admin/django_sendcloud/includes/shipment_panel.html"
-    readonly_fields = ["order_link", "status_badge"]
+    below_template = "admin/django_sendcloud/includes/shipment_below.html"
+    readonly_fields = ["order_link", "state_badge", "integration_link"]
     fieldsets = [
-        (None, {"fields": ["order_link", "status_badge", "integration", "told_at", "deleted_at", "created_at"]}),
+        (None, {"fields": ["order_link", "state_badge", "integration_link", "told_at", "deleted_at", "created_at"]}),
         (_("Ids"), {"fields": ["order_number", "external_order_id", "external_shipment_id", "uuid"]}),
     ]
+    nothing_yet = _("Every order that Sendcloud was told of stands here, with what it answered and its parcels.")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Shipment]:
-        return super().get_queryset(request).prefetch_related("parcels")
+    # -- who may see and do what ----------------------------------------------------------------
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Shipment], search_term: str
-    ) -> tuple[QuerySet[Shipment], bool]:
-        for word in search_term.split():
-            parcels = Parcel.objects.filter(tracking_number__iexact=word, shipment__isnull=False)
-            match = (
-                Q(order_number__icontains=word)
-                | Q(external_order_id__icontains=word)
-                | Q(external_shipment_id__icontains=word)
-                | Q(order_pk=word)
-                | Q(pk__in=parcels.values("shipment"))
-            )
-            if uuid_ := as_uuid(word):
-                match |= Q(uuid=uuid_)
-            queryset = queryset.filter(match)
-        return queryset, False
+    def has_retry_permission(self, request: HttpRequest) -> bool:
+        """Whether orders may be pushed by their problem, which stands in the outbox."""
+        return self.has_push_permission(request) and self.sight(request).may_see(OutboxEntry)
+
+    def has_print_permission(self, request: HttpRequest) -> bool:
+        return super().has_print_permission(request) and self.sight(request).may_see(Parcel)
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        columns = super().get_list_display(request)
+        if self.sight(request).may_see(Parcel):
+            return columns
+        return [column for column in columns if column != "parcel_badges"]
+
+    def get_list_filter(self, request: HttpRequest) -> Any:
+        if self.sight(request).may_see(OutboxEntry):
+            return super().get_list_filter(request)
+        # Not told what waits, one can only tell shipments by what was told.
+        return ["status" if each is ShipmentStateFilter else each for each in super().get_list_filter(request)]
+
+    # -- what belongs to a shipment -------------------------------------------------------------
+
+    def complete(self, request: HttpRequest, rows: Sequence[Shipment]) -> None:
+        super().complete(request, rows)
+        if rows and self.sight(request).may_see(OutboxEntry):
+            entries = {(entry.order_type, entry.order_pk): entry for entry in _entries_of(rows)}
+            for row in rows:
+                vars(row)["_entry"] = entries.get((row.order_type, row.order_pk))
+
+    def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        changes = super().get_changelist_instance(request)
+        if "parcel_badges" in changes.list_display:
+            prefetch_related_objects(list(changes.result_list), "parcels")
+        return changes
+
+    def search_exactly(self, word: str, sight: Sight) -> Sequence[QuerySet[Any, Any]]:
+        shipments = Shipment.objects.using(conf().DATABASE)
+        numbers, uuid_ = spellings(word), as_uuid(word)
+        # The ids are unique within an integration, so their index begins with it.
+        integrations = list(Integration.objects.using(conf().DATABASE).values_list("pk", flat=True))
+        found = [
+            shipments.filter(order_number__in=numbers),
+            shipments.filter(integration__in=integrations, external_order_id__in=numbers),
+            shipments.filter(order_pk__in=[word, str(uuid_)] if uuid_ else [word]),
+        ]
+        if uuid_:
+            found.append(shipments.filter(uuid=uuid_))
+        keys = [each.values_list("pk", flat=True) for each in found]
+        if sight.may_see(Parcel):
+            parcels = Parcel.objects.using(conf().DATABASE).filter(tracking_number__in=numbers)
+            keys.append(parcels.filter(shipment__isnull=False).values_list("shipment", flat=True))  # type: ignore[arg-type]
+        return keys
+
+    def search_within(self, word: str, sight: Sight) -> Q:
+        return (
+            Q(order_number__icontains=word)
+            | Q(external_order_id__icontains=word)
+            | Q(external_shipment_id__icontains=word)
+        )
 
     def panel(self, request: HttpRequest, obj: Shipment) -> dict[str, Any]:
-        entry = (
-            OutboxEntry.objects.using(conf().DATABASE).filter(order_type=obj.order_type, order_pk=obj.order_pk).first()
-        )
-        may_see_parcels = request.user.has_perm("django_sendcloud.view_parcel")
-        may_see_outbox = request.user.has_perm("django_sendcloud.view_outboxentry")
-        return {
-            "explanation": ERRORS["rejected"] if obj.status == ShipmentStatus.REJECTED else None,
+        sight, entry = self.sight(request), _entry_of(obj)
+        context: dict[str, Any] = {
             "fields": fields_of(obj.errors),
-            "code": "rejected",
             "order_url": self.order_url(obj),
             "payload_url": self.url("payload", obj.pk),
-            "attempts": attempts_of(obj.order_type, obj.order_pk),
-            "entry": entry if may_see_outbox else None,
-            "entry_problem": explain(entry.error_code).title if entry and entry.error_code else "",
-            "entry_url": self.url_of(entry) if entry else "",
-            "parcels": [
-                (parcel, self.url_of(parcel), phase_badge(parcel), timeline_of(parcel))
-                for parcel in obj.parcels.prefetch_related(Prefetch("timeline")).order_by("is_return", "pk")
-            ]
-            if may_see_parcels
-            else None,
+            "details_withheld": not self.has_payload_permission(request),
         }
+        if entry is not None:
+            context["entry_waits"] = True
+            if entry.error_code:
+                context |= {
+                    "explanation": explain_entry(entry.state, entry.error_code),
+                    "fields": fields_of(entry.error_fields),
+                    "detail": entry.error_detail,
+                    "code": entry.error_code,
+                }
+        elif obj.status == ShipmentStatus.REJECTED:
+            context |= {"explanation": ERRORS["rejected"], "code": "rejected"}
+        context["sc_links"] = self._links(obj, sight.url(entry))
+        if sight.may_see(OutboxEntry):
+            context["attempts"] = attempts_of(obj.order_type, obj.order_pk)
+        if sight.may_see(Parcel):
+            parcels = obj.parcels.prefetch_related(Prefetch("timeline")).order_by("is_return", "pk")
+            context["parcels"] = [
+                (parcel, sight.url(parcel), phase_badge(parcel), timeline_of(parcel)) for parcel in parcels
+            ]
+        return context
+
+    def _links(self, shipment: Shipment, entry_url: str) -> list[tuple[str, Any]]:
+        there = _is_there(shipment) and _was_accepted(shipment)
+        links = [
+            (entry_url, _("Show it in the outbox")),
+            (incoming_order(shipment) if there else "", _("Open in Sendcloud's panel")),
+        ]
+        return [(url, label) for url, label in links if url]
 
     # -- what would be sent ---------------------------------------------------------------------
 
@@ -241,23 +413,34 @@ class ShipmentAdmin(OrderAdmin[Shipment]):
             else f"{number} / {row.external_shipment_id}"
         )
 
-    @admin.display(description=_("status"), ordering="status")
-    def status_badge(self, row: Shipment) -> SafeString:
+    @admin.display(description=_("state"), ordering="status")
+    def state_badge(self, row: Shipment) -> SafeString:
+        entry = _entry_of(row)
+        if entry is not None:
+            return entry_badge(entry)
         return badge(row.get_status_display(), SHIPMENT_TONES.get(row.status, "off"))
 
-    @admin.display(description=_("status"), ordering="status")
-    def status_and_problem(self, row: Shipment) -> SafeString:
+    @admin.display(description=_("state"), ordering="status")
+    def state_and_problem(self, row: Shipment) -> SafeString:
+        entry = _entry_of(row)
+        if entry is not None:
+            return entry_badge_with_problem(entry)
         if row.status != ShipmentStatus.REJECTED:
-            return self.status_badge(row)
+            return self.state_badge(row)
         problems = [f"{field.label}: {' '.join(field.messages)}" for field in fields_of(row.errors)]
-        return badge_with(self.status_badge(row), "", Truncator(" ".join(problems)).chars(160))
+        return badge_with(self.state_badge(row), "", Truncator(" ".join(problems)).chars(160))
 
     @admin.display(description=_("parcels"))
     def parcel_badges(self, row: Shipment) -> Any:
         parcels = sorted(row.parcels.all(), key=lambda parcel: parcel.pk)
+        sight = self.seen_by(row)
         badges = format_html_join(
-            " ", "{}", ((link(self.url_of(parcel), phase_badge(parcel)),) for parcel in parcels[:5])
+            " ", "{}", ((link(sight.url(parcel), phase_badge(parcel)),) for parcel in parcels[:SHOWN])
         )
+        if len(parcels) > SHOWN:
+            more = len(parcels) - SHOWN
+            text = ngettext("and %(number)d more", "and %(number)d more", more) % {"number": more}
+            return format_html("{} <small>{}</small>", badges, text)
         return badges or EMPTY
 
     @admin.display(description=_("last told"), ordering="told_at")
@@ -267,11 +450,3 @@ class ShipmentAdmin(OrderAdmin[Shipment]):
 
 def _key(shipment: Shipment) -> tuple[str, str]:
     return shipment.external_order_id, shipment.external_shipment_id
-
-
-def as_uuid(word: str) -> uuid.UUID | None:
-    """The UUID that was typed, ``None`` if it is anything else."""
-    try:
-        return uuid.UUID(word)
-    except ValueError:
-        return None

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 from django import forms
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
@@ -22,15 +22,16 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
 from ..conf import conf
-from ..enums import ParcelPhase
+from ..labels import MOST
 from ..models import EntryState, Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
-from .actions import Action, Rows, action, in_chunks, log, ring, tell
+from .actions import Action, Question, Rows, action, in_chunks, log, ring, tell
 from .badges import SHIPMENT_TONES, badge
-from .base import EMPTY, ModelT, _may, _ModelAdmin, admin_path, admin_url, in_time
-from .explain import ERRORS, Explanation, FieldProblem, explain, explain_pause, fields_of
+from .base import EMPTY, ModelT, _may, _ModelAdmin, admin_path, admin_url, ago, in_time
+from .explain import ERRORS, Explanation, FieldProblem, explain_entry, explain_pause, fields_of
 from .order_state import KIND_TONES, OrderState, OrderStateFilter, can_filter, order_type_of, states_of
 from .orders import make_due
-from .parcel import SHEETS, open_label, phase_badge, timeline_of, tracking_link
+from .parcel import phase_badge, timeline_of, tracking_link
+from .printing import is_printable, label_action, printable
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -38,7 +39,17 @@ if TYPE_CHECKING:
 __all__ = ["SendcloudOrderAdmin"]
 
 
-@action(_("Push to Sendcloud now"), permission="sendcloud_push")
+def _ask_push(model_admin: SendcloudOrderAdmin[Any], request: HttpRequest, rows: Rows) -> Question:
+    number = rows.count()
+    title = ngettext("Push %(number)d order to Sendcloud", "Push %(number)d orders to Sendcloud", number)
+    return Question(
+        [_("Sendcloud is told of them now, as they are saved, also where nothing changed.")],
+        title=title % {"number": number},
+        button=_("Push now"),
+    )
+
+
+@action(_("Push to Sendcloud now"), permission="sendcloud_push", ask=_ask_push, asks_for_one=False)
 def sendcloud_push(model_admin: SendcloudOrderAdmin[Any], request: HttpRequest, rows: Rows) -> None:
     """Tell Sendcloud of these orders now, also where nothing changed."""
     order_type = order_type_of(model_admin.model)
@@ -50,46 +61,49 @@ def sendcloud_push(model_admin: SendcloudOrderAdmin[Any], request: HttpRequest, 
         told = Shipment.objects.using(conf().DATABASE).filter(order_type=order_type, order_pk__in=keys)
         told.filter(status=ShipmentStatus.SYNCED).update(digest="")
         make_due(order_type, keys)
-        log(request, orders, gettext("Pushed to Sendcloud."))
+        log(request, orders, _("Pushed to Sendcloud."))
         number += len(orders)
     ring("outbox")
     sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", number)
     tell(request, number, sentence % {"number": number})
 
 
-def _is_printable(parcel: Parcel) -> bool:
-    return bool(parcel.labels) and not parcel.is_return and parcel.phase != ParcelPhase.CANCELLED.value
-
-
 def _has_label(state: OrderState) -> bool:
-    return any(_is_printable(parcel) for parcel in state.parcels)
+    return any(is_printable(parcel) for parcel in state.parcels)
 
 
-def _labels(name: str, print_parcels: Action, label: Any) -> Action:
-    """What prints labels of parcels, for the orders they belong to."""
+def _parcels_of(model_admin: SendcloudOrderAdmin[Any], rows: Rows) -> models.QuerySet[Parcel]:
+    parcels = printable(Parcel.objects.using(conf().DATABASE))
+    found: list[int] = []
+    for chunk in in_chunks(rows):
+        mine: dict[str, Any] = {
+            "shipment__order_type": order_type_of(model_admin.model),
+            "shipment__order_pk__in": [str(order.pk) for order in chunk],
+        }
+        found += parcels.filter(**mine).values_list("pk", flat=True)
+        if len(found) > MOST:
+            break  # more than can be printed, whatever else there is
+    return Parcel.objects.using(conf().DATABASE).filter(pk__in=found)
 
-    def labels(model_admin: SendcloudOrderAdmin[Any], request: HttpRequest, rows: Rows) -> HttpResponse | None:
-        everything = Parcel.objects.using(conf().DATABASE)
-        found: list[int] = []
-        for chunk in in_chunks(rows):
-            keys = [str(order.pk) for order in chunk]
-            theirs = {"shipment__order_type": order_type_of(model_admin.model), "shipment__order_pk__in": keys}
-            found += [parcel.pk for parcel in everything.filter(**theirs) if _is_printable(parcel)]
-        if not found:
-            messages.warning(request, gettext("None of these orders has a label yet: they are made in Sendcloud."))
-            return None
-        answer = print_parcels.run(model_admin, request, everything.filter(pk__in=found))
-        if answer is not None:
-            log(request, list(rows), gettext("Opened the labels."))
-        return answer
 
-    labels.__name__ = name
-    return action(label, permission="sendcloud_print", offered=_has_label)(labels)
+def _owners(model_admin: SendcloudOrderAdmin[Any], request: HttpRequest, parcels: list[Parcel]) -> models.QuerySet[Any]:
+    shipments = Shipment.objects.using(conf().DATABASE).filter(pk__in={parcel.shipment_id for parcel in parcels})
+    keys = list(shipments.values_list("order_pk", flat=True))
+    return model_admin.get_queryset(request).filter(pk__in=keys)
 
 
 PUSH = sendcloud_push
-LABELS = _labels("sendcloud_labels", open_label, _("Sendcloud labels"))
-LABELS_A4 = _labels("sendcloud_labels_a4", SHEETS[0], _("Sendcloud labels on A4"))
+LABELS = label_action(
+    "sendcloud_labels",
+    _("Sendcloud labels"),
+    _parcels_of,
+    belongs_to="shipment__order_pk",
+    owners=_owners,
+    permission="sendcloud_print",
+    offered=_has_label,
+)
+# The name of the button of the change form that saves an order and pushes it.
+SAVE_AND_PUSH = "_sendcloud_push"
 
 
 class _OrdersOnAPage:
@@ -118,7 +132,7 @@ class SendcloudOrderAdmin(_ModelAdmin[ModelT]):
     What can be done needs ``push_order`` and ``print_label``, and seeing the order.
     """
 
-    sendcloud_actions: tuple[Action, ...] = (PUSH, LABELS, LABELS_A4)
+    sendcloud_actions: tuple[Action, ...] = (PUSH, LABELS)
     sendcloud_buttons: tuple[Action, ...] = (PUSH, LABELS)
 
     @property
@@ -216,11 +230,33 @@ class SendcloudOrderAdmin(_ModelAdmin[ModelT]):
             # Whatever template the page has, ours extends it: neither has to know of the other.
             "sc_page": response.resolve_template(response.template_name),
             "sc_order": self._panel(request, state) if self.has_sendcloud_view_permission(request) else None,
+            # What is pushed is what is saved. Who can edit the order saves it by the same button, so that nothing he
+            # has just corrected is left behind.
+            "sc_save_and_push": SAVE_AND_PUSH if PUSH in buttons and self._saves(request, obj) else "",
             "sc_actions": [
-                (each, reverse(self._sendcloud_url_name, args=[quote(str(obj.pk)), each.name])) for each in buttons
+                (each, reverse(self._sendcloud_url_name, args=[quote(str(obj.pk)), each.name]))
+                for each in buttons
+                if each is not PUSH or not self._saves(request, obj)
             ],
         }
         response.template_name = "admin/django_sendcloud/order_change_form.html"
+        return response
+
+    def _saves(self, request: HttpRequest, order: ModelT) -> bool:
+        """Whether the page has a form that this person can save."""
+        return self.has_change_permission(request, order)
+
+    def response_change(self, request: HttpRequest, obj: ModelT) -> HttpResponse:
+        """After *Save and push*: the order is saved by now, and pushed; the page is shown again."""
+        if SAVE_AND_PUSH not in request.POST:
+            return super().response_change(request, obj)
+        # As after "Save and continue editing", whatever other button the shop's own class knows.
+        data = request.POST.copy()
+        data["_continue"] = "1"
+        request.POST = data  # type: ignore[assignment]
+        response = super().response_change(request, obj)
+        if PUSH.is_allowed(self, request) and order_type_of(self.model):
+            PUSH.run(self, request, self.get_queryset(request).filter(pk=obj.pk))
         return response
 
     def _state_of(self, request: HttpRequest, order: ModelT) -> OrderState | None:
@@ -235,13 +271,15 @@ class SendcloudOrderAdmin(_ModelAdmin[ModelT]):
             return {"problems": [_Problem(ERRORS["adapter_missing"])]}
         models.prefetch_related_objects(state.parcels, "timeline")
         paused = _paused_for(state)
+        told_at = max((s.told_at for s in state.shipments if s.told_at), default=None)
         return {
             "badge": state.badge(),
             "tone": KIND_TONES[state.kind],
-            "told_at": max((s.told_at for s in state.shipments if s.told_at), default=None),
+            "told": ago(told_at) if told_at else "",
             "due": _due(state.entry) if paused is None else "",
             "entry_url": self._url_of(state.entry),
             "problems": _problems_of(state, paused),
+            "details_withheld": not self.has_sendcloud_payload_permission(request),
             "shipments": [
                 (
                     shipment,
@@ -294,7 +332,7 @@ class SendcloudOrderAdmin(_ModelAdmin[ModelT]):
         pressed = next((each for each in self.sendcloud_buttons if each.name == name), None)
         if pressed is None or not order_type_of(self.model):
             raise Http404
-        response = pressed(self, request, self.get_queryset(request).filter(pk=order.pk))
+        response = pressed(self, request, self.get_queryset(request).filter(pk=order.pk), page_of=order)
         return response or HttpResponseRedirect(self._url_of(order))
 
     def _order_or_404(self, request: HttpRequest, object_id: str) -> ModelT:
@@ -320,8 +358,8 @@ class _Problem:
 def _problems_of(state: OrderState, paused: Integration | None) -> list[_Problem]:
     entry = state.entry
     if entry is not None and entry.error_code:
-        code = entry.error_code
-        return [_Problem(explain(code), fields_of(entry.error_fields), detail=entry.error_detail, code=code)]
+        code, fields = entry.error_code, fields_of(entry.error_fields)
+        return [_Problem(explain_entry(entry.state, code), fields, detail=entry.error_detail, code=code)]
     if paused is not None:
         why = explain_pause(paused.paused_reason)
         return [_Problem(dataclasses.replace(why, title=f"{paused}: {why.title}"))]

@@ -196,7 +196,7 @@ class Migration(migrations.Migration):
                 ('body', django_sendcloud.models.fields.EncryptedTextField(blank=True, default='', editable=False)),
                 ('action', models.CharField(blank=True, max_length=100, verbose_name='action')),
                 ('event_ms', models.BigIntegerField(blank=True, editable=False, null=True)),
-                ('state', models.CharField(choices=[('received', 'waiting'), ('processed', 'applied'), ('ignored', 'nothing to do'), ('failed', 'failed')], default='received', max_length=10, verbose_name='state')),
+                ('state', models.CharField(choices=[('received', 'waiting'), ('processed', 'applied'), ('unheard', 'applied, the shop failed'), ('ignored', 'nothing to do'), ('failed', 'failed')], default='received', max_length=10, verbose_name='state')),
                 ('due_at', models.DateTimeField(default=django.utils.timezone.now, editable=False)),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
                 ('error', models.TextField(blank=True, verbose_name='error')),

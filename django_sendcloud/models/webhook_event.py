@@ -3,18 +3,38 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from django.db import models
 from django.utils import timezone
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from ..enums import WebhookAction
 from .fields import EncryptedTextField
 from .integration import Integration
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+#: What webhooks are about, by their action.
+ACTIONS: Mapping[str, StrOrPromise] = {
+    WebhookAction.PARCEL_STATUS_CHANGED.value: _("News of a parcel"),
+    WebhookAction.RETURN_CREATED.value: _("Return announced"),
+    WebhookAction.RETURN_DELIVERED.value: _("Return arrived"),
+    WebhookAction.INTEGRATION_CONNECTED.value: _("Integration connected"),
+    WebhookAction.INTEGRATION_UPDATED.value: _("Settings changed"),
+    WebhookAction.INTEGRATION_DELETED.value: _("Integration deleted"),
+    WebhookAction.INTEGRATION_CREDENTIALS.value: _("New keys"),
+    WebhookAction.TEST_WEBHOOK.value: _("Test"),
+}
 
 
 class EventState(models.TextChoices):
     RECEIVED = "received", _("waiting")
     PROCESSED = "processed", _("applied")
+    UNHEARD = "unheard", _("applied, the shop failed")
     IGNORED = "ignored", _("nothing to do")
     FAILED = "failed", _("failed")
 
@@ -31,7 +51,7 @@ class WebhookEvent(models.Model):
         Integration, on_delete=models.CASCADE, related_name="events", verbose_name=_("integration")
     )
     digest = models.CharField(max_length=64, editable=False)
-    # The raw body, encrypted: it holds personal data. Emptied once applied.
+    # The raw body, encrypted: it holds personal data. Emptied once applied and told to the shop.
     body = EncryptedTextField(default="", blank=True, editable=False)
     action = models.CharField(_("action"), max_length=100, blank=True)
     event_ms = models.BigIntegerField(null=True, blank=True, editable=False)
@@ -66,4 +86,12 @@ class WebhookEvent(models.Model):
         permissions = [("replay_webhookevent", _("Can replay webhooks"))]
 
     def __str__(self) -> str:
-        return f"{self.action or '?'} {self.received_at:%Y-%m-%d %H:%M:%S}"
+        at = date_format(timezone.localtime(self.received_at), "DATETIME_FORMAT")
+        return f"{self.about} ({at})"
+
+    @property
+    def about(self) -> StrOrPromise:
+        """What it is about, in words: nobody knows before it is read."""
+        if self.action:
+            return ACTIONS.get(self.action, self.action)
+        return _("Not read yet") if self.state == EventState.RECEIVED else _("Unreadable")

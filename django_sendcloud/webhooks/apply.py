@@ -111,6 +111,8 @@ def _apply_together(events: list[WebhookEvent], now: dt.datetime) -> dict[int, t
     for event in events:
         # Whatever is wrong with one is found again, and written down, where it is applied on its own.
         with contextlib.suppress(Exception):
+            if event.processed_at is not None:
+                continue  # it was applied before, and is to be told to the shop again
             payload = parse(event.body.reveal() if event.body else "")
             if payload.get("action") == WebhookAction.PARCEL_STATUS_CHANGED:
                 event.action = WebhookAction.PARCEL_STATUS_CHANGED.value
@@ -219,7 +221,11 @@ def _afterwards(event: WebhookEvent, outcome: handlers.Outcome, payload: dict[st
             return
     if problems:
         event.error = " ".join([*filter(None, [event.error]), *problems])
-        event.save(using=conf().DATABASE, update_fields=["error"])
+        event.state = EventState.UNHEARD
+        # Kept as that of a failure is, so that the shop can be told again. Keys were used, or thrown away.
+        if event.action != WebhookAction.INTEGRATION_CREDENTIALS:
+            event.body = Secret(json.dumps(payload))
+        event.save(using=conf().DATABASE, update_fields=["error", "state", "body"])
 
 
 def _public(payload: dict[str, Any]) -> dict[str, Any]:
@@ -239,11 +245,14 @@ def _again(payload: dict[str, Any]) -> str:
 def replay(events: QuerySet[WebhookEvent]) -> int:
     """Apply these once more, where their bodies are still there. Returns how many.
 
-    Harmless: news that is applied already changes nothing.
+    Harmless: news that is applied already changes nothing. Where a receiver of the shop had failed, the shop is told
+    again, as far as there is no newer news.
     """
-    count = events.exclude(body="").update(
-        state=EventState.RECEIVED, due_at=timezone.now(), attempts=0, error="", processed_at=None
-    )
+    kept = events.exclude(body="")
+    again = {"state": EventState.RECEIVED, "due_at": timezone.now(), "attempts": 0, "error": ""}
+    count = kept.exclude(state=EventState.UNHEARD).update(**again, processed_at=None)
+    # These stay applied: when they were is what tells them from the others.
+    count += kept.filter(state=EventState.UNHEARD).update(**again)
     if count:
         work_due.send_robust(sender=WebhookEvent, queue="inbox")
     return count

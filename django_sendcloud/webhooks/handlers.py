@@ -67,7 +67,19 @@ def parcel_status(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
     """A parcel has news."""
     told, note = read_parcel_status(event, payload)
     applied = apply_news(told.integration, told.news, told.event_ms, told.digest)
+    if event.processed_at is not None:
+        _as_it_was_news(applied, told)
     return Outcome(note=note, parcel=applied.parcel, after=news_for_the_shop(applied))
+
+
+def _as_it_was_news(applied: Applied, told: Told) -> None:
+    """What was applied before, and the shop failed to hear: let it be news once more, unless there is newer news."""
+    parcel = applied.parcel
+    if (parcel.last_event_ms, parcel.last_event_digest) != (told.event_ms, told.digest):
+        return
+    before = parcel.timeline.filter(event_ms__lt=told.event_ms).order_by("event_ms", "status_id").last()
+    applied.created, applied.moved = before is None, True
+    applied.previous_status_id = before.status_id if before else None
 
 
 def read_parcel_status(event: WebhookEvent, payload: dict[str, Any]) -> tuple[Told, str]:

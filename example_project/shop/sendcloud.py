@@ -15,6 +15,7 @@ class SendcloudOrder(OrderAdapter[Order]):
     related = {OrderLine: "order", Customer: "orders"}
     queryset = Order.objects.select_related("customer").prefetch_related("lines__product")
     changed_at = "modified_at"
+    number_field = "number"
     phase_statuses = {"in_transit": Order.Status.SHIPPED}
 
     def is_shippable(self, order: Order) -> bool:

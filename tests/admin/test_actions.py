@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import uuid
 from collections.abc import Callable
+from html.parser import HTMLParser
 from typing import Any
 
 import pytest
@@ -9,10 +11,12 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
+from django.utils.translation import gettext
 
 from django_sendcloud.models import Integration, OutboxEntry, Shipment, WebhookEvent
 from django_sendcloud.signals import work_due
+from tests import factories
 
 from .conftest import Data
 
@@ -58,7 +62,7 @@ def test_push_now_makes_entries_due_logs_each_and_rings_once(
     later = timezone.now() + dt.timedelta(hours=1)
     rows = entries(3, state="dead", error_code="gave_up", due_at=later, failures=9, attempts=2)
     with django_capture_on_commit_callbacks(execute=True):
-        response = act(operator, "push_now", rows[:2])
+        response = act(operator, "push_now", rows[:2], confirmed="yes")
     assert said(response) == ["2 orders are being pushed."]
     assert rung == ["outbox"]
     states = list(OutboxEntry.objects.order_by("pk").values_list("state", "failures", "attempts"))
@@ -69,7 +73,10 @@ def test_push_now_makes_entries_due_logs_each_and_rings_once(
 
 
 def test_one_is_counted_in_the_singular(operator: Client, db: None) -> None:
-    assert said(act(operator, "push_now", entries(1, state="rejected"))) == ["1 order is being pushed."]
+    (row,) = rows = entries(1, state="rejected")
+    assert act(operator, "push_now", rows).context["title"] == "Push 1 order now"
+    url = reverse("admin:django_sendcloud_outboxentry_action", args=[row.pk, "push_now"])
+    assert said(operator.post(url)) == ["1 order is being pushed."], "its own page names it already"
 
 
 def test_push_all_alike_names_the_number_and_the_problem_and_waits_for_a_yes(operator: Client, db: None) -> None:
@@ -78,9 +85,10 @@ def test_push_all_alike_names_the_number_and_the_problem_and_waits_for_a_yes(ope
     page = act(operator, "push_all_alike", alike[:1])
     html = page.content.decode()
     assert page.status_code == 200
-    assert "Concerned (25)" in html
+    assert page.context["title"] == "Push 25 orders now"
+    assert 'value="Push all"' in html
     assert "and 5 more" in html
-    assert "The shop&#x27;s own code failed on this order" in html
+    assert "25 orders have the problem “The shop&#x27;s own code failed on this order”." in html
     assert OutboxEntry.objects.filter(state="rejected").count() == 27
     assert LogEntry.objects.count() == 0
 
@@ -90,21 +98,8 @@ def test_push_all_alike_names_the_number_and_the_problem_and_waits_for_a_yes(ope
 
 
 def test_the_confirmation_page_can_be_posted_as_it_is(operator: Client, db: None) -> None:
-    from html.parser import HTMLParser
-
     rows = entries(3, state="rejected", error_code="adapter_error")
-    fields: list[tuple[str, str]] = []
-
-    class Hidden(HTMLParser):
-        def handle_starttag(self, tag: str, attrs: Any) -> None:
-            values = dict(attrs)
-            if tag == "input" and values.get("type") == "hidden":
-                fields.append((values["name"], values["value"]))
-
-    Hidden().feed(act(operator, "push_all_alike", rows[:1]).content.decode())
-    form: dict[str, list[str]] = {}
-    for name, value in fields:
-        form.setdefault(name, []).append(value)
+    form = hidden(act(operator, "push_all_alike", rows[:1]))
     assert said(operator.post(reverse(OUTBOX), form)) == ["3 orders are being pushed."]
 
 
@@ -113,7 +108,7 @@ def test_all_of_a_filtered_list_can_be_pushed_across_pages(operator: Client, db:
     entries(5, state="dead", error_code="worker_died")
     response = operator.post(
         f"{reverse(OUTBOX)}?state=rejected",
-        {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1"},
+        {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1", "confirmed": "yes"},
     )
     assert said(response) == ["120 orders are being pushed."]
     assert OutboxEntry.objects.filter(state="dead").count() == 5
@@ -128,7 +123,7 @@ def test_a_thousand_are_pushed_in_a_fixed_number_of_statements_per_chunk(
     with django_assert_max_num_queries(40):
         operator.post(
             f"{reverse(OUTBOX)}?state=rejected",
-            {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1"},
+            {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1", "confirmed": "yes"},
         )
     assert OutboxEntry.objects.filter(state="pending").count() == 1000
 
@@ -139,7 +134,8 @@ def test_pushing_a_shipment_again_tells_sendcloud_even_what_it_knows(
     OutboxEntry.objects.all().delete()
     Shipment.objects.update(status="synced")
     with django_capture_on_commit_callbacks(execute=True):
-        response = act(operator, "push_again", [data.shipment], url="admin:django_sendcloud_shipment_changelist")
+        url = "admin:django_sendcloud_shipment_changelist"
+        response = act(operator, "push_again", [data.shipment], url=url, confirmed="yes")
     assert said(response) == ["1 order is being pushed."]
     entry = OutboxEntry.objects.get()
     assert (entry.order_type, entry.order_pk, entry.state) == ("shop.order", str(data.order.pk), "pending")
@@ -152,12 +148,14 @@ def test_pushing_two_shipments_of_one_order_pushes_the_order_once(operator: Clie
     values = {"integration": data.integration, "order_type": "shop.order", "order_pk": str(data.order.pk)}
     second = Shipment.objects.create(**values, external_order_id="x", external_shipment_id="x-2")
     url = "admin:django_sendcloud_shipment_changelist"
-    assert said(act(operator, "push_again", [data.shipment, second], url=url)) == ["1 order is being pushed."]
+    both = [data.shipment, second]
+    assert act(operator, "push_again", both, url=url).context["title"] == "Push 1 order now"
+    assert said(act(operator, "push_again", both, url=url, confirmed="yes")) == ["1 order is being pushed."]
     assert LogEntry.objects.count() == 2
 
 
 def test_pushing_a_stuck_order_again_makes_it_due(operator: Client, data: Data) -> None:
-    act(operator, "push_again", [data.shipment], url="admin:django_sendcloud_shipment_changelist")
+    operator.post(reverse("admin:django_sendcloud_shipment_action", args=[data.shipment.pk, "push_again"]))
     data.entry.refresh_from_db()
     assert data.entry.state == "pending"
 
@@ -168,17 +166,195 @@ def test_replaying_asks_first_and_then_says_what_it_left_out(operator: Client, d
     )
     url = "admin:django_sendcloud_webhookevent_changelist"
     page = act(operator, "replay", [data.event, emptied], url=url)
-    assert page.status_code == 200
+    assert page.context["title"] == "Replay 1 webhook"
+    assert "1 is left out: its content is not kept any more." in page.content.decode()
     data.event.refresh_from_db()
     assert data.event.state == "failed"
 
     response = act(operator, "replay", [data.event, emptied], url=url, confirmed="yes")
-    assert said(response) == [
-        "1 webhook is being replayed. 1 was left out: its content is not kept any more.",
-    ]
+    assert said(response) == ["1 webhook is being replayed."]
     data.event.refresh_from_db()
     assert data.event.state != "failed"
-    assert LogEntry.objects.count() == 2
+    assert LogEntry.objects.get().object_id == str(data.event.pk), "what was left out has no history of it"
+
+
+def test_a_webhook_is_replayed_only_where_its_content_is_still_there(operator: Client, data: Data) -> None:
+    url = reverse("admin:django_sendcloud_webhookevent_change", args=[data.event.pk])
+    assert "/action/replay/" in operator.get(url).content.decode()
+    WebhookEvent.objects.update(body="")
+    html = operator.get(url).content.decode()
+    assert "/action/replay/" not in html
+    assert "It cannot be replayed, because its content is not kept any more." in html
+    page = operator.post(reverse("admin:django_sendcloud_webhookevent_action", args=[data.event.pk, "replay"]))
+    assert 'type="submit" class="button default' not in page.content.decode()
+
+
+def test_who_replays_what_the_shop_failed_on_is_told_that_the_shop_hears_it_twice(operator: Client, data: Data) -> None:
+    url = "admin:django_sendcloud_webhookevent_changelist"
+    warning = "the shop is told once more"
+    assert warning not in act(operator, "replay", [data.event], url=url).content.decode()
+    WebhookEvent.objects.update(state="unheard")
+    assert warning in act(operator, "replay", [data.event], url=url).content.decode()
+
+
+# -- what is confirmed is what is done -----------------------------------------------------------------
+
+
+def hidden(page: Any) -> dict[str, list[str]]:
+    """What a confirmation page sends when its button is pressed."""
+    fields: dict[str, list[str]] = {}
+
+    class Hidden(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: Any) -> None:
+            values = dict(attrs)
+            if tag == "input" and values.get("type") == "hidden" and values["name"] != "csrfmiddlewaretoken":
+                fields.setdefault(values["name"], []).append(values["value"])
+
+    Hidden().feed(page.content.decode())
+    return fields
+
+
+def test_what_was_asked_about_is_pushed_though_the_selected_order_has_another_problem_by_now(
+    operator: Client, db: None
+) -> None:
+    (asked_about,) = entries(1, state="rejected", error_code="rejected")
+    others = entries(6, state="rejected", error_code="adapter_error")
+    page = act(operator, "push_all_alike", [asked_about])
+    assert page.context["title"] == "Push 1 order now"
+    OutboxEntry.objects.filter(pk=asked_about.pk).update(error_code="adapter_error")
+    assert said(operator.post(reverse(OUTBOX), hidden(page))) == ["0 orders are being pushed."]
+    assert OutboxEntry.objects.filter(state="rejected").count() == 1 + len(others)
+
+
+def test_who_would_do_more_than_he_was_told_is_asked_again(operator: Client, db: None) -> None:
+    rows = entries(2, state="rejected", error_code="adapter_error")
+    page = act(operator, "push_all_alike", rows[:1])
+    entries(1, state="rejected", error_code="adapter_error")
+    again = operator.post(reverse(OUTBOX), hidden(page))
+    assert again.status_code == 200
+    assert again.context["title"] == "Push 3 orders now"
+    assert "more than you were asked about, so nothing was done" in again.content.decode()
+    assert not OutboxEntry.objects.filter(state="pending").exists()
+    assert said(operator.post(reverse(OUTBOX), hidden(again))) == ["3 orders are being pushed."]
+
+
+def test_fewer_than_he_was_told_are_simply_done(operator: Client, db: None) -> None:
+    rows = entries(3, state="rejected", error_code="adapter_error")
+    page = act(operator, "push_all_alike", rows[:1])
+    rows[2].delete()
+    assert said(operator.post(reverse(OUTBOX), hidden(page))) == ["2 orders are being pushed."]
+
+
+def test_all_across_pages_that_became_more_are_asked_about_again(operator: Client, db: None) -> None:
+    rows = entries(60, state="dead", error_code="gave_up")
+    url = f"{reverse(OUTBOX)}?state=dead"
+    chosen = {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1"}
+    page = operator.post(url, chosen)
+    assert page.context["number"] == 60
+    entries(1, state="dead", error_code="gave_up")
+    assert operator.post(url, hidden(page)).context["number"] == 61
+    assert not OutboxEntry.objects.filter(state="pending").exists()
+
+
+def test_too_many_are_refused_before_anything_is_asked(as_role: Callable[..., Client], data: Data) -> None:
+    client = as_role("superuser")
+    values = {"integration": data.integration, "order_type": "shop.order", "status": "synced"}
+    rows = [
+        Shipment.objects.create(**values, order_pk=str(n), external_order_id=str(n), external_shipment_id=str(n))
+        for n in range(21)
+    ]
+    url = "admin:django_sendcloud_shipment_changelist"
+    for name in ("delete_at_sendcloud", "refresh"):
+        response = act(client, name, rows, url=url)
+        assert response.status_code == 302
+        assert said(response)[-1] == ("At most 20 can be done at once, and this would be 21. Please choose fewer.")
+    Shipment.objects.filter(pk=rows[0].pk).update(status="deleted")
+    page = act(client, "delete_at_sendcloud", rows, url=url)
+    assert page.context["title"] == "Delete 20 shipments at Sendcloud", "what is deleted already does not count"
+
+
+def test_a_question_names_what_it_is_about_and_leads_back_to_it(
+    as_role: Callable[..., Client], data: Data, settings: Any
+) -> None:
+    settings.ROOT_URLCONF = "tests.admin.backoffice"
+    client = as_role("superuser")
+    page = client.post(
+        reverse("backoffice:django_sendcloud_shipment_action", args=[data.shipment.pk, "delete_at_sendcloud"])
+    )
+    html = page.content.decode()
+    here = reverse("backoffice:django_sendcloud_shipment_change", args=[data.shipment.pk])
+    assert "<h1>Delete 1 shipment at Sendcloud</h1>" in html
+    assert 'value="Delete at Sendcloud"' in html
+    crumbs = html[html.index('<div class="breadcrumbs">') :].partition("</div>")[0]
+    assert f'<a href="{here}">{data.order.number}</a>' in crumbs
+    assert f'href="{here}" class="button cancel-link' in html
+    assert 'href="/admin/' not in html, "all addresses are those of this site"
+    assert page.wsgi_request.current_app == "backoffice", "for themes that ask, as Django's own views tell"
+    paused = client.post(reverse("backoffice:django_sendcloud_integration_action", args=[data.integration.pk, "pause"]))
+    assert "<h1>Pause: Bike shop</h1>" in paused.content.decode()
+    assert 'value="Pause"' in paused.content.decode()
+    Integration.objects.create(remote_id=2)
+    many = client.post(
+        reverse("backoffice:django_sendcloud_integration_changelist"),
+        {"action": "pause", "_selected_action": list(Integration.objects.values_list("pk", flat=True))},
+    )
+    assert "<h1>Pause: 2 integrations</h1>" in many.content.decode()
+
+
+# -- orders are named as people know them --------------------------------------------------------------
+
+
+def test_an_order_that_no_attempt_gave_a_number_is_named_by_it_everywhere(operator: Client, data: Data) -> None:
+    told = Shipment.objects.create(
+        integration=data.integration, order_type="shop.order", order_pk=str(uuid.uuid4()), order_number="TOLD-1",
+        external_order_id="t", external_shipment_id="t",
+    )  # fmt: skip
+    fresh = factories.order(number="FRESH-1")
+    OutboxEntry.objects.all().delete()
+    values = {"order_type": "shop.order", "state": "rejected", "error_code": "rejected"}
+    rows = {
+        number: OutboxEntry.objects.create(order_pk=key, **values)
+        for number, key in (("TOLD-1", told.order_pk), ("FRESH-1", str(fresh.pk)), ("order gone-1", "gone-1"))
+    }
+    listed = operator.get(reverse(OUTBOX)).content.decode()
+    confirmation = act(operator, "push_all_alike", [rows["FRESH-1"]]).content.decode()
+    act(operator, "push_all_alike", [rows["FRESH-1"]], confirmed="yes")
+    for number, row in rows.items():
+        assert f">{number}</a>" in listed
+        assert f">{number}</a>" in confirmation
+        page = operator.get(reverse("admin:django_sendcloud_outboxentry_change", args=[row.pk])).content.decode()
+        assert f"<h2>{number}</h2>" in page
+        assert f"&rsaquo; {number}" in page, "the breadcrumb"
+        assert f">order {number.removeprefix('order ')}" in page.replace('<div class="readonly">', ">")
+        history = operator.get(reverse("admin:django_sendcloud_outboxentry_history", args=[row.pk])).content.decode()
+        assert number in history
+        assert LogEntry.objects.get(object_id=str(row.pk)).object_repr == number
+    assert OutboxEntry.objects.filter(order_number="").count() == 3, "shown, and not written down"
+
+
+def test_a_history_is_read_in_the_language_of_whoever_looks(operator: Client, data: Data) -> None:
+    operator.post(
+        reverse("admin:django_sendcloud_outboxentry_action", args=[data.entry.pk, "push_now"]),
+        headers={"accept-language": "nl"},
+    )
+    assert LogEntry.objects.get().change_message == "Pushed again."
+    url = reverse("admin:django_sendcloud_outboxentry_history", args=[data.entry.pk])
+    with translation.override("nl"):
+        dutch = gettext("Pushed again.")
+    assert dutch != "Pushed again."
+    assert dutch in operator.get(url, headers={"accept-language": "nl"}).content.decode()
+    assert "Pushed again." in operator.get(url, headers={"accept-language": "en"}).content.decode()
+
+
+def test_all_with_the_same_problem_are_pushed_from_the_shipments_too(operator: Client, data: Data) -> None:
+    other = entries(1, state="dead", error_code="rejected")[0]
+    url = "admin:django_sendcloud_shipment_changelist"
+    page = act(operator, "push_all_alike", [data.shipment], url=url)
+    assert page.context["title"] == "Push 2 orders now"
+    assert said(operator.post(reverse(url), hidden(page))) == ["2 orders are being pushed."]
+    other.refresh_from_db()
+    assert other.state == "pending"
+    assert LogEntry.objects.filter(content_type__model="shipment", object_id=str(data.shipment.pk)).count() == 1
 
 
 def test_pausing_from_the_list_counts_what_changed(operator: Client, data: Data) -> None:

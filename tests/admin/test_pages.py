@@ -1,8 +1,14 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
+import os
+import re
+import subprocess
+import sys
 import uuid
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,10 +17,13 @@ from django.contrib.admin.models import LogEntry
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
+from django.utils.formats import date_format
 
 from django_sendcloud.conf import conf
 from django_sendcloud.crypto import Secret
-from django_sendcloud.models import Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from django_sendcloud.models import Attempt, Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from tests import factories
+from tests.processes.conftest import fresh_database
 
 from .conftest import Data
 
@@ -40,9 +49,9 @@ def rows(client: Client, model: str, **query: str) -> set[int]:
 # Our own: notices (integrations, grouped outbox), count, rows; what a list needs beside stands here.
 QUERIES = {
     "integration": 8,
-    "outboxentry": 8,
-    "shipment": 8,
-    "parcel": 7,
+    "outboxentry": 10,
+    "shipment": 9,
+    "parcel": 8,
     "webhookevent": 7,
     "account": 6,
 }
@@ -73,6 +82,8 @@ def many(data: Data, number: int) -> None:
 def test_a_list_costs_the_same_however_long_it_is(
     model: str, boss: Client, data: Data, django_assert_num_queries: Any
 ) -> None:
+    # Of its number nobody knows: neither an attempt, nor a shipment.
+    OutboxEntry.objects.create(order_type="shop.order", order_pk=str(uuid.uuid4()), state="dead")
     page(boss, f"{model}_changelist")
     with django_assert_num_queries(QUERIES[model]):
         page(boss, f"{model}_changelist")
@@ -218,13 +229,366 @@ def test_a_shipment_shows_its_parcels_with_their_timeline(boss: Client, data: Da
     html = page(boss, "shipment_change", data.shipment.pk)
     assert html.index("En route to sorting center") < html.index("Announced"), "the newest comes first"
     assert reverse("admin:django_sendcloud_parcel_change", args=[data.parcel.pk]) in html
-    assert "A change of this order still has to be told to Sendcloud" in html
 
 
 def test_who_may_not_see_parcels_does_not_see_them_at_the_shipment(data: Data, as_role: Callable[..., Client]) -> None:
     html = page(as_role("staff", "view_shipment"), "shipment_change", data.shipment.pk)
     assert "3SCANAL1" not in html
     assert "still has to be told" not in html
+
+
+# -- shipments: one state, the same everywhere ---------------------------------------------------------
+
+STATES = {
+    "waiting": [("pending", "", "synced"), (None, "", "pending"), ("pending", "server_error", "rejected")],
+    "correction": [("rejected", "payload_invalid", "synced"), ("rejected", "adapter_error", "deleted")],
+    "given_up": [("dead", "server_error", "synced")],
+    "refused": [(None, "", "rejected")],
+    "synced": [(None, "", "synced")],
+    "deleted": [(None, "", "deleted")],
+}
+WORDS = {
+    ("pending", "", "synced"): "waiting",
+    (None, "", "pending"): "not confirmed yet",
+    ("pending", "server_error", "rejected"): "will be tried again",
+    ("rejected", "payload_invalid", "synced"): "needs a correction",
+    ("rejected", "adapter_error", "deleted"): "needs the developer",
+    ("dead", "server_error", "synced"): "given up",
+    (None, "", "rejected"): "refused",
+    (None, "", "synced"): "at Sendcloud",
+    (None, "", "deleted"): "deleted at Sendcloud",
+}
+
+
+@pytest.fixture
+def in_every_state(connected: Integration) -> dict[tuple[str | None, str, str], Shipment]:
+    shipments = {}
+    for number, key in enumerate(WORDS):
+        entry, code, status = key
+        shipments[key] = Shipment.objects.create(
+            integration=connected, order_type="shop.order", order_pk=f"k{number}", order_number=f"N-{number}",
+            external_order_id=f"k{number}", external_shipment_id=f"k{number}", status=status,
+        )  # fmt: skip
+        if entry:
+            OutboxEntry.objects.create(order_type="shop.order", order_pk=f"k{number}", state=entry, error_code=code)
+        # Of another kind of order with the same key.
+        OutboxEntry.objects.create(order_type="shop.other", order_pk=f"k{number}", state="dead")
+    return shipments
+
+
+def test_a_shipment_is_found_under_the_state_it_shows_and_only_there(
+    boss: Client, in_every_state: dict[tuple[str | None, str, str], Shipment]
+) -> None:
+    for state, keys in STATES.items():
+        assert rows(boss, "shipment", state=state) == {in_every_state[key].pk for key in keys}, state
+    stuck = [key for state in ("correction", "given_up", "refused") for key in STATES[state]]
+    assert rows(boss, "shipment", state="stuck") == {in_every_state[key].pk for key in stuck}
+    assert rows(boss, "shipment", state="nonsense") == {shipment.pk for shipment in in_every_state.values()}
+
+
+def test_a_shipment_says_what_stands_in_the_outbox_in_its_row_and_on_its_page(
+    boss: Client, in_every_state: dict[tuple[str | None, str, str], Shipment]
+) -> None:
+    listed = page(boss, "shipment_changelist")
+    shown = dict(re.findall(r">(N-\d)</a></th>.*?</span> ([^<]+)</span>", listed, re.S))
+    for key, words in WORDS.items():
+        shipment = in_every_state[key]
+        assert shown[shipment.order_number] == words
+        assert f"</span> {words}</span>" in page(boss, "shipment_change", shipment.pk)
+
+
+def test_what_was_given_up_is_nowhere_said_to_be_tried_again(
+    boss: Client, in_every_state: dict[tuple[str | None, str, str], Shipment]
+) -> None:
+    shipment = in_every_state["dead", "server_error", "synced"]
+    entry = OutboxEntry.objects.get(order_type="shop.order", order_pk=shipment.order_pk)
+    for html in (page(boss, "shipment_change", shipment.pk), page(boss, "outboxentry_change", entry.pk)):
+        assert "Given up after many attempts" in html
+        assert "The last problem: Sendcloud had a problem of its own." in html
+        assert "push it again" in html
+        assert "tried again by itself" not in html
+    healing = in_every_state["pending", "server_error", "rejected"]
+    assert "tried again by itself" in page(boss, "shipment_change", healing.pk)
+
+
+def test_a_shipment_that_was_refused_says_so_once(boss: Client, data: Data) -> None:
+    html = page(boss, "shipment_change", data.shipment.pk)
+    assert html.count("<h2>Sendcloud refused the order</h2>") == 1
+    assert html.count("This is 0, and must be at least 0.001 kg.") == 1
+    assert "still has to be told" not in html
+
+
+# -- filters ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [("shipment", "told_at"), ("outboxentry", "recorded_at"), ("webhookevent", "received_at"), ("parcel", "status_at")],
+)
+def test_lists_are_filtered_by_age_in_days_of_the_readers_time_zone(
+    model: str, field: str, boss: Client, data: Data, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # A quarter past midnight in Amsterdam is still the day before in UTC.
+    now = dt.datetime(2026, 5, 10, 22, 15, tzinfo=dt.UTC)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: now)
+    obj = data.objects[model]
+    expected = {0.005: "today week month", 0.1: "week month", 6.9: "week month", 8: "month", 29: "month", 31: "older"}
+    for days, found in expected.items():
+        type(obj).objects.filter(pk=obj.pk).update(**{field: now - dt.timedelta(days=days)})
+        for age in ("today", "week", "month", "older"):
+            assert (rows(boss, model, age=age) == {obj.pk}) is (age in found.split()), (days, age)
+    assert rows(boss, model, age="nonsense") == {obj.pk}
+
+
+def test_a_shipment_nobody_was_told_of_is_found_as_such(boss: Client, data: Data) -> None:
+    assert rows(boss, "shipment", age="never") == {data.shipment.pk}
+    Shipment.objects.update(told_at=timezone.now())
+    assert rows(boss, "shipment", age="never") == set()
+    html = page(boss, "webhookevent_changelist")
+    assert "never" not in html, "every webhook was received"
+
+
+def test_parcels_are_filtered_by_carrier_as_people_call_it(boss: Client, data: Data) -> None:
+    assert "By carrier" not in page(boss, "parcel_changelist"), "there is one only"
+    other = Parcel.objects.create(integration=data.integration, remote_id=99, carrier="dhl_de")
+    html = page(boss, "parcel_changelist")
+    assert 'href="?carrier=postnl"' in html
+    assert ">PostNL<" in html
+    assert rows(boss, "parcel", carrier="dhl_de") == {other.pk}
+    assert rows(boss, "parcel", carrier="nobody") == set()
+
+
+def test_the_inbox_is_filtered_by_what_it_is_about(boss: Client, data: Data) -> None:
+    strange = WebhookEvent.objects.create(integration=data.integration, digest="1", action="sang_a_song")
+    unread = WebhookEvent.objects.create(integration=data.integration, digest="2")
+    assert rows(boss, "webhookevent", about="parcel_status_changed") == {data.event.pk}
+    assert rows(boss, "webhookevent", about="return_created") == set()
+    assert rows(boss, "webhookevent", about="other") == {strange.pk, unread.pk}
+
+
+# -- searching -------------------------------------------------------------------------------------------
+
+
+def shipments(integration: Integration, *numbers: str) -> list[Shipment]:
+    return [
+        Shipment.objects.create(
+            integration=integration, order_type="shop.order", order_pk=f"key-{number}", order_number=number,
+            external_order_id=f"id-{number}", external_shipment_id=f"id-{number}",
+        )
+        for number in numbers
+    ]  # fmt: skip
+
+
+def test_what_is_exactly_meant_is_shown_alone_and_the_rest_is_one_click_away(
+    boss: Client, connected: Integration
+) -> None:
+    short, long = shipments(connected, "1001", "2026-1001")
+    assert rows(boss, "shipment", q="1001") == {short.pk}
+    html = page(boss, "shipment_changelist", q="1001", state="waiting")
+    assert "This is exactly 1001." in html
+    wider = re.search(r'<p class="sc-hint">.*?href="([^"]+)"', html, re.S)
+    assert wider is not None
+    response = boss.get(reverse("admin:django_sendcloud_shipment_changelist") + wider[1].replace("&amp;", "&"))
+    assert {row.pk for row in response.context["cl"].result_list} == {short.pk, long.pk}
+    assert "state=waiting" in wider[1], "the filters stay"
+    assert "sc-hint" not in response.content.decode()
+    assert rows(boss, "shipment", q="26-10") == {long.pk}, "nothing is exactly that"
+    assert rows(boss, "shipment", q="*") == {short.pk, long.pk}
+
+
+def test_an_outbox_entry_is_found_by_a_number_that_only_the_shop_knows(boss: Client, connected: Integration) -> None:
+    order = factories.order(number="FRESH-7")
+    OutboxEntry.objects.update(state="rejected", error_code="adapter_error")
+    factories.order(number="OTHER")
+    assert rows(boss, "outboxentry", q="fresh-7") == {OutboxEntry.objects.get(order_pk=str(order.pk)).pk}
+    assert rows(boss, "outboxentry", q=str(order.pk)) == {OutboxEntry.objects.get(order_pk=str(order.pk)).pk}
+
+
+@pytest.mark.services("postgresql")
+def test_an_exact_search_reads_no_table_whole_and_no_index_to_its_end(tmp_path: Path) -> None:
+    with fresh_database("postgresql", tmp_path) as url:
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-m", "tests.admin.search_plans"],
+            env={**os.environ, "TEST_DATABASE_URL": url},
+            cwd=Path(__file__).parents[2],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    searches = json.loads(done.stdout)
+    assert {search["list"] for search in searches} == {"shipment", "parcel", "webhookevent"}
+    for search in searches:
+        assert search["found"] == 1, search
+        assert search["read"] <= 60, (search["list"], search["word"], search["plans"])
+
+
+# -- what stands in lists ----------------------------------------------------------------------------------
+
+
+def test_lists_count_what_they_hold_by_its_name(boss: Client, data: Data) -> None:
+    OutboxEntry.objects.create(order_type="shop.order", order_pk="2")
+    html = page(boss, "outboxentry_changelist")
+    assert re.search(r"2\s+outbox entries\b", html)
+    assert not re.search(r"2\s+outbox\s+<", html)
+    assert "&rsaquo; Outbox\n" in html, "it is called what it is called"
+    assert re.search(r"1\s+webhook\b", page(boss, "webhookevent_changelist"))
+
+
+def test_the_integration_is_named_only_where_there_are_several(boss: Client, data: Data) -> None:
+    for model, column in (("shipment", "integration"), ("parcel", "integration"), ("webhookevent", "integration"),
+                          ("outboxentry", "waits_for")):  # fmt: skip
+        url = reverse(f"admin:django_sendcloud_{model}_changelist")
+        assert column not in boss.get(url).context["cl"].list_display
+    Integration.objects.create(remote_id=2, is_active=False)
+    for model, column in (("shipment", "integration"), ("outboxentry", "waits_for")):
+        url = reverse(f"admin:django_sendcloud_{model}_changelist")
+        assert column in boss.get(url).context["cl"].list_display
+    Integration.objects.filter(remote_id=2).delete()
+    assert "Bike shop" in page(boss, "integration_changelist")
+
+
+def test_an_empty_list_says_what_will_stand_there(boss: Client, connected: Integration) -> None:
+    for model, words in (
+        ("shipment", "Every order that Sendcloud was told of stands here"),
+        ("outboxentry", "It is empty because everything went out."),
+        ("parcel", "as soon as a label is made in Sendcloud"),
+        ("webhookevent", "What Sendcloud reports by webhook stands here"),
+    ):
+        assert words in page(boss, f"{model}_changelist")
+        searched = page(boss, f"{model}_changelist", q="something")
+        assert words not in searched
+        assert "Nothing fits this search and these filters." in searched
+
+
+def test_the_notice_that_nothing_is_connected_leads_to_where_it_is(as_role: Callable[..., Client], db: None) -> None:
+    add, listed = (reverse(f"admin:django_sendcloud_integration_{each}") for each in ("add", "changelist"))
+    assert f'<a href="{add}">No Sendcloud integration' in page(as_role("superuser"), "shipment_changelist")
+    assert f'<a href="{listed}">No Sendcloud integration' in page(as_role("operator"), "shipment_changelist")
+
+
+def test_a_webhook_that_waits_is_not_called_unreadable(boss: Client, data: Data) -> None:
+    at = dt.datetime(2026, 5, 10, 22, 15, tzinfo=dt.UTC)
+    WebhookEvent.objects.update(action="", state="received", received_at=at)
+    html = page(boss, "webhookevent_change", data.event.pk)
+    assert "Not read yet (May 11, 2026, 12:15 a.m.)" in html, "in the reader's time zone"
+    assert "nreadable" not in html + page(boss, "webhookevent_changelist")
+    WebhookEvent.objects.update(state="failed")
+    assert "Unreadable" in page(boss, "webhookevent_changelist")
+    WebhookEvent.objects.update(action="parcel_status_changed")
+    html = page(boss, "webhookevent_change", data.event.pk)
+    assert "<h2>News of a parcel (May 11, 2026, 12:15 a.m.)</h2>" in html
+
+
+def test_a_webhook_the_shop_failed_on_is_yellow_and_found(boss: Client, data: Data) -> None:
+    WebhookEvent.objects.update(state="unheard")
+    html = page(boss, "webhookevent_changelist", state__exact="unheard")
+    assert 'sc-badge--warn"><span aria-hidden="true">!</span> applied, the shop failed</span>' in html
+
+
+def test_times_are_in_words_and_a_hover_away_as_the_language_writes_them(boss: Client, data: Data) -> None:
+    soon = timezone.now() + dt.timedelta(seconds=30)
+    OutboxEntry.objects.update(state="pending", error_code="", due_at=soon, not_before=soon)
+    html = page(boss, "outboxentry_changelist")
+    assert "in less than a minute" in html
+    assert f'title="{date_format(timezone.localtime(soon), "DATETIME_FORMAT")}"' in html
+
+
+def test_attempts_are_counted_only_while_it_is_tried(boss: Client, data: Data) -> None:
+    assert "Failed attempts" not in page(boss, "outboxentry_change", data.entry.pk)
+    OutboxEntry.objects.update(state="pending", failures=2, attempts=1)
+    assert "Failed attempts" in page(boss, "outboxentry_change", data.entry.pk)
+
+
+@pytest.mark.parametrize(
+    ("base_url", "address"),
+    [
+        ("https://panel.sendcloud.sc/api/v2", "https://app.sendcloud.com/v2/shipping/list/orders?search=A+1%261"),
+        ("http://127.0.0.1:8900/api/v2", "http://127.0.0.1:8900/orders/{uuid}/"),
+        ("https://sendcloud.sc.example/api/v2", "https://sendcloud.sc.example/orders/{uuid}/"),
+    ],
+)
+def test_a_shipments_page_leads_to_sendclouds_panel(
+    base_url: str, address: str, boss: Client, data: Data, settings: Any
+) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "BASE_URL": base_url}
+    Shipment.objects.update(order_number="A 1&1")
+    expected = f'href="{address.format(uuid=data.shipment.uuid)}"'.replace("&", "&amp;")
+    assert expected in page(boss, "shipment_change", data.shipment.pk)
+    Shipment.objects.update(status="deleted")
+    assert expected not in page(boss, "shipment_change", data.shipment.pk)
+    Shipment.objects.update(status="rejected", uuid=None, digest="")
+    assert "Sendcloud&#x27;s panel" not in page(boss, "shipment_change", data.shipment.pk), "it never got there"
+
+
+# -- who sees what -----------------------------------------------------------------------------------------
+
+
+def test_an_adapters_error_is_shown_only_to_who_may_see_personal_data(
+    as_role: Callable[..., Client], data: Data
+) -> None:
+    said = "parcel_items[1].weight: Must be at least 0.001 kg, got 0."
+    assert said not in page(as_role("operator"), "outboxentry_change", data.entry.pk), "in words it is enough"
+    assert said in page(as_role("viewer", "view_payload"), "outboxentry_change", data.entry.pk)
+    OutboxEntry.objects.update(error_detail="")
+    assert said not in page(as_role("operator"), "outboxentry_change", data.entry.pk)
+    OutboxEntry.objects.update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
+    for name, obj in (("outboxentry", data.entry), ("shipment", data.shipment)):
+        html = page(as_role("operator"), f"{name}_change", obj.pk)
+        assert "canary@" not in html
+        assert "adapter_error" not in html
+        assert "The technical details are shown to who may see what is sent" in html
+        assert "canary@" in page(as_role("viewer", "view_payload"), f"{name}_change", obj.pk)
+
+
+EVERYTHING = ["view_shipment", "view_parcel", "view_outboxentry", "view_webhookevent", "view_integration"]
+#: What gives away what, wherever it stands: an address or words of another model, and who may see them.
+TRACES: dict[str, Callable[[Data], list[str]]] = {
+    "view_parcel": lambda data: ["3SCANAL1", "on its way", f"/parcel/{data.parcel.pk}/"],
+    "view_outboxentry": lambda data: [f"/outboxentry/{data.entry.pk}/", "needs a correction", "<h2>Attempts</h2>"],
+    "view_shipment": lambda data: [f"/shipment/{data.shipment.pk}/"],
+    "view_integration": lambda data: [f"/integration/{data.integration.pk}/"],
+}
+
+
+@pytest.mark.parametrize("lacking", TRACES)
+def test_no_column_and_no_panel_shows_what_may_not_be_seen(
+    lacking: str, as_role: Callable[..., Client], data: Data
+) -> None:
+    Attempt.objects.create(order_type="shop.order", order_pk=str(data.order.pk), at=timezone.now(), outcome="refused")
+    less = as_role("staff", *(each for each in EVERYTHING if each != lacking), "push_order", "assign_parcel")
+    more = as_role("staff", *EVERYTHING, "push_order")
+    seen_by_more = ""
+    for name in ("shipment", "parcel", "outboxentry", "webhookevent"):
+        if lacking == f"view_{name}":
+            continue
+        for kind, args in (("changelist", []), ("change", [data.objects[name].pk])):
+            # What may be chosen to filter by is no secret.
+            html = page(less, f"{name}_{kind}", *args).partition('id="changelist-filter"')[0]
+            seen_by_more += page(more, f"{name}_{kind}", *args).partition('id="changelist-filter"')[0]
+            traces = [trace for trace in TRACES[lacking](data) if trace in html]
+            assert traces == [], (name, kind)
+    assert [trace for trace in TRACES[lacking](data) if trace not in seen_by_more] == [], (
+        "the test looks for real traces"
+    )
+
+
+def test_who_may_not_see_parcels_does_not_find_by_them(as_role: Callable[..., Client], data: Data) -> None:
+    client = as_role("staff", "view_shipment", "view_webhookevent")
+    for model in ("shipment", "webhookevent"):
+        assert rows(client, model, q="3SCANAL1") == set()
+        assert rows(as_role("viewer"), model, q="3SCANAL1") == {data.objects[model].pk}
+
+
+def test_who_may_not_see_the_outbox_is_told_what_sendcloud_was(as_role: Callable[..., Client], data: Data) -> None:
+    Shipment.objects.update(status="synced")
+    client = as_role("staff", "view_shipment")
+    html = page(client, "shipment_changelist")
+    assert "</span> at Sendcloud</span>" in html
+    assert "By status" in html
+    assert rows(client, "shipment", status__exact="synced") == {data.shipment.pk}
+    assert "</span> needs a correction</span>" in page(as_role("viewer"), "shipment_changelist")
 
 
 def test_a_tracking_address_is_a_link_only_if_a_browser_may_go_there(boss: Client, data: Data) -> None:

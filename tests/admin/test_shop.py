@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import io
 import itertools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -73,9 +74,11 @@ def press(client: Client, order: Any, name: str, model: str = "order", **options
     return client.post(reverse(f"backoffice:shop_{model}_sendcloud", args=[order.pk, name]), **options)
 
 
-def select(client: Client, action: str, *orders: Any, model: str = "order") -> Any:
+def select(client: Client, action: str, *orders: Any, model: str = "order", **more: Any) -> Any:
+    """Choose an action of the list, and confirm it."""
     url = reverse(f"backoffice:shop_{model}_changelist")
-    return client.post(url, {"action": action, "_selected_action": [order.pk for order in orders]})
+    chosen = {"action": action, "_selected_action": [order.pk for order in orders], "confirmed": "yes"}
+    return client.post(url, {**chosen, **more})
 
 
 def shipment(integration: Integration, order: Any, kind: str = "shop.order", **values: Any) -> Shipment:
@@ -256,7 +259,7 @@ def test_nothing_the_shop_has_set_is_replaced(boss: Client, data: Data) -> None:
     assert changes.list_display == ["action_checkbox", "number", "sendcloud_state", "shouted", "status", "city"]
     assert [spec.title for spec in changes.filter_specs] == ["status", "Sendcloud"]
     assert [name for name, _ in response.context["action_form"].fields["action"].choices][1:] == [
-        "delete_selected", "cancel", "sendcloud_push", "sendcloud_labels", "sendcloud_labels_a4",
+        "delete_selected", "cancel", "sendcloud_push", "sendcloud_labels",
     ]  # fmt: skip
     assert "shop/own.css" in html
     assert "admin/js/core.js" in html
@@ -293,7 +296,7 @@ def test_a_shop_without_actions_stays_without(boss: Client, connected: Integrati
     html = change_page(boss, order, "wholesaleorder")
     assert "shop/own.js" in html
     assert "django_sendcloud/admin.css" in html
-    assert "/sendcloud/sendcloud_push/" in html
+    assert 'name="_sendcloud_push"' in html
 
 
 def test_an_order_the_shop_hides_is_not_shown_by_us_either(boss: Client, connected: Integration) -> None:
@@ -443,7 +446,8 @@ def test_labels_of_orders_open_as_one_document(boss: Client, parcels: list[Parce
     assert len(PdfReader(io.BytesIO(answer.content)).pages) == len(parcels)
     logged = set(LogEntry.objects.filter(content_type__model="order").values_list("object_id", flat=True))
     assert logged == {str(order.pk) for order in unique}
-    assert len(PdfReader(io.BytesIO(select(boss, "sendcloud_labels_a4", *unique).content)).pages) == 2
+    sheets = select(boss, "sendcloud_labels", *unique, layout="a4_1")
+    assert len(PdfReader(io.BytesIO(sheets.content)).pages) == 2
     html = change_page(boss, unique[0])
     assert "/sendcloud/sendcloud_labels/" in html
     assert press(boss, unique[0], "sendcloud_labels")["Content-Type"] == "application/pdf"
@@ -459,9 +463,107 @@ def test_labels_of_cancelled_parcels_and_returns_are_left_out(boss: Client, parc
     Parcel.objects.filter(pk__gt=parcels[2].pk).update(is_return=True)
     orders = list(Order.objects.all())
     assert select(boss, "sendcloud_labels", *orders).status_code == 302
-    assert "None of these orders has a label yet" in listing(boss).content.decode()
+    assert "There is no label yet" in listing(boss).content.decode()
     assert "/sendcloud/sendcloud_labels/" not in change_page(boss, orders[0])
     assert not LogEntry.objects.exists()
+
+
+def form_of(order: Order, **values: Any) -> dict[str, Any]:
+    """What the change form of an order sends."""
+    names = [field.name for field in Order._meta.fields if field.editable and not field.primary_key]
+    sent = {name: getattr(order, Order._meta.get_field(name).attname) for name in names}
+    return {name: value for name, value in sent.items() if value is not None} | values
+
+
+def save_and_push(client: Client, order: Order, **values: Any) -> Any:
+    url = reverse("backoffice:shop_order_change", args=[order.pk])
+    return client.post(url, form_of(order, _sendcloud_push="1", **values))
+
+
+def test_pushing_saves_what_was_just_corrected(boss: Client, integration: Integration, sandbox: Any) -> None:
+    order = factories.order(country="XX")
+    drain()
+    assert sandbox.shipment(str(order.pk)) is None
+    html = change_page(boss, order)
+    assert '<button type="submit" form="order_form" name="_sendcloud_push"' in html
+    assert 'id="order_form"' in html
+    assert reverse("backoffice:shop_order_sendcloud", args=[order.pk, "sendcloud_push"]) not in html, "it would lose it"
+    response = save_and_push(boss, order, country="NL")
+    assert response["Location"] == reverse("backoffice:shop_order_change", args=[order.pk]), "the page is shown again"
+    order.refresh_from_db()
+    assert order.country == "NL"
+    drain()
+    assert sandbox.shipment(str(order.pk))["country"] == "NL"
+    said = change_page(boss, order)
+    assert "was changed successfully" in said
+    assert "1 order is being pushed." in said
+    assert "Pushed to Sendcloud." in LogEntry.objects.values_list("change_message", flat=True)
+
+
+def test_saving_and_pushing_sends_an_order_again_that_did_not_change(
+    boss: Client, integration: Integration, sandbox: Any
+) -> None:
+    order = factories.order()
+    drain()
+    sent = sandbox.count("POST", "/shipments")
+    save_and_push(boss, order)
+    drain()
+    assert sandbox.count("POST", "/shipments") == sent + 1
+
+
+def test_what_cannot_be_saved_is_not_pushed(boss: Client, data: Data) -> None:
+    response = save_and_push(boss, data.order, number="")
+    assert response.status_code == 200
+    assert "This field is required." in response.content.decode()
+    assert OutboxEntry.objects.get().state == "rejected"
+    assert not LogEntry.objects.exists()
+
+
+def test_who_may_save_and_not_push_saves_only(staff: Callable[..., Client], data: Data) -> None:
+    client = staff(*SEE, "change_order")
+    assert "_sendcloud_push" not in change_page(client, data.order)
+    save_and_push(client, data.order, city="Utrecht")
+    data.order.refresh_from_db()
+    assert data.order.city == "Utrecht"
+    assert "Pushed to Sendcloud." not in LogEntry.objects.values_list("change_message", flat=True)
+
+
+def test_who_cannot_save_has_a_button_that_pushes_what_is_saved(staff: Callable[..., Client], data: Data) -> None:
+    html = change_page(staff(*SEE, "push_order"), data.order)
+    assert reverse("backoffice:shop_order_sendcloud", args=[data.order.pk, "sendcloud_push"]) in html
+    assert "_sendcloud_push" not in html
+
+
+def test_on_the_list_it_says_first_how_many_orders_are_pushed(boss: Client, data: Data) -> None:
+    url = reverse("backoffice:shop_order_changelist")
+    page = boss.post(url, {"action": "sendcloud_push", "_selected_action": [data.order.pk]})
+    assert page.context["title"] == "Push 1 order to Sendcloud"
+    assert "as they are saved" in page.content.decode()
+    assert OutboxEntry.objects.get().state == "rejected"
+    assert 'href="/backoffice/shop/order/"' in page.content.decode()
+
+
+def test_nothing_on_the_page_needs_a_script_of_its_own(boss: Client, data: Data) -> None:
+    html = change_page(boss, data.order)
+    begin = html.index('aria-labelledby="sc-order-title"')
+    ours = html[begin : html.index('id="order_form"')]
+    assert "<script" not in ours
+    assert not re.search(r"\son\w+=", ours)
+
+
+def test_what_was_given_up_is_not_said_to_be_tried_again_on_the_orders_page(boss: Client, data: Data) -> None:
+    OutboxEntry.objects.update(state="dead", error_code="server_error", error_fields={})
+    html = change_page(boss, data.order)
+    assert "Given up after many attempts" in html
+    assert "tried again by itself" not in html
+
+
+def test_an_adapters_error_is_shown_only_to_who_may_see_what_is_sent(staff: Callable[..., Client], data: Data) -> None:
+    OutboxEntry.objects.update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
+    html = change_page(staff(*SEE), data.order)
+    assert "canary@" not in html
+    assert "The technical details are shown to who may see what is sent" in html
+    assert "canary@" in change_page(staff(*SEE, "view_payload"), data.order)
 
 
 # -- who may what ------------------------------------------------------------------------------------------
@@ -503,7 +605,7 @@ def test_a_button_is_refused_to_who_may_not_press_it(
     Parcel.objects.update(labels={"label_printer": "https://panel.example/label.pdf"})
     url = reverse("backoffice:shop_order_sendcloud", args=[data.order.pk, name])
     allowed = {"sendcloud_push": "push_order", "sendcloud_labels": "print_label"}[name]
-    others = [p for p in (*SEE, *OPERATE, "print_label", "view_payload", "change_order") if p != allowed]
+    others = [p for p in (*SEE, *OPERATE, "print_label", "view_payload") if p != allowed]
     client = staff(*others)
     assert url not in change_page(client, data.order)
     assert client.post(url).status_code == 403

@@ -54,7 +54,9 @@ def busy(office: Office) -> Office:
     sandbox.change_integration(shop_name="Coffee & Tea", service_point_enabled=True, service_point_carriers=["dhl"])
     sent.address = "Markt 1"
     sent.save()
-    WebhookEvent.objects.filter(parcel__isnull=False).update(state="failed", error="A receiver of the shop failed.")
+    WebhookEvent.objects.filter(parcel__isnull=False).update(
+        state="failed", error="A receiver of the shop failed: shop.mail: KeyError."
+    )
     return office
 
 
@@ -102,6 +104,25 @@ def confirmation(button: str) -> Callable[[Office], None]:
     return open_
 
 
+def question(model: type[Any], action: str) -> Callable[[Office], None]:
+    def open_(office: Office) -> None:
+        listed(model)(office)
+        office.page.locator("#action-toggle").check()
+        office.page.get_by_label("Action:").select_option(action)
+        office.press("Run" if office.page.get_by_role("button", name="Run").count() else "Go")
+
+    return open_
+
+
+def nothing_found(office: Office) -> None:
+    office.page.goto(office.address("shipment_changelist") + "?q=nothing-like-it")
+
+
+def exactly_found(office: Office) -> None:
+    office.page.goto(office.address("shipment_changelist") + "?q=2026-0001")
+    expect(office.page.get_by_text("This is exactly 2026-0001.")).to_be_visible()
+
+
 def refused_settings(office: Office) -> None:
     change(Integration, "settings")(office)
     office.page.get_by_label("Name", exact=False).and_(office.page.get_by_role("textbox")).fill("")
@@ -144,6 +165,11 @@ PAGES: dict[str, Callable[[Office], None]] = {
     "a notice above a list": notice,
     "a question": confirmation("Register webhook"),
     "a dangerous question": confirmation("Disconnect"),
+    "a question about shipments": question(Shipment, "delete_at_sendcloud"),
+    "a question about the paper": question(Parcel, "open_label"),
+    "a question about webhooks": question(WebhookEvent, "replay"),
+    "a search that finds nothing": nothing_found,
+    "a search that finds what is meant": exactly_found,
     "settings": change(Integration, "settings"),
     "refused settings": refused_settings,
     "settings that cannot be had": unreachable,
@@ -253,7 +279,7 @@ def test_an_integrations_page_by_keyboard(busy: Office) -> None:
     expect(page.get_by_text("The connection works")).to_be_visible()
     page.get_by_role("button", name="Pause…").focus()
     page.keyboard.press("Enter")
-    page.get_by_role("button", name="Yes, go on").focus()
+    page.get_by_role("button", name="Pause", exact=True).focus()
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=2, name="paused")).to_be_visible()
 

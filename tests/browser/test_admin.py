@@ -48,7 +48,7 @@ def test_from_nothing_to_green(office: Office) -> None:
 
     tasks.sweep()
     step(page, "Webhook").get_by_role("button", name="Register webhook…").click()
-    office.press("Yes, go on")
+    office.press("Register webhook", exact=True)
     expect(page.get_by_text("Sendcloud confirms: parcels are reported to")).to_be_visible()
     expect(step(page, "Worker and schedule")).to_contain_text("done")
     expect(step(page, "Webhook")).to_contain_text("done")
@@ -132,6 +132,21 @@ def test_a_rejected_order_is_mended(office: Office) -> None:
     expect(page.get_by_role("heading", name="1 order:")).to_have_count(0)
 
 
+def test_what_was_just_corrected_is_saved_and_pushed_by_one_button(office: Office) -> None:
+    page = office.page
+    office.connect()
+    order = factories.order(country="XX")
+    drain()
+    office.open("shop:order_change", order.pk)
+    page.get_by_label("Country").fill("BE")
+    page.get_by_label("Postal code").fill("1000")
+    office.press("Save and push to Sendcloud now")
+    expect(page.get_by_text("1 order is being pushed.")).to_be_visible()
+    expect(page.get_by_label("Country")).to_have_value("BE")
+    drain()
+    assert office.sandbox.shipment(str(order.pk))["country"] == "BE"
+
+
 def test_a_label_is_printed(office: Office) -> None:
     page, sandbox = office.page, office.sandbox
     office.connect()
@@ -148,15 +163,17 @@ def test_a_label_is_printed(office: Office) -> None:
 
     # The document comes from our server.
     seen: list[str] = []
-    page.on("request", lambda request: seen.append(request.url))
+    page.context.on("request", lambda request: seen.append(request.url))
     label = page.locator("form", has=page.get_by_role("button", name="Label", exact=True))
     token = label.locator("[name=csrfmiddlewaretoken]").input_value()
     action = office.url + str(label.get_attribute("action"))
     answer = page.request.post(action, form={"csrfmiddlewaretoken": token}, headers={"Referer": page.url})
     assert answer.headers["content-type"] == "application/pdf"
     assert answer.body().startswith(b"%PDF")
-    office.press("Label", exact=True)
-    expect(page).to_have_url(action)
+    with page.context.expect_page() as beside:
+        office.press("Label", exact=True)
+    expect(beside.value).to_have_url(action)
+    expect(page.get_by_role("heading", name="Timeline")).to_be_visible()
     assert seen
     assert not [url for url in seen if url.startswith(sandbox.origin)]
 

@@ -506,21 +506,129 @@ def test_an_unknown_action_is_kept_and_shown(tell: Any, heard: Any) -> None:
 # -- what goes wrong ----------------------------------------------------------------------------------
 
 
-def test_a_receiver_of_the_shop_that_fails_loses_nothing_and_is_named(tell: Any, heard: Any) -> None:
-    def broken_receiver(**kwargs: Any) -> None:
-        raise RuntimeError("Jane Canary lives at Markt 1")
+class Clumsy:
+    """A receiver of the shop that fails until it is mended."""
 
-    signals.parcel_status_changed.connect(broken_receiver)
-    try:
-        event = tell(parcel())
-    finally:
-        signals.parcel_status_changed.disconnect(broken_receiver)
-    assert event.state == EventState.PROCESSED
-    assert "broken_receiver" in event.error
+    def __init__(self) -> None:
+        self.mended = False
+        self.heard: list[dict[str, Any]] = []
+
+    def hear(self, **kwargs: Any) -> None:
+        if not self.mended:
+            raise RuntimeError("Jane Canary lives at Markt 1")
+        self.heard.append(kwargs)
+
+
+@pytest.fixture
+def clumsy() -> Iterator[Callable[[Signal], Clumsy]]:
+    connected: list[tuple[Signal, Clumsy]] = []
+
+    def connect(signal: Signal) -> Clumsy:
+        receiver = Clumsy()
+        signal.connect(receiver.hear)
+        connected.append((signal, receiver))
+        return receiver
+
+    yield connect
+    for signal, receiver in connected:
+        signal.disconnect(receiver.hear)
+
+
+def replayed(event: WebhookEvent) -> WebhookEvent:
+    assert apply.replay(WebhookEvent.objects.filter(pk=event.pk)) == 1
+    apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
+    event.refresh_from_db()
+    return event
+
+
+def test_a_receiver_of_the_shop_that_fails_loses_nothing_and_is_named(tell: Any, heard: Any, clumsy: Any) -> None:
+    clumsy(signals.parcel_status_changed)
+    event = tell(parcel())
+    assert event.state == EventState.UNHEARD
+    assert "Clumsy.hear" in event.error
     assert "RuntimeError" in event.error
     assert "Canary" not in event.error
     assert Parcel.objects.get().status_id == 3
     assert len(of(heard, signals.parcel_status_changed)) == 1, "the others heard it"
+    assert event.body, "it is kept, so that the shop can be told again"
+
+
+def test_what_the_shop_failed_to_hear_is_told_again_as_it_was_then(tell: Any, clumsy: Any) -> None:
+    tell(parcel(1))
+    receiver = clumsy(signals.parcel_status_changed)
+    event = tell(parcel(3, BEGIN + HOUR))
+    assert event.state == EventState.UNHEARD
+    assert replayed(event).state == EventState.UNHEARD, "it fails still"
+    receiver.mended = True
+    event = replayed(event)
+    assert (event.state, event.error, bool(event.body)) == (EventState.PROCESSED, "", False)
+    (told,) = receiver.heard
+    assert (told["parcel"].status_id, told["previous_status_id"]) == (3, 1)
+    assert (Parcel.objects.count(), ParcelStatus.objects.count()) == (1, 2)
+
+
+def test_a_parcel_whose_making_the_shop_failed_to_hear_of_is_told_of_again(tell: Any, clumsy: Any) -> None:
+    receiver = clumsy(signals.parcel_created)
+    event = tell(parcel())
+    receiver.mended = True
+    assert replayed(event).state == EventState.PROCESSED
+    assert [told["parcel"].remote_id for told in receiver.heard] == [Parcel.objects.get().remote_id]
+
+
+def test_several_that_are_replayed_together_are_told_each(integration: Integration, tell: Any, clumsy: Any) -> None:
+    receiver = clumsy(signals.parcel_status_changed)
+    for number in (1, 2, 3):
+        tell(parcel(3, id=number))
+    receiver.mended = True
+    assert apply.replay(WebhookEvent.objects.all()) == 3
+    apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
+    assert sorted(told["parcel"].remote_id for told in receiver.heard) == [1, 2, 3]
+    assert set(WebhookEvent.objects.values_list("state", flat=True)) == {EventState.PROCESSED}
+
+
+def test_old_news_is_not_told_again(tell: Any, clumsy: Any) -> None:
+    receiver = clumsy(signals.parcel_status_changed)
+    event = tell(parcel(3))
+    receiver.mended = True
+    tell(parcel(11, BEGIN + HOUR))
+    receiver.heard.clear()
+    assert replayed(event).state == EventState.PROCESSED
+    assert receiver.heard == []
+    assert Parcel.objects.get().status_id == 11
+
+
+def test_what_nobody_failed_to_hear_is_not_told_twice(tell: Any, heard: Any, clumsy: Any) -> None:
+    event = tell({"action": "test_webhook", "timestamp": BEGIN})
+    assert not event.body
+    assert apply.replay(WebhookEvent.objects.all()) == 0
+    event = tell(parcel())
+    event.body = event.body.__class__(raw(parcel()).decode())
+    event.save()
+    heard.clear()
+    replayed(event)
+    assert of(heard, signals.parcel_status_changed) == of(heard, signals.parcel_created) == []
+
+
+def test_keys_are_not_kept_for_a_shop_that_failed_to_hear_of_them(
+    integration: Integration, clumsy: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "adopt", lambda *args: "Sendcloud accepts these keys; they are in use.")
+    clumsy(signals.integration_updated)
+    keys = {"action": "integration_credentials", "timestamp": BEGIN, "public_key": "p", "secret_key": "s"}
+    event, _ = inbox.store(integration, raw(keys), keep_keys=True)
+    assert event is not None
+    apply.drain()
+    event.refresh_from_db()
+    assert event.state == EventState.UNHEARD
+    assert not event.body
+
+
+def test_what_the_shop_failed_to_hear_is_kept_no_longer_than_a_failure(tell: Any, clumsy: Any) -> None:
+    clumsy(signals.parcel_status_changed)
+    event = tell(parcel())
+    apply.prune(now=NOW + dt.timedelta(days=8))
+    event.refresh_from_db()
+    assert (event.state, bool(event.body)) == (EventState.UNHEARD, False)
 
 
 def test_a_failure_that_may_heal_is_tried_again_with_growing_waits_and_given_up_in_the_end(
