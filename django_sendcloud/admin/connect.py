@@ -14,9 +14,10 @@ from django.utils.translation import gettext_lazy as _
 from ..api.results import Integration as RemoteIntegration
 from ..conf import SendcloudConfigurationError, conf
 from ..enums import AuthScheme
-from ..exceptions import APIError, AuthenticationError, PermissionDenied
+from ..exceptions import AuthenticationError, PermissionDenied
 from ..models import Integration
 from .explain import Explanation, explain_error
+from .failures import FAILURES
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -26,9 +27,6 @@ else:
     _ModelForm = forms.ModelForm
 
 __all__ = ["FAILURES", "Answer", "IntegrationForm", "KeysForm", "ask"]
-
-#: What asking Sendcloud may raise: it went wrong, the keys cannot be read, or they cannot be keys at all.
-FAILURES = (APIError, SendcloudConfigurationError, ValueError)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

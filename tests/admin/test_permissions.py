@@ -23,6 +23,7 @@ from pypdf import PdfWriter
 
 from django_sendcloud.admin import SendcloudOrderAdmin
 from django_sendcloud.admin.actions import Action
+from django_sendcloud.admin.at_sendcloud import Shown, values_here, values_there
 from django_sendcloud.models import Account, Integration, OutboxEntry, Overview, Parcel, Shipment, WebhookEvent
 from tests.shop.models import Order
 
@@ -133,10 +134,17 @@ def _in_its_account(data: Data, values: dict[str, Any]) -> None:
     values["account"] = data.integration.account.pk
 
 
+def _as_it_was_shown(data: Data, values: dict[str, Any]) -> None:
+    integration = data.integration
+    with integration.client() as client:
+        there = values_there(client.integrations.get(integration.remote_id))
+    values["shown"] = Shown(there, values_here(integration)).sign(integration)
+
+
 _KEYS = {"auth_scheme": "basic", "public_key": "public-key-0001"}
 FORMS = [
     Form("integration", "change", {"change_integration"}, _KEYS, _in_its_account),
-    Form("integration", "settings", {"change_integration"}, {"take": "webhook"}),
+    Form("integration", "settings", {"change_integration"}, {"take": "webhook"}, _as_it_was_shown),
     Form("integration", "delete", {"delete_integration", "view_integration"}, {"post": "yes"}, _without_history),
     Form("account", "add", {"add_account"}, {"name": "Another"}),
     Form("account", "change", {"change_account"}, {"name": "Renamed"}),
