@@ -59,6 +59,8 @@ class Action:
         ask: Builds the confirmation page's question. ``None``: there is nothing to confirm.
         offered: Whether the button is shown on the page of this object.
         emphasis: ``default``, ``quiet`` or ``danger``.
+        typed: What of the one object it is done to has to be typed to confirm it, where one click too many would be
+            the end of something. ``None``: a click is enough.
     """
 
     def __init__(
@@ -70,6 +72,7 @@ class Action:
         ask: Callable[[Any, HttpRequest, Rows], Question] | None,
         offered: Callable[[Any], bool],
         emphasis: str,
+        typed: Callable[[Any], str] | None = None,
     ) -> None:
         self.run = run
         self.label = label
@@ -77,6 +80,7 @@ class Action:
         self.ask = ask
         self.offered = offered
         self.emphasis = emphasis
+        self.typed = typed
         # A template would call it otherwise, as it does with everything that can be called.
         self.do_not_call_in_templates = True
         # What ModelAdmin reads from the functions in ``actions``.
@@ -87,12 +91,17 @@ class Action:
     def __call__(self, admin: AnyAdmin, request: HttpRequest, rows: Rows) -> HttpResponse | None:
         if request.method != "POST" or not self.is_allowed(admin, request):
             raise PermissionDenied
-        if self.ask is not None and request.POST.get("confirmed") != "yes":
+        if self.ask is not None and not self._is_confirmed(request, rows):
             return self._confirmation(admin, request, rows, self.ask(admin, request, rows))
         return self.run(admin, request, rows)
 
     def is_allowed(self, admin: AnyAdmin, request: HttpRequest) -> bool:
         return bool(getattr(admin, f"has_{self.permission}_permission")(request))
+
+    def _is_confirmed(self, request: HttpRequest, rows: Rows) -> bool:
+        if request.POST.get("confirmed") != "yes":
+            return False
+        return self.typed is None or _alike(request.POST.get("typed", ""), self.typed(rows.get()))
 
     def _confirmation(self, admin: AnyAdmin, request: HttpRequest, rows: Rows, question: Question) -> HttpResponse:
         affected = question.rows if question.rows is not None else rows
@@ -109,9 +118,16 @@ class Action:
             "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
             "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
             "select_across": request.POST.get("select_across", "0"),
+            "typed": self.typed(rows.get()) if self.typed else "",
+            "was_typed": "typed" in request.POST,
             "media": admin.media,
         }
         return TemplateResponse(request, "admin/django_sendcloud/confirmation.html", context)
+
+
+def _alike(typed: str, wanted: str) -> bool:
+    """Whether somebody has typed it, as one types: spaces and capitals do not matter."""
+    return " ".join(typed.split()).casefold() == " ".join(wanted.split()).casefold()
 
 
 def action(
@@ -121,11 +137,12 @@ def action(
     ask: Callable[[Any, HttpRequest, Rows], Question] | None = None,
     offered: Callable[[Any], bool] = lambda obj: True,
     emphasis: str = "default",
+    typed: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[[Any, HttpRequest, Rows], HttpResponse | None]], Action]:
     """Make the decorated function an ``Action``."""
 
     def decorate(run: Callable[[Any, HttpRequest, Rows], HttpResponse | None]) -> Action:
-        return Action(run, label=label, permission=permission, ask=ask, offered=offered, emphasis=emphasis)
+        return Action(run, label=label, permission=permission, ask=ask, offered=offered, emphasis=emphasis, typed=typed)
 
     return decorate
 

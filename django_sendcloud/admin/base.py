@@ -21,6 +21,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.csrf import csrf_protect
 
 from ..conf import conf
+from ..models import Integration
 from .actions import Action
 from .health import PAUSED, overview
 
@@ -140,7 +141,9 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         found = overview()
         if not any(integration.is_active for integration, _health in found):
             title = _("No Sendcloud integration is connected and in use")
-            return [{"title": title, "text": _("Orders are taken down and wait for one.")}]
+            where = admin_url(self.admin_site, Integration._meta, None, "changelist" if found else "add")
+            may = found or _may(request, "add_integration")
+            return [{"title": title, "text": _("Orders are taken down and wait for one."), "url": where if may else ""}]
         return [
             {
                 "title": f"{integration}: {health.explanation.title}",
@@ -233,10 +236,11 @@ def admin_path(
     return path(route, wrapped, name=f"{model_admin.opts.app_label}_{model_admin.opts.model_name}_{name}")
 
 
-def admin_url(site: admin.AdminSite, opts: Any, pk: object, page: str = "change") -> str:
-    """The address of an object's admin page, ``""`` where its model is not registered on this site."""
+def admin_url(site: admin.AdminSite, opts: Any, pk: object | None, page: str = "change") -> str:
+    """The address of an object's admin page, or without an object of its model's; ``""`` where the site has none."""
     try:
-        return reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_{page}", args=[quote(str(pk))])
+        args = [] if pk is None else [quote(str(pk))]
+        return reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_{page}", args=args)
     except NoReverseMatch:
         return ""
 

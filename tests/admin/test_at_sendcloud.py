@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from django_sendcloud.admin import at_sendcloud
 from django_sendcloud.api.v2.integrations import Integrations
-from django_sendcloud.models import Account, Integration, OutboxEntry, Shipment, ShipmentStatus
+from django_sendcloud.models import Account, Integration, OutboxEntry, Shipment, ShipmentStatus, WebhookEvent
 from django_sendcloud.sync.status import mark_sweep
 from django_sendcloud.testing import drain
 from tests import factories
@@ -428,8 +428,38 @@ def test_a_step_has_a_button_only_for_who_may_press_it(
     as_role: Callable[..., Client], integration: Integration
 ) -> None:
     page = reverse("admin:django_sendcloud_integration_change", args=[integration.pk])
-    assert any(url for _step, url in as_role("superuser").get(page).context["steps"])
-    assert not any(url for _step, url in as_role("viewer").get(page).context["steps"])
+
+    def buttons(role: str) -> list[str]:
+        return [str(button.label) for _step, found in as_role(role).get(page).context["steps"] for button in found]
+
+    assert buttons("superuser") == ["Ask Sendcloud", "Register webhook…", "Check the address"]
+    assert buttons("operator") == ["Check the address"]
+    assert buttons("viewer") == []
+
+
+def test_the_next_step_stands_out_and_what_is_done_is_folded(boss: Client, integration: Integration) -> None:
+    page = reverse("admin:django_sendcloud_integration_change", args=[integration.pk])
+
+    def outstanding() -> list[str]:
+        steps = boss.get(page).context["steps"]
+        return [str(button.label) for _step, found in steps for button in found if button.emphasis == "default"]
+
+    assert outstanding() == ["Ask Sendcloud"]
+    press(boss, integration, "refresh")
+    assert outstanding() == ["Register webhook…"], "what somebody else has to do does not hold one up"
+    html = boss.get(page).content.decode()
+    assert html.count('<li class="sc-steps__step sc-steps__step--done">') == 1
+    folded = html.partition('sc-steps__step--done">')[2].partition("</li>")[0]
+    assert folded.strip().startswith("<details><summary><strong>Keys")
+
+
+def test_a_test_that_arrived_shows_before_anybody_has_read_it(boss: Client, integration: Integration) -> None:
+    page = reverse("admin:django_sendcloud_integration_change", args=[integration.pk])
+    assert "press “Test API webhook”" in boss.get(page).content.decode()
+    WebhookEvent.objects.create(integration=integration, digest="a" * 64)
+    html = boss.get(page).content.decode()
+    assert "A webhook has arrived (<time" in html
+    assert "waits for a worker to read it" in html
 
 
 # -- ending it ----------------------------------------------------------------------------------------
@@ -464,9 +494,42 @@ def test_disconnecting_forgets_the_keys_here_and_keeps_everything_there(
 def test_disconnecting_works_when_sendcloud_cannot_be_told(boss: Client, connected: Integration, sandbox: Any) -> None:
     sandbox.revoke_credentials()
     response = press(boss, connected, "disconnect", confirmed="yes")
-    assert "Switch it off in its panel" in said(response)
+    assert "Switch the webhook off in its panel" in said(response)
     connected.refresh_from_db()
     assert not connected.secret_key
+    assert history() == [
+        "Switch the webhook off: it was not done. Sendcloud refuses the API keys.",
+        "Disconnected: its keys are forgotten here.",
+    ]
+
+
+def test_disconnecting_at_full_speed_says_that_nothing_was_done(
+    boss: Client, connected: Integration, sandbox: Any
+) -> None:
+    """Without its keys, nobody could switch the webhook off later."""
+    Account.objects.update(unsafe_tat=int((timezone.now().timestamp() + 3600) * 1_000_000))
+    assert "Nothing was changed" in said(press(boss, connected, "disconnect", confirmed="yes"))
+    connected.refresh_from_db()
+    assert connected.secret_key
+    assert connected.is_active
+    assert sandbox.get_integration().webhook_active is True
+    assert history() == []
+
+
+@pytest.mark.parametrize("name", ["disconnect", "delete_at_sendcloud"])
+def test_who_ends_it_is_told_of_just_the_orders_that_its_page_counts(
+    boss: Client, connected: Integration, name: str
+) -> None:
+    other = Integration.objects.create(remote_id=7, is_active=False)
+    states = ["pending"] * 3 + ["rejected"] * 2 + ["dead"]
+    for number, state in enumerate(states):
+        # One of each waits for nobody yet, and so does the only one in use.
+        owner = None if state not in states[:number] else connected
+        OutboxEntry.objects.create(order_type="shop.order", order_pk=str(number), state=state, integration=owner)
+    OutboxEntry.objects.create(order_type="shop.order", order_pk="x", integration=other)
+    html = press(boss, connected, name).content.decode()
+    assert "3 orders still have to be sent" in html
+    assert "3 orders need a person" in html
 
 
 def test_deleting_at_sendcloud_is_another_thing_and_says_so(boss: Client, connected: Integration, sandbox: Any) -> None:
@@ -476,7 +539,12 @@ def test_deleting_at_sendcloud_is_another_thing_and_says_so(boss: Client, connec
     assert "cannot be undone" in question
     assert "with it 1 shipment it has there" in question
     assert connected.remote_id in {integration.id for integration in sandbox.integrations}
-    response = press(boss, connected, "delete_at_sendcloud", confirmed="yes")
+    assert "type <strong>Coffee</strong>" in question
+    for typed in ("", "Tea"):
+        response = press(boss, connected, "delete_at_sendcloud", confirmed="yes", typed=typed)
+        assert "Nothing has been done" in response.content.decode()
+    assert connected.remote_id in {integration.id for integration in sandbox.integrations}
+    response = press(boss, connected, "delete_at_sendcloud", confirmed="yes", typed=" coffee ")
     assert "is deleted at Sendcloud" in said(response)
     assert connected.remote_id not in {integration.id for integration in sandbox.integrations}
     connected.refresh_from_db()
@@ -489,11 +557,22 @@ def test_deleting_at_sendcloud_is_another_thing_and_says_so(boss: Client, connec
 def test_deleting_at_sendcloud_that_fails_changes_nothing_here(
     boss: Client, connected: Integration, sandbox: Any
 ) -> None:
-    sandbox.fail_next(500)
-    press(boss, connected, "delete_at_sendcloud", confirmed="yes")
+    sandbox.fail_next(403)
+    response = press(boss, connected, "delete_at_sendcloud", confirmed="yes", typed="Coffee")
+    assert "may have been" not in said(response)
     connected.refresh_from_db()
     assert connected.is_active
     assert connected.secret_key
+    assert history() == ["Delete at Sendcloud: it was not done. Sendcloud does not allow this to these keys."]
+
+
+def test_a_deletion_that_broke_off_may_have_been_done(boss: Client, connected: Integration, sandbox: Any) -> None:
+    sandbox.drop_answer(match="DELETE")
+    response = press(boss, connected, "delete_at_sendcloud", confirmed="yes", typed="Coffee")
+    assert "It may have been done all the same" in said(response)
+    connected.refresh_from_db()
+    assert connected.secret_key, "so that one can try again"
+    assert history()[0].startswith("Delete at Sendcloud: nobody knows whether it was done.")
 
 
 def test_deleting_at_sendcloud_needs_its_own_permission(
@@ -502,5 +581,6 @@ def test_deleting_at_sendcloud_needs_its_own_permission(
     changer = as_role("viewer", "change_integration")
     assert press(changer, connected, "delete_at_sendcloud", confirmed="yes").status_code == 403
     deleter = as_role("viewer", "delete_remote_integration")
-    assert press(deleter, connected, "delete_at_sendcloud", confirmed="yes").status_code == 302
+    response = press(deleter, connected, "delete_at_sendcloud", confirmed="yes", typed="Coffee")
+    assert response.status_code == 302
     assert not sandbox.integrations
