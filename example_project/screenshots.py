@@ -100,7 +100,7 @@ def connect(camera: Camera, sandbox: Sandbox) -> None:
         return "done" in there.inner_text()
 
     wait_until("The periodic work", beating)
-    camera.take("connect", high=868)
+    camera.take("connect", high=660)
     page.locator("li.sc-steps__step").get_by_role("button", name="Register webhook…").click()
     page.get_by_role("button", name="Yes, go on").click()
     page.get_by_text("Sendcloud confirms").wait_for()

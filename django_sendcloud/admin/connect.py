@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from django import forms
 from django.contrib.admin.widgets import AdminIntegerFieldWidget, AdminTextInputWidget
 from django.core.exceptions import ValidationError
+from django.utils.functional import cached_property
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -216,6 +217,13 @@ class IntegrationForm(_ModelForm):
             or bool(self.entered)
             or not {"public_key", "auth_scheme"}.isdisjoint(self.changed_data)
         )
+
+    @cached_property
+    def changed_data(self) -> list[str]:
+        """What was changed, for the history: also what is not entered again because it was kept."""
+        kept = [name for name in SECRETS if name in self.fields and self.entry.kept.get(name)]
+        changed: list[str] = super().changed_data
+        return [*changed, *(name for name in kept if name not in changed)]
 
     def _say(self, name: str, help_text: StrOrPromise) -> None:
         if name in self.fields:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
@@ -24,7 +25,7 @@ from ..crypto import Secret
 from ..models import Integration, PauseReason, ShipmentStatus
 from ..sync import limiter
 from . import keeping
-from .actions import Question, Rows, action, log, ring, tell
+from .actions import Question, Rows, action, ring, tell
 from .at_sendcloud import SETTINGS, differences, settings_page
 from .badges import badge, badge_with
 from .base import EMPTY, SendcloudAdmin, ago, link
@@ -118,11 +119,10 @@ def _ask_pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) 
 )
 def pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
     """Stop sending until a person resumes it."""
-    integrations = list(rows)
     number = 0
-    for integration in integrations:
+    for integration in rows:
         number += integration.pause(PauseReason.PERSON)
-    log(request, integrations, gettext("Paused."))
+        note(request, integration, _("Paused."))
     sentence = ngettext("%(number)d integration is paused now.", "%(number)d integrations are paused now.", number)
     tell(request, number, sentence % {"number": number})
 
@@ -134,11 +134,10 @@ def pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> No
 )
 def resume(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
     """Send again, beginning with what waited."""
-    integrations = list(rows)
     number = 0
-    for integration in integrations:
+    for integration in rows:
         number += integration.resume()
-    log(request, integrations, gettext("Resumed."))
+        note(request, integration, _("Resumed."))
     ring("outbox")
     sentence = ngettext(
         "%(number)d integration is running again.", "%(number)d integrations are running again.", number
@@ -251,13 +250,18 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     )
 
     def _rotation(self, obj: Integration) -> StrOrPromise:
-        until = obj.previous_secret_key_until
+        """What there is to know of the keys, for who may know it."""
+        sentences: list[StrOrPromise] = []
         if not obj.secret_key:
-            return _("You find both keys in Sendcloud's panel: Settings > Integrations > Configure.")
-        if until is None or until <= timezone.now():
-            return self._overlap
-        when = date_format(timezone.localtime(until), "DATETIME_FORMAT")
-        return gettext("Webhooks signed with the former secret key are accepted until %(until)s.") % {"until": when}
+            sentences.append(_("You find both keys in Sendcloud's panel: Settings > Integrations > Configure."))
+        elif until := _still(obj.previous_secret_key_until):
+            text = gettext("Until %(until)s, webhooks signed with the former secret key are accepted, too.")
+            sentences.append(text % {"until": until})
+        else:
+            sentences.append(self._overlap)
+        if until := _still(obj.keys_by_webhook_until):
+            sentences.append(gettext("Until %(time)s, keys are accepted by webhook.") % {"time": until})
+        return " ".join(map(str, sentences))
 
     def get_form(
         self, request: HttpRequest, obj: Integration | None = None, change: bool = False, **kwargs: Any
@@ -499,6 +503,13 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
 
 def _health(integration: Integration) -> Health | None:
     return vars(integration).get("health")
+
+
+def _still(until: dt.datetime | None) -> str:
+    """A time that is still to come, for reading; ``""`` if it is over."""
+    if until is None or until <= timezone.now():
+        return ""
+    return date_format(timezone.localtime(until), "DATETIME_FORMAT")
 
 
 def _set_or_not(secret: object) -> SafeString:

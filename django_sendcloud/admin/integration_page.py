@@ -101,7 +101,7 @@ class IntegrationPage:
             "more_findings": others,
             "cures": self._cures(first),
             "is_being_connected": self.is_being_connected,
-            "steps": self._with_buttons(to_do),
+            "steps": self._with_buttons(to_do, "quiet" if self._cures(first) else "default"),
             "is_watched": any(step.watched and not step.done for step in to_do),
             "facts": self._facts(),
             # What was entered and not taken comes before all else; then missing keys before what Sendcloud has.
@@ -176,10 +176,9 @@ class IntegrationPage:
         # That keys are missing is said above already.
         return []
 
-    def _with_buttons(self, to_do: list[Step]) -> list[tuple[Step, list[Button]]]:
-        """The first thing that can be pressed stands out."""
+    def _with_buttons(self, to_do: list[Step], emphasis: str) -> list[tuple[Step, list[Button]]]:
+        """The first thing that can be pressed stands out, unless something else does already."""
         found: list[tuple[Step, list[Button]]] = []
-        emphasis = "default" if self.is_being_connected else "quiet"
         for step in to_do:
             names = [] if step.done else [name for name in step.actions if name in self.possible]
             found.append((step, [self._button(name, emphasis) for name in names]))

@@ -250,5 +250,5 @@ def accept_keys(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows)
     until = timezone.now() + WINDOW
     Integration.objects.using(conf().DATABASE).filter(pk=integration.pk).update(keys_by_webhook_until=until)
     note(request, integration, _("Accepts keys by webhook for a while."))
-    text = gettext("Keys are accepted by webhook until %(time)s.")
+    text = gettext("Until %(time)s, keys are accepted by webhook.")
     messages.success(request, text % {"time": time_format(timezone.localtime(until), "TIME_FORMAT")})

@@ -101,6 +101,17 @@ def test_both_sides_agree(boss: Client, connected: Integration) -> None:
     assert "Both sides agree" in response.content.decode()
 
 
+def test_the_page_reads_little_and_writes_nothing_but_the_limit(
+    boss: Client, connected: Integration, sandbox: Any, django_assert_num_queries: Any
+) -> None:
+    boss.get(settings_url(connected))
+    sandbox.change_integration(shop_name="Tea", service_point_carriers=["ups"])
+    # Session and user; the integration and its account; the limiter.
+    with django_assert_num_queries(5) as queries:
+        boss.get(settings_url(connected))
+    assert [query["sql"].split()[0] for query in queries].count("UPDATE") == 1
+
+
 def test_what_differs_is_shown_side_by_side(boss: Client, connected: Integration, sandbox: Any) -> None:
     sandbox.change_integration(shop_name="Tea", service_point_carriers=["ups"])
     assert differing(boss, connected) == {"name": ("Tea", "Coffee"), "service_points": ("UPS", "PostNL, DHL")}

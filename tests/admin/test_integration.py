@@ -321,6 +321,7 @@ def test_new_keys_of_an_integration_are_tried_without_giving_up_the_former_ones(
     assert boss.post(url, keys(fake, new_secret_key="", kept=ticket(response))).status_code == 302
     connected.refresh_from_db()
     assert connected.webhook_secrets() == ["canary-secret-0002", former]
+    assert history()[-1] == "Changed Secret key."
 
 
 def test_the_stored_keys_are_tried_where_nothing_else_is_entered(
@@ -431,7 +432,7 @@ def test_a_new_secret_key_is_checked_and_the_former_one_accepted_for_a_day(
     assert entry.get_change_message() == "Changed Secret key."
     assert "canary" not in entry.change_message
     page = boss.get(reverse(CHANGE, args=[connected.pk])).content.decode()
-    assert "former secret key are accepted until" in page
+    assert "former secret key are accepted, too" in page
 
 
 def test_a_new_secret_key_that_is_refused_changes_nothing(
@@ -697,7 +698,7 @@ def test_which_keys_are_set_is_for_who_may_know_it(as_role: Callable[..., Client
     assert 'type="password"' not in html
     assert html.count("> set<") == 1
     assert html.count("> not set<") == 1
-    assert "former secret key are accepted until" in html
+    assert "former secret key are accepted, too" in html
     assert data.integration.public_key in html
     html = as_role("viewer").get(url).content.decode()
     assert "> set<" not in html
@@ -713,7 +714,7 @@ def test_who_changes_keys_learns_no_more_than_that(as_role: Callable[..., Client
         data.integration.replace_secret_key("canary-secret-0002")
         data.integration.save()
         html = changer.get(url).content.decode()
-        assert "accepted until" not in html
+        assert "are accepted, too" not in html
         assert "It is set" not in html
         assert "It is not set" not in html
         told.add(re.sub(r'value="[^"]{32,}"', "", html))
@@ -780,6 +781,21 @@ def test_a_working_integration_offers_what_is_possible_once_and_the_dangerous_la
     assert html.count("sc-button--danger") == 1
     for jargon in ("Last fetch", "System", "Failing since"):
         assert jargon not in html
+
+
+def test_a_webhook_that_was_switched_off_stands_out(boss: Client, working: Integration) -> None:
+    Integration.objects.update(webhook_active=False)
+    context = page_of(boss, working).context
+    assert [step.title for step, _buttons in context["steps"] if not step.done] == ["Webhook"]
+    (button,) = [button for _step, buttons in context["steps"] for button in buttons]
+    assert (str(button.label), button.emphasis) == ("Register webhook…", "default")
+    assert "Not everything is in place" in page_of(boss, working).content.decode()
+
+
+def test_while_keys_are_accepted_by_webhook_the_page_says_so(boss: Client, working: Integration) -> None:
+    press(boss, working, "accept_keys", confirmed="yes")
+    assert "keys are accepted by webhook." in page_of(boss, working).content.decode()
+    assert "Accept keys by webhook…" not in offered(boss, working)["more"]
 
 
 def test_carriers_are_called_by_their_names(boss: Client, working: Integration) -> None:
@@ -887,13 +903,13 @@ def test_the_page_costs_the_same_however_much_there_is(
     boss: Client, working: Integration, django_assert_num_queries: Any
 ) -> None:
     page_of(boss, working)
-    # Session and user; the integration, all of them and the outbox; shipments and parcels; accounts to choose; the sweep.
-    with django_assert_num_queries(9):
+    # Session and user; the integration, all of them and the outbox; the sweep; accounts to choose from; its account.
+    with django_assert_num_queries(8):
         page_of(boss, working)
     for number in range(20):
         OutboxEntry.objects.create(order_type="shop.order", order_pk=str(number), integration=working)
         Integration.objects.create(remote_id=100 + number, is_active=False)
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(8):
         page_of(boss, working)
 
 
@@ -974,7 +990,11 @@ def test_the_notice_that_nothing_is_connected_leads_to_where_one_connects(
 
 
 def test_an_account_says_what_is_left_of_the_rate_limit(
-    as_role: Callable[..., Client], boss: Client, connected: Integration, settings: Any
+    as_role: Callable[..., Client],
+    boss: Client,
+    connected: Integration,
+    settings: Any,
+    django_assert_num_queries: Any,
 ) -> None:
     limits = {"UNSAFE_REQUESTS_PER_MINUTE": 85, "UNSAFE_BURST": 15, "SAFE_REQUESTS_PER_MINUTE": 850, "SAFE_BURST": 150}
     settings.SENDCLOUD = {**settings.SENDCLOUD, **limits}
@@ -985,6 +1005,9 @@ def test_an_account_says_what_is_left_of_the_rate_limit(
     assert "150 of 150 may be sent at once now, and then 850 a minute." in page
     assert "The last request went through." in page
     assert f'href="{reverse(CHANGE, args=[connected.pk])}">Bike shop</a>' in page
+    # Session and user, the account, the limiter, its integrations.
+    with django_assert_num_queries(5):
+        boss.get(url)
     for _ in range(15):
         limiter.acquire(account.pk, "unsafe")
     Account.objects.update(failures=2)

@@ -195,7 +195,7 @@ def test_a_key_is_replaced(office: Office) -> None:
     page.get_by_label("Secret key").fill(sandbox.integration.secret_key)
     office.press("Save", exact=True)
     expect(page.get_by_text("It runs again, beginning with what waited.")).to_be_visible()
-    expect(page.get_by_text("Webhooks signed with the former secret key are accepted until")).to_be_visible()
+    expect(page.get_by_text("webhooks signed with the former secret key are accepted, too")).to_be_visible()
     assert former not in page.content()
     drain()
     assert len(sandbox.shipments()) == 1
