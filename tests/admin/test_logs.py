@@ -75,7 +75,7 @@ def test_a_webhook_that_sendcloud_gave_up_stands_there(
     html = page(as_role("viewer"), integration)
     assert "The shop could not be reached" in html
     assert "POST http://127.0.0.1:9/hook/" in html
-    assert "just now (" in html
+    assert "just now</time> (" in html
     assert "canary" not in html
 
 
