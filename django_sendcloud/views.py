@@ -24,7 +24,7 @@ from rest_framework.views import APIView
 
 from .conf import SendcloudConfigurationError, conf
 from .models import Integration
-from .webhooks import credentials, inbox, signature
+from .webhooks import credentials, inbox, selftest, signature
 
 logger = logging.getLogger("django_sendcloud.webhooks")
 
@@ -46,6 +46,7 @@ class WebhookView(APIView):
     | answer | when |
     | --- | --- |
     | 200 | it is kept, or was already; also if it cannot be read, since sending it again would not help |
+    | 200 | the shop tries its own address: it is not kept |
     | 403 | the signature is missing or wrong |
     | 404 | no integration has this address |
     | 405 | it was no POST |
@@ -83,7 +84,9 @@ class WebhookView(APIView):
         brings_keys = raw is not None and credentials.are_offered(integration, raw, header)
         if raw is None or not (brings_keys or signature.verify(raw, header, secrets)):
             logger.warning("A webhook for integration %s was not signed as it should be.", integration.remote_id)
-            return _answer(403, "The signature is missing or wrong.")
+            return _answer(403, selftest.NOT_SIGNED)
+        if proof := selftest.answer(raw, secrets):
+            return Response({"detail": "ok", "proof": proof})
         try:
             inbox.store(integration, raw, keep_keys=brings_keys)
         except Error as error:

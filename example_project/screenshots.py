@@ -91,16 +91,16 @@ def connect(camera: Camera, sandbox: Sandbox) -> None:
     camera.admin("django_sendcloud/integration/add/")
     page.get_by_label("Public key").fill(sandbox.public_key)
     page.get_by_label("Secret key").fill(sandbox.secret_key)
-    page.get_by_role("button", name="Save and continue editing").click()
+    page.get_by_role("button", name="Save", exact=True).click()
     page.get_by_role("heading", name="Connecting, step by step").wait_for()
     there = page.locator("li.sc-steps__step", has_text="Worker and schedule")
 
     def beating() -> bool:
         page.reload()
-        return "running" in there.inner_text()
+        return "done" in there.inner_text()
 
     wait_until("The periodic work", beating)
-    camera.take("connect", high=868)
+    camera.take("connect", high=660)
     page.locator("li.sc-steps__step").get_by_role("button", name="Register webhook…").click()
     page.get_by_role("button", name="Register webhook", exact=True).click()
     page.get_by_text("Sendcloud confirms").wait_for()

@@ -249,7 +249,7 @@ MARCH = {"nl": "maart", "de": "März", "fr": "mars", "es": "marzo", "it": "Marzo
 
 
 def test_a_date_comes_out(language: str, po: polib.POFile) -> None:
-    sentence = "Webhooks signed with the former secret key are accepted until %(until)s."
+    sentence = "Until %(until)s, webhooks signed with the former secret key are accepted, too."
     moment = timezone.now() - dt.timedelta(days=3, hours=1)
     with translation.override("en"):
         english = timesince(moment, depth=1)

@@ -1,4 +1,4 @@
-"""Accounts: which integrations share Sendcloud's rate limit."""
+"""Accounts: which integrations share Sendcloud's rate limit, and what is left of it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,16 @@ from django.contrib import admin
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
-from ..models import Account
+from ..models import Account, Integration
+from ..sync import limiter
+from ..sync.breaker import FAILURES_TO_OPEN
 from .badges import badge
-from .base import SendcloudAdmin, in_time
+from .base import EMPTY, SendcloudAdmin, admin_url, in_time, link
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -27,11 +31,25 @@ class AccountAdmin(SendcloudAdmin[Account]):
     list_display = ["name", "integrations", "speed"]
     search_fields = ["name"]
     ordering = ["name"]
-    fields = ["name", "speed", "failures"]
-    readonly_fields = ["speed", "failures"]
+    fields = ["name"]
+    readonly_fields = ["shared_by", "speed", "changes_left", "readings_left", "trouble"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return super().get_queryset(request).annotate(number_of_integrations=Count("integrations"))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Account | None = None) -> Any:
+        if obj is None:
+            return [(None, {"fields": ["name"]})]
+        shares = ["shared_by"] if request.user.has_perm("django_sendcloud.view_integration") else []
+        description = _(
+            "Sendcloud counts the requests of all integrations of one account together, and lets 100 that change "
+            "something and 1,000 that read through in any minute. This shop keeps itself below that."
+        )
+        limit = ["speed", "changes_left", "readings_left", "trouble"]
+        return [
+            (None, {"fields": ["name", *shares]}),
+            (_("How fast may be sent"), {"fields": limit, "description": description}),
+        ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)
@@ -53,6 +71,12 @@ class AccountAdmin(SendcloudAdmin[Account]):
     def integrations(self, row: Account) -> int:
         return int(vars(row)["number_of_integrations"])
 
+    @admin.display(description=_("shared by"))
+    def shared_by(self, row: Account) -> SafeString | str:
+        found = Integration.objects.using(conf().DATABASE).filter(account=row).order_by("pk")
+        links = [(link(admin_url(self.admin_site, each._meta, each.pk), each),) for each in found]
+        return format_html_join(", ", "{}", links) or EMPTY
+
     @admin.display(description=_("speed"))
     def speed(self, row: Account) -> SafeString | str:
         now = timezone.now()
@@ -63,3 +87,43 @@ class AccountAdmin(SendcloudAdmin[Account]):
             if until and until > now:
                 return badge(words % {"time": in_time(until)}, "warn")
         return badge(_("as fast as Sendcloud allows"), "good")
+
+    @admin.display(description=_("changes"))
+    def changes_left(self, row: Account) -> SafeString:
+        return _left(_room(row)["unsafe"], conf().UNSAFE_BURST, conf().UNSAFE_REQUESTS_PER_MINUTE)
+
+    @admin.display(description=_("readings"))
+    def readings_left(self, row: Account) -> SafeString:
+        return _left(_room(row)["safe"], conf().SAFE_BURST, conf().SAFE_REQUESTS_PER_MINUTE)
+
+    @admin.display(description=_("failures"))
+    def trouble(self, row: Account) -> str:
+        if not row.failures:
+            return gettext("The last request went through.")
+        text = ngettext(
+            "The last request failed. After %(most)d in a row, nothing is sent for a little while.",
+            "The last %(number)d requests failed. After %(most)d in a row, nothing is sent for a little while.",
+            row.failures,
+        )
+        return text % {"number": row.failures, "most": FAILURES_TO_OPEN}
+
+
+def _room(row: Account) -> dict[limiter.Kind, int]:
+    """What is left of the limit, asked for once a page."""
+    known = vars(row)
+    if "room" not in known:
+        known["room"] = limiter.left(row.pk)
+    found: dict[limiter.Kind, int] = known["room"]
+    return found
+
+
+def _left(left: int, burst: int, per_minute: float) -> SafeString:
+    """What may be sent at once now, and how it goes on."""
+    if left >= burst:
+        state = badge(_("free"), "good")
+    elif left:
+        state = badge(_("in use"), "busy")
+    else:
+        state = badge(_("used up"), "warn")
+    text = gettext("%(left)d of %(burst)d may be sent at once now, and then %(steady)d a minute.")
+    return format_html("{} {}", state, text % {"left": left, "burst": burst, "steady": int(per_minute)})

@@ -84,6 +84,8 @@ class Action:
         emphasis: ``default``, ``quiet`` or ``danger``.
         most: To how many objects it can be done at once. That is said before anything is asked.
         opens: It answers with a document, which is opened beside the page.
+        typed: What of the one object it is done to has to be typed to confirm it, where one click too many would be
+            the end of something. ``None``: a click is enough.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Action:
         emphasis: str,
         most: int | None,
         opens: bool,
+        typed: Callable[[Any], str] | None,
     ) -> None:
         self.run = run
         self.label = label
@@ -108,6 +111,7 @@ class Action:
         self.emphasis = emphasis
         self.most = most
         self.opens = opens
+        self.typed = typed
         # A template would call it otherwise, as it does with everything that can be called.
         self.do_not_call_in_templates = True
         # What ModelAdmin reads from the functions in ``actions``.
@@ -136,7 +140,7 @@ class Action:
             messages.error(request, text % {"most": self.most, "number": number})
             return None
         if question is not None and (page_of is None or self.asks_for_one):
-            confirmed = request.POST.get(CONFIRMED) == "yes"
+            confirmed = self._is_confirmed(request, rows)
             told = request.POST.get(NUMBER, "")
             more_by_now = confirmed and told.isdecimal() and number > int(told)
             is_valid = question.form is None or question.form.is_valid()
@@ -146,6 +150,11 @@ class Action:
 
     def is_allowed(self, admin: AnyAdmin, request: HttpRequest) -> bool:
         return bool(getattr(admin, f"has_{self.permission}_permission")(request))
+
+    def _is_confirmed(self, request: HttpRequest, rows: Rows) -> bool:
+        if request.POST.get(CONFIRMED) != "yes":
+            return False
+        return self.typed is None or _alike(request.POST.get("typed", ""), self.typed(rows.get()))
 
     def _confirmation(
         self,
@@ -179,6 +188,8 @@ class Action:
             "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
             "select_across": request.POST.get("select_across", "0"),
             "cancel_url": page_url,
+            "typed": self.typed(rows.get()) if self.typed else "",
+            "was_typed": "typed" in request.POST,
             "media": admin.media,
         }
         return TemplateResponse(request, "admin/django_sendcloud/confirmation.html", context)
@@ -208,6 +219,11 @@ def _plain(label: StrOrPromise) -> str:
     return str(capfirst(str(label))).rstrip("…")
 
 
+def _alike(typed: str, wanted: str) -> bool:
+    """Whether somebody has typed it, as one types: spaces and capitals do not matter."""
+    return " ".join(typed.split()).casefold() == " ".join(wanted.split()).casefold()
+
+
 def action(
     label: StrOrPromise,
     *,
@@ -218,6 +234,7 @@ def action(
     emphasis: str = "default",
     most: int | None = None,
     opens: bool = False,
+    typed: Callable[[Any], str] | None = None,
 ) -> Callable[[Callable[[Any, HttpRequest, Rows], HttpResponse | None]], Action]:
     """Make the decorated function an ``Action``."""
 
@@ -232,6 +249,7 @@ def action(
             emphasis=emphasis,
             most=most,
             opens=opens,
+            typed=typed,
         )
 
     return decorate

@@ -11,9 +11,10 @@ from django.urls import NoReverseMatch, reverse
 __all__ = ["admin_url"]
 
 
-def admin_url(site: admin.AdminSite, opts: Any, pk: object, page: str = "change") -> str:
-    """The address of an object's admin page, ``""`` where its model is not registered on this site."""
+def admin_url(site: admin.AdminSite, opts: Any, pk: object | None, page: str = "change") -> str:
+    """The address of an object's admin page, or without an object of its model's; ``""`` where the site has none."""
     try:
-        return reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_{page}", args=[quote(str(pk))])
+        args = [] if pk is None else [quote(str(pk))]
+        return reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_{page}", args=args)
     except NoReverseMatch:
         return ""

@@ -1,19 +1,24 @@
-"""An integration's settings at Sendcloud: theirs beside ours, and changed there, not here."""
+"""An integration's settings at Sendcloud: theirs beside ours, and changed there, not here.
+
+A page shows what was true when it was made, and a colleague may change something in Sendcloud's panel meanwhile. So
+what was shown comes back with what the person did, signed: sent is only what the person changed, and what has moved
+since is said and left alone.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.admin.widgets import AdminTextInputWidget, AdminURLFieldWidget
+from django.contrib.admin.widgets import AdminTextInputWidget
+from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.utils.text import capfirst
-from django.utils.translation import gettext
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ..api.results import Integration as RemoteIntegration
@@ -21,9 +26,7 @@ from ..conf import conf
 from ..exceptions import PayloadError, RequestRejected
 from ..models import Integration
 from ..sync import limiter
-from .actions import log
-from .connect import FAILURES
-from .explain import explain_error
+from .failures import AT_FULL_SPEED, FAILURES, explain_failure, note, report_failure
 from .sentences import in_words
 
 if TYPE_CHECKING:
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     from .integration import IntegrationAdmin
 
-__all__ = ["settings_page"]
+__all__ = ["carrier_name", "differences", "settings_page"]
 
 #: Settings that belong together: service points cannot be switched on without carriers.
 SETTINGS: dict[str, tuple[StrOrPromise, tuple[str, ...]]] = {
@@ -80,19 +83,24 @@ CARRIERS = {
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Difference:
-    """Settings that are otherwise there than here.
+    """Settings that differ between there and here.
 
     Args:
         key: Which, as in ``SETTINGS``.
         label: In human words.
         theirs: What Sendcloud has, as text.
         ours: What is stored here, as text.
+        can_be_sent: Whether Sendcloud takes ours: it lets an address be replaced, but not be removed.
     """
 
     key: str
     label: StrOrPromise
     theirs: str
     ours: str
+    can_be_sent: bool
+
+
+Values = Mapping[str, Any]
 
 
 def values_there(remote: RemoteIntegration) -> dict[str, Any]:
@@ -109,45 +117,49 @@ def values_there(remote: RemoteIntegration) -> dict[str, Any]:
 
 def values_here(integration: Integration) -> dict[str, Any]:
     """The same, as they are stored here."""
-    return {
-        "shop_name": integration.name,
-        "shop_url": integration.shop_url,
-        "service_point_enabled": integration.service_point_enabled,
-        "service_point_carriers": list(integration.service_point_carriers),
-        "webhook_active": integration.webhook_active,
-        "webhook_url": integration.webhook_url,
-    }
+    return {name: getattr(integration, field) for name, field in Integration.SETTINGS.items()}
+
+
+def differing(one: Values, other: Values) -> list[str]:
+    """The keys of ``SETTINGS`` in which these differ."""
+    return [
+        key
+        for key, (_label, names) in SETTINGS.items()
+        if any(_plain(one[name]) != _plain(other[name]) for name in names)
+    ]
 
 
 def differences(integration: Integration, remote: RemoteIntegration) -> list[Difference]:
     """What differs there and here, each with both sides."""
     here, there = values_here(integration), values_there(remote)
     return [
-        Difference(key, label, _text(there, names), _text(here, names))
-        for key, (label, names) in SETTINGS.items()
-        if any(_plain(here[name]) != _plain(there[name]) for name in names)
+        Difference(key, SETTINGS[key][0], text_of(key, there), text_of(key, here), _can_be_sent(key, here, there))
+        for key in differing(here, there)
     ]
 
 
-def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
-    """What has to be sent to make one of the other: only settings that differ, with those they belong to."""
-    found: dict[str, Any] = {}
-    for _label, names in SETTINGS.values():
-        if any(_plain(before[name]) != _plain(after[name]) for name in names):
-            found |= {name: after[name] for name in names if _can_be_sent(name, after[name])}
-    return found
+def to_send(key: str, values: Values) -> dict[str, Any]:
+    """What has to be sent for a setting: an address that is not given is left out, as the contract wants it."""
+    return {name: values[name] for name in SETTINGS[key][1] if values[name] or name not in _NEVER_EMPTY}
 
 
-def _can_be_sent(name: str, value: Any) -> bool:
-    """An address that is not given is left out: the contract allows neither null nor an empty one."""
-    return bool(value) or name not in ("shop_url", "webhook_url", "shop_name")
+_NEVER_EMPTY = ("shop_name", "shop_url", "webhook_url")
+
+
+NOT_REMOVED = _("Sendcloud has an address here, and lets it be replaced but not removed.")
+
+
+def _can_be_sent(key: str, here: Values, there: Values) -> bool:
+    return all(here[name] or not there[name] for name in SETTINGS[key][1] if name in _NEVER_EMPTY)
 
 
 def _plain(value: Any) -> Any:
     return sorted(value) if isinstance(value, list) else value
 
 
-def _text(values: Mapping[str, Any], names: Collection[str]) -> str:
+def text_of(key: str, values: Values) -> str:
+    """A setting in human words."""
+    names = SETTINGS[key][1]
     if "service_point_enabled" in names:
         if not values["service_point_enabled"]:
             return gettext("off")
@@ -163,8 +175,22 @@ def carrier_name(code: str) -> str:
     return CARRIERS.get(code, code)
 
 
+class _Address(forms.URLInput):
+    """An address to be changed, without Django's link to what it is now: nobody reads a webhook in a browser."""
+
+    def __init__(self) -> None:
+        super().__init__(attrs={"class": "vURLField", "spellcheck": "false"})
+
+
 class SettingsForm(forms.Form):
-    """Everything Sendcloud lets one change of an integration (operation: PATCH /integrations/{id})."""
+    """Everything Sendcloud lets one change of an integration (operation: PATCH /integrations/{id}).
+
+    Args:
+        there: What Sendcloud has, as the page shows it.
+        address: Where this shop takes webhooks.
+        data: What was posted.
+        initial: What to show where it is not what Sendcloud has.
+    """
 
     shop_name = forms.CharField(
         label=_("Name"),
@@ -172,9 +198,7 @@ class SettingsForm(forms.Form):
         widget=AdminTextInputWidget,
         help_text=_("As it is shown in Sendcloud's panel."),
     )
-    shop_url = forms.URLField(
-        label=_("Address of the shop"), required=False, assume_scheme="https", widget=AdminURLFieldWidget
-    )
+    shop_url = forms.URLField(label=_("Address of the shop"), required=False, assume_scheme="https", widget=_Address)
     service_point_enabled = forms.BooleanField(label=_("Buyers may choose a service point"), required=False)
     service_point_carriers = forms.MultipleChoiceField(
         label=_("Of these carriers"), required=False, widget=forms.CheckboxSelectMultiple
@@ -186,14 +210,13 @@ class SettingsForm(forms.Form):
         help_text=_("Sendcloud's codes, separated by commas."),
     )
     webhook_active = forms.BooleanField(label=_("Sendcloud reports what becomes of parcels"), required=False)
-    webhook_url = forms.URLField(
-        label=_("To this address"), required=False, assume_scheme="https", widget=AdminURLFieldWidget
-    )
+    webhook_url = forms.URLField(label=_("To this address"), required=False, assume_scheme="https", widget=_Address)
 
-    def __init__(self, remote: RemoteIntegration, address: str, data: Any = None) -> None:
-        self.there = values_there(remote)
-        super().__init__(data, initial=self.there)
-        others = [code for code in self.there["service_point_carriers"] if code not in CARRIERS]
+    def __init__(self, there: Values, address: str, data: Any = None, initial: Values | None = None) -> None:
+        self.there = there
+        super().__init__(data, initial={**there, **(initial or {})})
+        known = [*there["service_point_carriers"], *self.initial["service_point_carriers"]]
+        others = [code for code in dict.fromkeys(known) if code not in CARRIERS]
         choices = [*CARRIERS.items(), *((code, code) for code in others)]
         self.fields["service_point_carriers"].choices = choices  # type: ignore[attr-defined]
         if address:
@@ -213,14 +236,13 @@ class SettingsForm(forms.Form):
             self.add_error("webhook_url", ValidationError(text, code="required"))
         for name in ("shop_url", "webhook_url"):
             if self.there[name] and not data.get(name) and name not in self.errors:
-                text = _("Sendcloud has an address here, and lets it be replaced but not removed.")
-                self.add_error(name, ValidationError(text, code="required"))
+                self.add_error(name, ValidationError(NOT_REMOVED, code="required"))
         data["service_point_carriers"] = list(dict.fromkeys(chosen))
         return data
 
-    def changes(self) -> dict[str, Any]:
-        """What has to be sent to Sendcloud."""
-        return changes(self.there, {name: self.cleaned_data[name] for name in self.there})
+    def wanted(self) -> dict[str, Any]:
+        """All settings as the person wants them."""
+        return {name: self.cleaned_data[name] for name in self.there}
 
     def refused(self, error: PayloadError | RequestRejected) -> bool:
         """Put what was refused beside its field. Returns whether there was a field for any of it."""
@@ -235,8 +257,32 @@ class SettingsForm(forms.Form):
 
 # -- the page -----------------------------------------------------------------------------------------
 
-#: Which of our fields hold the contract's settings, where they have another name.
-_FIELDS = {"shop_name": "name"}
+_SALT = "django_sendcloud.settings"
+# A page that is left open for longer shows what nobody remembers.
+_PAGE_SECONDS = 24 * 3600
+
+CHANGED_MEANWHILE = _("%(what)s has changed meanwhile, so nothing was done. Look again: below stands what it is now.")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shown:
+    """Both sides as the page showed them."""
+
+    there: Values
+    here: Values
+
+    def sign(self, integration: Integration) -> str:
+        """For the form, to come back with it."""
+        return signing.dumps([integration.pk, self.there, self.here], salt=_SALT, compress=True)
+
+    @classmethod
+    def read(cls, signed: str, integration: Integration) -> Shown | None:
+        """What came back; ``None`` where it is not ours, of another integration, or too old."""
+        try:
+            pk, there, here = signing.loads(signed, salt=_SALT, max_age=_PAGE_SECONDS)
+        except (signing.BadSignature, ValueError):
+            return None
+        return cls(there, here) if pk == integration.pk else None
 
 
 def settings_page(model_admin: IntegrationAdmin, request: HttpRequest, integration: Integration) -> HttpResponse:
@@ -245,25 +291,10 @@ def settings_page(model_admin: IntegrationAdmin, request: HttpRequest, integrati
         raise PermissionDenied
     remote = _read(integration)
     if isinstance(remote, Exception):
-        return _render(model_admin, request, integration, explanation=explain_error(remote), detail=str(remote))
-    address = integration.webhook_address(model_admin.base(request))
-    form = SettingsForm(remote, address)
-    if request.method == "POST":
-        if "take" in request.POST:
-            _take(request, integration, remote, request.POST["take"])
-            return HttpResponseRedirect(request.path)
-        if "send" in request.POST:
-            here = values_here(integration)
-            wanted = {name: here[name] for name in _names(request.POST["send"]) if _can_be_sent(name, here[name])}
-            if _change(model_admin, request, integration, wanted, None):
-                return HttpResponseRedirect(request.path)
-        else:
-            form = SettingsForm(remote, address, request.POST)
-            if form.is_valid() and _change(model_admin, request, integration, form.changes(), form):
-                return HttpResponseRedirect(request.path)
-    return _render(
-        model_admin, request, integration, form=form, remote=remote, differences=differences(integration, remote)
-    )
+        explanation = explain_failure(remote, integration)
+        return _render(model_admin, request, integration, explanation=explanation, detail=str(remote))
+    page = _Page(model_admin, request, integration, remote)
+    return page.changed() if request.method == "POST" else page.show(SettingsForm(page.now.there, page.address))
 
 
 def _read(integration: Integration) -> RemoteIntegration | Exception:
@@ -275,56 +306,124 @@ def _read(integration: Integration) -> RemoteIntegration | Exception:
         return error
 
 
-def _names(key: str) -> tuple[str, ...]:
-    if key == "all":
-        return tuple(name for _label, names in SETTINGS.values() for name in names)
-    return SETTINGS[key][1] if key in SETTINGS else ()
+class _Page:
+    """The page as it stands now, and what a person does with it."""
 
+    def __init__(
+        self, model_admin: IntegrationAdmin, request: HttpRequest, integration: Integration, remote: RemoteIntegration
+    ) -> None:
+        self.model_admin, self.request, self.integration, self.remote = model_admin, request, integration, remote
+        self.address = integration.webhook_address(model_admin.base(request))
+        self.now = Shown(values_there(remote), values_here(integration))
 
-def _take(request: HttpRequest, integration: Integration, remote: RemoteIntegration, key: str) -> None:
-    there = values_there(remote)
-    taken = {_FIELDS.get(name, name): there[name] for name in _names(key)}
-    if not taken:
-        return
-    Integration.objects.using(conf().DATABASE).filter(pk=integration.pk).update(**taken)
-    log(request, [integration], gettext("Took over from Sendcloud: %(what)s.") % {"what": ", ".join(sorted(taken))})
-    messages.success(request, gettext("This shop has it now as Sendcloud has."))
+    def show(
+        self, form: SettingsForm, shown: Shown | None = None, conflicts: list[Difference] | None = None
+    ) -> HttpResponse:
+        """The page; ``shown`` is what its form goes back to, where that is not what there is now."""
+        return _render(
+            self.model_admin,
+            self.request,
+            self.integration,
+            form=form,
+            shown=(shown or self.now).sign(self.integration),
+            conflicts=conflicts or [],
+            differences=differences(self.integration, self.remote),
+        )
 
+    def again(self) -> HttpResponse:
+        """The page once more, with all there is to say."""
+        return HttpResponseRedirect(self.request.path)
 
-def _change(
-    model_admin: IntegrationAdmin,
-    request: HttpRequest,
-    integration: Integration,
-    wanted: Mapping[str, Any],
-    form: SettingsForm | None,
-) -> bool:
-    """Have Sendcloud change it, and say what it confirms. ``False``: it was refused, and the page says why."""
-    if not wanted:
-        messages.info(request, gettext("Nothing differs, so nothing was sent."))
-        return True
-    if limiter.acquire(integration.account.pk, "unsafe"):
-        messages.warning(request, gettext("Orders go out at full speed at the moment. Please try again in a minute."))
-        return False
-    try:
-        integration.change_at_sendcloud(**wanted)
-    except FAILURES as error:
-        if not (form and isinstance(error, PayloadError | RequestRejected) and form.refused(error)):
-            explanation = explain_error(error)
-            model_admin.report(
-                request, messages.ERROR, explanation.title, explanation.why, explanation.cure, f"({error})"
+    def changed(self) -> HttpResponse:
+        """A person has changed something, or settled a difference."""
+        post = self.request.POST
+        shown = Shown.read(post.get("shown", ""), self.integration)
+        if shown is None:
+            text = gettext("The page was open for too long, so nothing was done. Below stands what there is now.")
+            messages.warning(self.request, text)
+            return self.again()
+        for doing, settle in (("take", self._take), ("send", self._send)):
+            if doing in post:
+                if post[doing] in SETTINGS:
+                    self._settle(post[doing], shown, settle)
+                return self.again()
+        return self._change(shown, SettingsForm(shown.there, self.address, post))
+
+    # -- one difference ---------------------------------------------------------------------------
+
+    def _settle(self, key: str, shown: Shown, settle: Callable[[str], None]) -> None:
+        if key in differing(shown.there, self.now.there) or key in differing(shown.here, self.now.here):
+            messages.warning(self.request, CHANGED_MEANWHILE % {"what": f"“{SETTINGS[key][0]}”"})
+        else:
+            settle(key)
+
+    def _take(self, key: str) -> None:
+        label, names = SETTINGS[key]
+        taken = {Integration.SETTINGS[name]: self.now.there[name] for name in names}
+        Integration.objects.using(conf().DATABASE).filter(pk=self.integration.pk).update(**taken)
+        note(self.request, self.integration, _("Took over from Sendcloud: %(what)s."), what=label)
+        messages.success(self.request, gettext("This shop has it now as Sendcloud has."))
+
+    def _send(self, key: str) -> None:
+        if _can_be_sent(key, self.now.here, self.now.there):
+            self._tell([key], self.now.here, None)
+        else:
+            messages.warning(self.request, NOT_REMOVED)
+
+    # -- the form ---------------------------------------------------------------------------------
+
+    def _change(self, shown: Shown, form: SettingsForm) -> HttpResponse:
+        if not form.is_valid():
+            return self.show(form, shown)
+        wanted, there = form.wanted(), self.now.there
+        theirs = differing(shown.there, there)
+        # What Sendcloud has by now as the person wants it needs nobody any more.
+        ours = [key for key in differing(shown.there, wanted) if key in differing(there, wanted)]
+        if conflicts := [key for key in ours if key in theirs]:
+            values = {name: wanted[name] for key in ours for name in SETTINGS[key][1]}
+            rows = [
+                Difference(key, SETTINGS[key][0], text_of(key, there), text_of(key, wanted), True) for key in conflicts
+            ]
+            return self.show(SettingsForm(there, self.address, initial=values), conflicts=rows)
+        if theirs:
+            labels = ", ".join(str(SETTINGS[key][0]) for key in theirs)
+            text = ngettext(
+                "This was changed at Sendcloud meanwhile, and is left as it is there: %(what)s.",
+                "These were changed at Sendcloud meanwhile, and are left as they are there: %(what)s.",
+                len(theirs),
             )
-        return False
-    what = ", ".join(sorted(wanted))
-    log(request, [integration], gettext("Changed at Sendcloud: %(what)s.") % {"what": what})
-    confirmed = values_here(integration)
-    otherwise = [name for name, value in wanted.items() if _plain(confirmed[name]) != _plain(value)]
-    if otherwise:
-        labels = ", ".join(capfirst(str(SettingsForm.base_fields[name].label)) for name in otherwise)
-        text = gettext("Sendcloud accepted it, but says otherwise of: %(what)s. What it says stands below.")
-        messages.warning(request, text % {"what": labels})
-    else:
-        messages.success(request, gettext("Sendcloud confirms the change."))
-    return True
+            messages.warning(self.request, text % {"what": labels})
+        if not ours:
+            messages.info(
+                self.request, gettext("You changed nothing that Sendcloud does not have, so nothing was sent.")
+            )
+            return self.again()
+        return self.again() if self._tell(ours, wanted, form) else self.show(form, shown)
+
+    def _tell(self, keys: list[str], values: Values, form: SettingsForm | None) -> bool:
+        """Have Sendcloud change these, and say what it confirms. ``False``: it did not, and the page says why."""
+        if limiter.acquire(self.integration.account.pk, "unsafe"):
+            messages.warning(self.request, AT_FULL_SPEED)
+            return False
+        labels = [SETTINGS[key][0] for key in keys]
+        try:
+            self.integration.change_at_sendcloud(**{n: v for key in keys for n, v in to_send(key, values).items()})
+        except FAILURES as error:
+            if form and isinstance(error, PayloadError | RequestRejected) and form.refused(error):
+                note(self.request, self.integration, _("Sendcloud refused the change: %(what)s."), what=labels)
+            else:
+                doing = _("Change at Sendcloud (%(what)s)")
+                report_failure(self.model_admin, self.request, self.integration, error, doing, what=labels)
+            return False
+        note(self.request, self.integration, _("Changed at Sendcloud: %(what)s."), what=labels)
+        confirmed = values_here(self.integration)
+        otherwise = [str(SETTINGS[key][0]) for key in keys if key in differing(confirmed, values)]
+        if otherwise:
+            text = gettext("Sendcloud accepted it, but says something else of: %(what)s. What it says stands below.")
+            messages.warning(self.request, text % {"what": ", ".join(otherwise)})
+        else:
+            messages.success(self.request, gettext("Sendcloud confirms the change."))
+        return True
 
 
 def _render(

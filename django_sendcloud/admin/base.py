@@ -16,7 +16,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import SimpleTemplateResponse
-from django.urls import NoReverseMatch, URLPattern, path, reverse
+from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.formats import date_format
@@ -229,9 +229,9 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         vars(request)["sendcloud_integrations"] = len(found)
         if not any(integration.is_active for integration, _health in found):
             title = _("No Sendcloud integration is connected and in use")
-            text = _("Orders are taken down and wait for one.")
-            adds = not found and _may(request, "add_integration")
-            return [{"title": title, "text": text, "url": self._page_of_integrations("add" if adds else "changelist")}]
+            page = "changelist" if found or not _may(request, "add_integration") else "add"
+            url = admin_url(self.admin_site, Integration._meta, None, page)
+            return [{"title": title, "text": _("Orders are taken down and wait for one."), "url": url}]
         return [
             {
                 "title": f"{integration}: {health.explanation.title}",
@@ -241,12 +241,6 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
             for integration, health in found
             if health.state == PAUSED
         ]
-
-    def _page_of_integrations(self, page: str) -> str:
-        try:
-            return reverse(f"{self.admin_site.name}:django_sendcloud_integration_{page}")
-        except NoReverseMatch:
-            return ""
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None

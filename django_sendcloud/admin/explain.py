@@ -341,8 +341,15 @@ def explain(code: str) -> Explanation:
     )
 
 
-def explain_pause(reason: str) -> Explanation:
-    """The explanation of a pause, a general one if its reason is unknown."""
+def explain_pause(reason: str, detail: str = "") -> Explanation:
+    """The explanation of a pause, a general one if its reason is unknown.
+
+    Args:
+        reason: Of the pause.
+        detail: What is noted with it: keys that are right and not entitled to what was asked pause for the same reason.
+    """
+    if reason == PauseReason.CREDENTIALS and "HTTP 403" in detail:
+        return ERRORS["permission"]
     return PAUSES.get(reason) or explain(reason)
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Backlog", "Finding", "Health", "overview"]
 
 WORKING, WAITING, ATTENTION, PAUSED, OFF = "working", "waiting", "attention", "paused", "off"
+CONNECTING = "connecting"
 
 LABELS: dict[str, StrOrPromise] = {
     WORKING: _("working"),
@@ -30,9 +31,10 @@ LABELS: dict[str, StrOrPromise] = {
     ATTENTION: _("needs attention"),
     PAUSED: _("paused"),
     OFF: _("not in use"),
+    CONNECTING: _("being connected"),
 }
-TONES = {WORKING: "good", WAITING: "warn", ATTENTION: "bad", PAUSED: "bad", OFF: "off"}
-_GRAVITY = [OFF, PAUSED, ATTENTION, WAITING, WORKING]
+TONES = {WORKING: "good", WAITING: "warn", ATTENTION: "bad", PAUSED: "bad", OFF: "off", CONNECTING: "busy"}
+_GRAVITY = [OFF, PAUSED, ATTENTION, WAITING, CONNECTING, WORKING]
 
 # Seconds after which due work that nobody took means that nobody works.
 LATE_AFTER_SECONDS = 300.0
@@ -73,6 +75,16 @@ NOT_IN_USE = Explanation(
     _("It is not in use"),
     _("New orders do not go to it, and nothing is sent for it."),
     _("Mark it as “in use” below to ship through it."),
+)
+DISCONNECTED = Explanation(
+    _("It is disconnected"),
+    _("Its keys are forgotten here, and nothing is sent for it."),
+    _("Enter both keys below to connect it again. If that is not wanted, nothing has to be done."),
+)
+NOTHING_SENT_YET = Explanation(
+    _("No order has been sent yet"),
+    _("It is new, or not everything that it takes is done."),
+    _("Its page shows step by step what is done and what comes next."),
 )
 
 
@@ -179,11 +191,16 @@ def _sum_up(groups: list[_Group]) -> Backlog:
 def _health(integration: Integration, backlog: Backlog, now: dt.datetime) -> Health:
     account = integration.account
     findings: list[Finding] = []
+    has_keys = bool(integration.public_key and integration.secret_key)
     if not integration.is_active:
-        findings.append(Finding(OFF, NOT_IN_USE))
+        findings.append(Finding(OFF, NOT_IN_USE if has_keys else DISCONNECTED))
     if integration.is_paused:
-        findings.append(Finding(PAUSED, explain_pause(integration.paused_reason), integration.paused_since))
-    if not integration.public_key or not integration.secret_key:
+        findings.append(
+            Finding(
+                PAUSED, explain_pause(integration.paused_reason, integration.paused_detail), integration.paused_since
+            )
+        )
+    if integration.is_active and not has_keys:
         findings.append(Finding(ATTENTION, NO_KEYS))
     if _nobody_works(integration, backlog, now):
         findings.append(Finding(ATTENTION, NOBODY_WORKS, backlog.oldest_due))
@@ -199,6 +216,8 @@ def _health(integration: Integration, backlog: Backlog, now: dt.datetime) -> Hea
         findings.append(Finding(WAITING, BREAKER_OPEN))
     if backlog.problem and not integration.is_paused:
         findings.append(Finding(WAITING, explain(backlog.problem), backlog.failing_since))
+    if not findings and integration.last_success_at is None:
+        findings.append(Finding(CONNECTING, NOTHING_SENT_YET))
     if not findings:
         findings.append(Finding(WORKING, ALL_WELL))
     return Health(sorted(findings, key=lambda finding: _GRAVITY.index(finding.state)), backlog)

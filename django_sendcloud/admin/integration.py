@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import datetime as dt
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlencode
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import NoReverseMatch, URLPattern, reverse
+from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
+from django.utils.formats import date_format
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
@@ -22,20 +22,20 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from ..conf import conf
 from ..crypto import Secret
-from ..models import Integration, PauseReason
+from ..models import Integration, PauseReason, ShipmentStatus
 from ..sync import limiter
-from ..webhooks.address import reachability
-from ..webhooks.credentials import WINDOW
-from .actions import Question, Rows, action, log, ring, tell
-from .at_sendcloud import settings_page
+from . import keeping
+from .actions import Question, Rows, action, ring, tell
+from .at_sendcloud import SETTINGS, differences, settings_page
 from .badges import badge, badge_with
 from .base import EMPTY, SendcloudAdmin, ago, link
-from .connect import FAILURES, Answer, IntegrationForm, KeysForm, ask
-from .explain import explain_error
+from .connect import SECRETS, Answer, Entry, IntegrationForm, KeysForm, ask
+from .failures import FAILURES, explain_failure, note, report_failure
 from .health import Health, overview
+from .integration_page import IntegrationPage, counted, outbox_url
 from .leaving import delete_at_sendcloud, disconnect
 from .logs import page_of_logs
-from .steps import Step, steps
+from .webhook import accept_keys, check_address, register_webhook, where_shop_is
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -44,24 +44,22 @@ if TYPE_CHECKING:
 __all__ = ["IntegrationAdmin"]
 
 
-def _failed(model_admin: IntegrationAdmin, request: HttpRequest, error: Exception) -> None:
-    explanation = explain_error(error)
-    model_admin.report(request, messages.ERROR, explanation.title, explanation.why, explanation.cure, f"({error})")
+def _has_keys(integration: Integration) -> bool:
+    return bool(integration.public_key and integration.secret_key)
 
 
-@action(_("Test connection"), permission="test")
+@action(_("Test connection"), permission="test", offered=_has_keys, emphasis="quiet")
 def test_connection(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
-    """Ask Sendcloud for the integration, and say what is wrong if that fails. Changes nothing."""
+    """Ask Sendcloud for the integration with the stored keys, and say what is wrong if that fails. Changes nothing."""
     for integration in rows:
         limiter.acquire(integration.account_id, "safe")
         try:
             with integration.client(retries=0) as client:
                 remote = client.integrations.get(integration.remote_id)
         except FAILURES as error:
-            _failed(model_admin, request, error)
-            log(request, [integration], gettext("Tested the connection: it failed."))
+            report_failure(model_admin, request, integration, error, _("Test the connection"), changes=False)
             continue
-        log(request, [integration], gettext("Tested the connection: it works."))
+        note(request, integration, _("Tested the connection: it works."))
         model_admin.report(
             request,
             messages.SUCCESS,
@@ -72,73 +70,34 @@ def test_connection(model_admin: IntegrationAdmin, request: HttpRequest, rows: R
         )
 
 
-@action(_("Refresh from Sendcloud"), permission="change")
+@action(_("Ask Sendcloud"), permission="change", offered=_has_keys, emphasis="quiet")
 def refresh(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
-    """Take over what Sendcloud says of it now."""
+    """Ask what Sendcloud says of it now. Settings of which we have ours are compared, and left as they are."""
     for integration in rows:
         limiter.acquire(integration.account_id, "safe")
         try:
-            integration.refresh_from_sendcloud()
+            with integration.client(retries=0) as client:
+                remote = client.integrations.get(integration.remote_id)
         except FAILURES as error:
-            _failed(model_admin, request, error)
+            report_failure(model_admin, request, integration, error, _("Ask Sendcloud"), changes=False)
             continue
-        log(request, [integration], gettext("Refreshed from Sendcloud."))
-        messages.success(request, gettext("This is what Sendcloud says of “%(name)s” now.") % {"name": integration})
-
-
-def _base(request: HttpRequest) -> str:
-    return conf().WEBHOOK_BASE_URL or request.build_absolute_uri("/")
-
-
-def _ask_webhook(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> Question:
-    integration = rows.get()
-    address = integration.webhook_address(_base(request))
-    if not address:
-        return Question(
-            [],
-            [
-                _(
-                    "There is no address to give: the shop's URLs do not include django_sendcloud.urls. Let the "
-                    "shop's developer add it."
-                )
-            ],
-        )
-    consequences: list[StrOrPromise] = [
-        _("From now on Sendcloud reports what becomes of parcels to %(url)s.") % {"url": address}
-    ]
-    if integration.webhook_url and integration.webhook_url != address:
-        former = {"url": integration.webhook_url}
-        consequences.append(_("That replaces the address Sendcloud has now, %(url)s.") % former)
-    return Question(consequences, reachability(address))
-
-
-@action(
-    _("Register webhook…"),
-    permission="change",
-    ask=_ask_webhook,
-    offered=lambda integration: bool(integration.webhook_path()),
-)
-def register_webhook(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
-    """Give Sendcloud the address to report parcels to, and switch it on."""
-    integration = rows.get()
-    address = integration.webhook_address(_base(request))
-    if not address:
-        messages.error(request, gettext("The shop's URLs do not include django_sendcloud.urls."))
-        return
-    if limiter.acquire(integration.account_id, "unsafe"):
-        messages.warning(request, gettext("Orders go out at full speed at the moment. Please try again in a minute."))
-        return
-    try:
-        integration.change_at_sendcloud(webhook_active=True, webhook_url=address)
-    except FAILURES as error:
-        _failed(model_admin, request, error)
-        return
-    log(request, [integration], gettext("Registered the webhook at Sendcloud."))
-    if integration.webhook_active and integration.webhook_url == address:
-        messages.success(request, gettext("Sendcloud confirms: parcels are reported to %(url)s.") % {"url": address})
-    else:
-        text = gettext("Sendcloud accepted it, but says that webhooks go to: %(url)s.")
-        messages.warning(request, text % {"url": integration.webhook_url or EMPTY})
+        is_new = integration.refreshed_at is None
+        fields = integration.apply_remote(remote) if is_new else integration.apply_remote(remote, ())
+        integration.save(using=conf().DATABASE, update_fields=fields)
+        note(request, integration, _("Asked Sendcloud what it has."))
+        if found := differences(integration, remote):
+            text = ngettext(
+                "Sendcloud was asked just now. One setting differs there: %(what)s. Compare it under “Settings at "
+                "Sendcloud”.",
+                "Sendcloud was asked just now. %(number)d settings differ there: %(what)s. Compare them under "
+                "“Settings at Sendcloud”.",
+                len(found),
+            )
+            what = ", ".join(str(SETTINGS[row.key][0]) for row in found)
+            messages.warning(request, text % {"number": len(found), "what": what})
+        else:
+            text = gettext("Sendcloud was asked just now: this is what it has of “%(name)s”.")
+            messages.success(request, text % {"name": integration})
 
 
 def _ask_pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> Question:
@@ -155,28 +114,30 @@ def _ask_pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) 
     _("Pause…"),
     permission="pause",
     ask=_ask_pause,
-    offered=lambda integration: integration.paused_reason != PauseReason.PERSON,
-    emphasis="danger",
+    offered=lambda integration: integration.is_active and not integration.is_paused and _has_keys(integration),
+    emphasis="quiet",
 )
 def pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
     """Stop sending until a person resumes it."""
-    integrations = list(rows)
     number = 0
-    for integration in integrations:
+    for integration in rows:
         number += integration.pause(PauseReason.PERSON)
-    log(request, integrations, gettext("Paused."))
+        note(request, integration, _("Paused."))
     sentence = ngettext("%(number)d integration is paused now.", "%(number)d integrations are paused now.", number)
     tell(request, number, sentence % {"number": number})
 
 
-@action(_("Resume"), permission="pause", offered=lambda integration: integration.is_paused)
+@action(
+    _("Resume"),
+    permission="pause",
+    offered=lambda integration: integration.is_paused and _has_keys(integration),
+)
 def resume(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
     """Send again, beginning with what waited."""
-    integrations = list(rows)
     number = 0
-    for integration in integrations:
+    for integration in rows:
         number += integration.resume()
-    log(request, integrations, gettext("Resumed."))
+        note(request, integration, _("Resumed."))
     ring("outbox")
     sentence = ngettext(
         "%(number)d integration is running again.", "%(number)d integrations are running again.", number
@@ -184,41 +145,16 @@ def resume(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> N
     tell(request, number, sentence % {"number": number})
 
 
-def _ask_for_keys(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> Question:
-    minutes = int(WINDOW.total_seconds() // 60)
-    return Question(
-        [
-            _("For %(minutes)d minutes, keys for this integration are accepted by webhook.") % {"minutes": minutes},
-            _("They are used only once Sendcloud itself has accepted them. The former ones then stop being used."),
-        ],
-        [_("Do this only while you connect the shop from Sendcloud's side. Otherwise enter the keys here.")],
-    )
-
-
-@action(
-    _("Accept keys by webhook…"),
-    permission="change",
-    ask=_ask_for_keys,
-    offered=lambda integration: bool(integration.webhook_path()),
-)
-def accept_keys(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
-    """Open the window for ``integration_credentials``."""
-    integration = rows.get()
-    until = timezone.now() + WINDOW
-    Integration.objects.using(conf().DATABASE).filter(pk=integration.pk).update(keys_by_webhook_until=until)
-    log(request, [integration], gettext("Accepts keys by webhook for a while."))
-    text = gettext("Keys are accepted by webhook until %(time)s.")
-    messages.success(request, text % {"time": timezone.localtime(until).strftime("%H:%M")})
-
-
 class IntegrationChangeList(ChangeList):
     """Knows how each integration on the page is doing: counted once for all."""
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        health = {integration.pk: health for integration, health in overview()}
+        found = overview()
+        health = {integration.pk: health for integration, health in found}
         for integration in self.result_list:
             integration.health = health.get(integration.pk)
+            integration.all_healths = found
 
 
 class IntegrationAdmin(SendcloudAdmin[Integration]):
@@ -235,6 +171,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         test_connection,
         refresh,
         register_webhook,
+        check_address,
         accept_keys,
         pause,
         resume,
@@ -242,24 +179,17 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         delete_at_sendcloud,
     )
     panel_template = "admin/django_sendcloud/includes/integration_panel.html"
-    readonly_fields = [
-        "secret_state",
-        "signature_state",
-        "name",
-        "shop_url",
-        "system",
-        "webhook_active",
-        "webhook_url",
-        "service_points",
-        "failing_since",
-        "last_fetch",
-        "last_updated_at",
-        "refreshed_at",
-        "created_at",
-    ]
+    readonly_fields = ["secret_state", "signature_state"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return IntegrationChangeList
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        """The figures of the outbox only for who may see it."""
+        columns = super().get_list_display(request)
+        if request.user.has_perm("django_sendcloud.view_outboxentry"):
+            return columns
+        return [name for name in columns if name not in ("waiting", "stuck")]
 
     # -- who may do what ------------------------------------------------------------------------
 
@@ -270,47 +200,75 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         return admin.ModelAdmin.has_change_permission(self, request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Integration | None = None) -> bool:
-        """Only what was connected by mistake: what has a history is taken out of use instead."""
+        """Only what has nothing at Sendcloud and no parcels here: the rest is disconnected instead."""
         if obj is None or not admin.ModelAdmin.has_delete_permission(self, request, obj):
             return False
-        return not (obj.shipments.exists() or obj.parcels.exists() or obj.events.exists())
+        return not (obj.shipments.exclude(status=ShipmentStatus.DELETED).exists() or obj.parcels.exists())
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What goes with it is its own history, and needs no permission of its own. Counted, not listed one by one."""
+        _all, counts, _needed, protected = super().get_deleted_objects(objs, request)
+        return [str(obj) for obj in objs], counts, set(), protected
+
+    def has_credentials_permission(self, request: HttpRequest) -> bool:
+        """Whether it may be seen which keys are set, and since when they are others. Never the secrets themselves."""
+        return request.user.has_perm("django_sendcloud.view_credentials")
 
     # -- the form -------------------------------------------------------------------------------
 
     def get_fieldsets(self, request: HttpRequest, obj: Integration | None = None) -> Any:
         if obj is None:
-            description = _(
+            where = _(
                 "You find both keys in Sendcloud's panel: Settings > Integrations > Sendcloud API > Connect, give it a "
                 "name, Save. Sendcloud is asked at once whether they are right."
             )
             keys = ["public_key", "new_secret_key", "auth_scheme", "remote_id"]
             more = ["new_webhook_signature_key", "account", "is_active"]
             return [
-                (_("Keys"), {"fields": keys, "description": description}),
-                (_("More"), {"fields": more, "classes": ["collapse"]}),
+                (_("Keys"), {"fields": keys, "description": where}),
+                (_("Rarely needed"), {"fields": more, "classes": ["collapse"]}),
             ]
-        if self.has_change_permission(request, obj):
-            keys = ["auth_scheme", "public_key", "new_secret_key", "new_webhook_signature_key"]
-            if obj.webhook_signature_key:
-                keys.append("remove_webhook_signature_key")
-        else:
-            keys = ["auth_scheme", "public_key", "secret_state", "signature_state"]
-        there = ["name", "shop_url", "system", "webhook_active", "webhook_url", "service_points"]
-        times = ["failing_since", "last_fetch", "last_updated_at", "refreshed_at", "created_at"]
+        tells = self.has_credentials_permission(request)
+        description: StrOrPromise = self._rotation(obj) if tells else self._overlap
+        if not self.has_change_permission(request, obj):
+            seen = ["auth_scheme", "public_key", "secret_state", "signature_state"]
+            shown = [(_("Keys"), {"fields": seen, "description": description})] if tells else []
+            return [*shown, (_("Use"), {"fields": ["is_active", "account"]})]
+        keys = ["public_key", "new_secret_key", "auth_scheme"]
+        more = ["new_webhook_signature_key", "account"]
+        if obj.webhook_signature_key or not tells:
+            more.insert(1, "remove_webhook_signature_key")
         return [
-            (_("Use"), {"fields": ["is_active", "account"]}),
-            (_("Keys"), {"fields": keys}),
-            (
-                _("At Sendcloud"),
-                {"fields": [*there, *times], "description": _("What Sendcloud said of it when it was last asked.")},
-            ),
+            (_("Keys"), {"fields": keys, "description": description}),
+            (_("Use"), {"fields": ["is_active"]}),
+            (_("Rarely needed"), {"fields": more, "classes": ["collapse"]}),
         ]
+
+    _overlap: StrOrPromise = _(
+        "To replace the keys, enter the new ones. Webhooks signed with the former secret key are accepted for one more "
+        "day, so that nothing is lost."
+    )
+
+    def _rotation(self, obj: Integration) -> StrOrPromise:
+        """What there is to know of the keys, for who may know it."""
+        sentences: list[StrOrPromise] = []
+        if not obj.secret_key:
+            sentences.append(_("You find both keys in Sendcloud's panel: Settings > Integrations > Configure."))
+        elif until := _still(obj.previous_secret_key_until):
+            text = gettext("Until %(until)s, webhooks signed with the former secret key are accepted, too.")
+            sentences.append(text % {"until": until})
+        else:
+            sentences.append(self._overlap)
+        if until := _still(obj.keys_by_webhook_until):
+            sentences.append(gettext("Until %(time)s, keys are accepted by webhook.") % {"time": until})
+        return " ".join(map(str, sentences))
 
     def get_form(
         self, request: HttpRequest, obj: Integration | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)
-        form.answer = vars(request).get("sendcloud_answer")
+        tells = self.has_credentials_permission(request)
+        form.entry = vars(request).get("sendcloud_entry") or Entry(tells_what_is_set=tells)
         return form
 
     @transaction.non_atomic_requests
@@ -323,26 +281,80 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     ) -> HttpResponse:
         return super().change_view(request, object_id, form_url, extra_context)
 
-    @method_decorator(sensitive_post_parameters("new_secret_key", "new_webhook_signature_key"))
+    @method_decorator(sensitive_post_parameters(*SECRETS))
     @method_decorator(csrf_protect)
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
         if request.method == "POST":
             # Before Django opens the transaction: Sendcloud may take its time, and nobody shall wait for a lock.
-            vars(request)["sendcloud_answer"] = self._ask_sendcloud(request, object_id)
+            vars(request)["sendcloud_entry"] = self._entry(request, object_id)
+        else:
+            keeping.forget(request)
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def _ask_sendcloud(self, request: HttpRequest, object_id: str | None) -> Answer | None:
+    def _entry(self, request: HttpRequest, object_id: str | None) -> Entry:
+        """What a person has entered, now and a moment ago, and what Sendcloud says to it."""
         stored = self.get_object(request, unquote(object_id)) if object_id else None
         allowed = self.has_change_permission(request, stored) if object_id else self.has_add_permission(request)
         if not allowed or (object_id and stored is None):
-            return None
-        candidate = KeysForm(request.POST).candidate(stored)
-        return None if candidate is None else ask(candidate)
+            return Entry()
+        ticket, testing = request.POST.get("kept", ""), "_test" in request.POST
+        kept = keeping.kept(request, object_id or "", ticket)
+        lost = [] if kept else keeping.promised(ticket)
+        answer: Answer | None = None
+        if "new_secret_key" not in lost or request.POST.get("new_secret_key"):
+            candidate = KeysForm(request.POST).candidate(stored, kept, testing=testing)
+            if candidate is not None:
+                if stored is not None:
+                    limiter.acquire(stored.account.pk, "safe")
+                answer = ask(candidate)
+        return Entry(answer, kept, lost, testing, self.has_credentials_permission(request))
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Integration | None = None,
+    ) -> HttpResponse:
+        form = context["adminform"].form
+        if request.method == "POST" and isinstance(form, IntegrationForm):
+            # Nothing was saved, and nobody shall enter a secret twice.
+            context["sc_ticket"] = keeping.keep(request, str(obj.pk) if obj else "", form.entered)
+            form.say_kept()
+            if form.entry.testing:
+                self._tell_test(request, obj, form)
+        # It always goes on with the integration's page; deleting it stands among what is rare.
+        context |= {"show_save_and_continue": False, "show_save_and_add_another": False, "show_delete": False}
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def _tell_test(self, request: HttpRequest, obj: Integration | None, form: IntegrationForm) -> None:
+        works = form.remote is not None and not form.errors
+        if obj is not None and form.entry.answer is not None:
+            error = form.entry.answer.error
+            if works:
+                note(request, obj, _("Tested the connection: it works."))
+            else:
+                problem = explain_failure(error).title if error else _("The keys do not open this integration")
+                note(request, obj, _("Test the connection: it failed. %(problem)s."), problem=problem)
+        if works and form.remote is not None:
+            self.report(
+                request,
+                messages.SUCCESS,
+                _("The connection works"),
+                gettext("Sendcloud knows these keys, and the integration as “%(name)s” (#%(id)s).")
+                % {"name": form.remote.shop_name, "id": form.remote.id},
+                _("Nothing has been saved yet: save to use these keys.") if form.has_new_keys else "",
+                _("It is still paused here: resume it to send what waits.") if obj and obj.is_paused else "",
+            )
 
     def save_model(self, request: HttpRequest, obj: Integration, form: Any, change: bool) -> None:
         changed = {name for name in form.changed_data if name in {"auth_scheme", "public_key", "is_active", "account"}}
+        if form.connects_again:
+            changed.add("is_active")
         if secret := form.cleaned_data.get("new_secret_key"):
             obj.replace_secret_key(secret)
             changed |= {"secret_key", "previous_secret_key", "previous_secret_key_until"}
@@ -353,22 +365,26 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             obj.webhook_signature_key = Secret("")
             changed.add("webhook_signature_key")
         if form.remote is not None:
-            obj.apply_remote(form.remote)
-            changed |= set(Integration.REMOTE_FIELDS)
+            # Settings of which we have ours are a person's to compare.
+            is_new = obj.refreshed_at is None or form.connects_again
+            changed |= set(obj.apply_remote(form.remote) if is_new else obj.apply_remote(form.remote, ()))
         # Workers write into this row, too: what was not changed here is not written back.
         obj.save(using=conf().DATABASE, update_fields=changed if change else None)
+        keeping.forget(request)
         self._after_saving(request, obj, form, change)
 
     def _after_saving(self, request: HttpRequest, obj: Integration, form: IntegrationForm, change: bool) -> None:
         if form.unchecked is not None:
             title = _("It was saved, but Sendcloud could not be asked whether the keys are right")
-            self.report(request, messages.WARNING, title, form.unchecked.title, _("Test the connection later."))
+            self.report(request, messages.WARNING, title, f"{form.unchecked.title}.", _("Test the connection later."))
         elif form.remote is not None:
             text = gettext("Sendcloud confirms the keys: they open “%(name)s” (#%(id)s).")
             messages.success(request, text % {"name": form.remote.shop_name, "id": form.remote.id})
             if obj.paused_reason in (PauseReason.CREDENTIALS, PauseReason.GONE):
                 transaction.on_commit(obj.resume, using=conf().DATABASE)
                 messages.success(request, gettext("It runs again, beginning with what waited."))
+        else:
+            messages.success(request, gettext("“%(name)s” was saved.") % {"name": obj})
         others = Integration.objects.using(conf().DATABASE).active().exclude(pk=obj.pk)
         if obj.is_active and (not change or "is_active" in form.changed_data) and others.exists():
             messages.warning(
@@ -380,50 +396,25 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             )
         ring("outbox")
 
+    def response_add(self, request: HttpRequest, obj: Integration, post_url_continue: str | None = None) -> Any:
+        """On to its page, where stands what comes next."""
+        return self._to_its_page(request, obj) or super().response_add(request, obj, post_url_continue)
+
+    def response_change(self, request: HttpRequest, obj: Integration) -> Any:
+        """Back to its page."""
+        return self._to_its_page(request, obj) or super().response_change(request, obj)
+
+    def _to_its_page(self, request: HttpRequest, obj: Integration) -> HttpResponse | None:
+        if "_popup" in request.POST or not self.has_view_or_change_permission(request, obj):
+            return None
+        return HttpResponseRedirect(self.url("change", obj.pk))
+
     def base(self, request: HttpRequest) -> str:
         """Where Sendcloud reaches this shop: as it is set, or as this person did."""
-        return _base(request)
+        return where_shop_is(request)
 
     def panel(self, request: HttpRequest, obj: Integration) -> dict[str, Any]:
-        health = next(health for integration, health in overview() if integration.pk == obj.pk)
-        address = obj.webhook_address(_base(request))
-        backlog = health.backlog
-        return {
-            "steps": [
-                (step, self.url("action", obj.pk, step.button) if step.button and self._may_do(request, step) else "")
-                for step in steps(obj, address)
-            ]
-            if obj.is_active
-            else [],
-            "health": health,
-            "health_badge": badge(health.label, health.tone),
-            "more_findings": health.findings[1:],
-            "facts": [
-                (_("waiting"), backlog.waiting, self._outbox_url(obj, "pending")),
-                (_("to be corrected"), backlog.rejected, self._outbox_url(obj, "rejected")),
-                (_("given up"), backlog.dead, self._outbox_url(obj, "dead")),
-                (_("last success"), ago(obj.last_success_at), ""),
-                (_("last webhook"), ago(obj.last_webhook_at), ""),
-            ],
-            "address": address,
-            "warnings": reachability(address) if address else [],
-            "registered": bool(address) and obj.webhook_active and obj.webhook_url == address,
-            "sc_links": [
-                (self.url("settings", obj.pk), _("Settings at Sendcloud")),
-                (self.url("logs", obj.pk), _("What Sendcloud says went wrong")),
-            ],
-            "former_key_until": _still(obj.previous_secret_key_until),
-        }
-
-    def _may_do(self, request: HttpRequest, step: Step) -> bool:
-        return any(a.name == step.button and a.is_allowed(self, request) for a in self.page_actions)
-
-    def _outbox_url(self, obj: Integration, state: str) -> str:
-        try:
-            url = reverse(f"{self.admin_site.name}:django_sendcloud_outboxentry_changelist")
-        except NoReverseMatch:
-            return ""
-        return f"{url}?{urlencode({'state': state})}"
+        return IntegrationPage(self, request, obj).context()
 
     # -- its other pages -------------------------------------------------------------------------
 
@@ -459,6 +450,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             "media": self.media,
             "is_first_page": not cursor,
             "failing_since": integration.failing_since,
+            "failing_ago": ago(integration.failing_since),
             **page_of_logs(integration, cursor, with_contents=may_see_contents),
         }
         return TemplateResponse(request, "admin/django_sendcloud/logs.html", context)
@@ -479,13 +471,18 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
 
     @admin.display(description=_("waiting"))
     def waiting(self, row: Integration) -> Any:
-        health = _health(row)
-        return link(self._outbox_url(row, "pending"), health.backlog.waiting) if health else EMPTY
+        return self._counted(row, "pending")
 
     @admin.display(description=_("need a person"))
     def stuck(self, row: Integration) -> Any:
+        return self._counted(row, "stuck")
+
+    def _counted(self, row: Integration, state: str) -> Any:
         health = _health(row)
-        return link(self._outbox_url(row, "stuck"), health.backlog.rejected + health.backlog.dead) if health else EMPTY
+        if health is None:
+            return EMPTY
+        number = counted(health, state)
+        return link(outbox_url(self, vars(row)["all_healths"], row, state), number) if number else number
 
     @admin.display(description=_("last success"), ordering="last_success_at")
     def pushed(self, row: Integration) -> Any:
@@ -503,19 +500,16 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     def signature_state(self, row: Integration) -> SafeString:
         return _set_or_not(row.webhook_signature_key)
 
-    @admin.display(description=_("service points"))
-    def service_points(self, row: Integration) -> Any:
-        if not row.service_point_enabled:
-            return _("off")
-        return ", ".join(str(carrier) for carrier in row.service_point_carriers) or EMPTY
-
 
 def _health(integration: Integration) -> Health | None:
     return vars(integration).get("health")
 
 
-def _still(until: dt.datetime | None) -> dt.datetime | None:
-    return until if until and until > timezone.now() else None
+def _still(until: dt.datetime | None) -> str:
+    """A time that is still to come, for reading; ``""`` if it is over."""
+    if until is None or until <= timezone.now():
+        return ""
+    return date_format(timezone.localtime(until), "DATETIME_FORMAT")
 
 
 def _set_or_not(secret: object) -> SafeString:

@@ -13,11 +13,12 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
 from ..exceptions import NotFound
-from ..models import Integration, OutboxEntry, Shipment, ShipmentStatus
+from ..models import Integration, Shipment, ShipmentStatus
 from ..sync import limiter
-from .actions import Question, Rows, action, log
-from .connect import FAILURES
-from .explain import explain_error
+from .actions import Question, Rows, action
+from .failures import AT_FULL_SPEED, FAILURES, explain_failure, note, report_failure
+from .health import overview
+from .webhook import can_be_asked
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -32,23 +33,38 @@ def _is_connected(integration: Integration) -> bool:
 
 
 def _waiting(integration: Integration) -> list[StrOrPromise]:
-    number = OutboxEntry.objects.using(conf().DATABASE).filter(integration=integration).count()
-    if not number:
-        return []
-    text = ngettext(
-        "%(number)d order waits for this integration, and will wait until another one takes it.",
-        "%(number)d orders wait for this integration, and will wait until another one takes them.",
-        number,
-    )
-    return [text % {"number": number}]
+    """What becomes of the orders that wait, in the figures of the integration's own page."""
+    backlog = next(health.backlog for each, health in overview() if each.pk == integration.pk)
+    sentences = []
+    if backlog.waiting:
+        text = ngettext(
+            "%(number)d order still has to be sent, and waits until another integration takes it.",
+            "%(number)d orders still have to be sent, and wait until another integration takes them.",
+            backlog.waiting,
+        )
+        sentences.append(text % {"number": backlog.waiting})
+    if stuck := backlog.rejected + backlog.dead:
+        text = ngettext(
+            "%(number)d order needs a person: it has to be corrected, or was given up.",
+            "%(number)d orders need a person: they have to be corrected, or were given up.",
+            stuck,
+        )
+        sentences.append(text % {"number": stuck})
+    return [*sentences]
+
+
+# -- here only ----------------------------------------------------------------------------------------
 
 
 def _ask_disconnect(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> Question:
     integration = rows.get()
+    stays_on = integration.webhook_active and not can_be_asked(integration)
     return Question(
         [
             _("Nothing is sent to it any more, and its keys are forgotten here."),
-            _("Sendcloud is asked to stop reporting parcels to this shop."),
+            _("Sendcloud cannot be asked to stop reporting parcels to this shop: switch the webhook off in its panel.")
+            if stays_on
+            else _("Sendcloud is asked to stop reporting parcels to this shop."),
             _("What was shipped stays as it is, there and here. Enter the keys again to connect it anew."),
         ],
         _waiting(integration),
@@ -60,22 +76,30 @@ def disconnect(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) 
     """Stop using an integration, and forget its keys. At Sendcloud it stays."""
     integration = rows.get()
     told = False
-    if integration.webhook_active and integration.secret_key and not limiter.acquire(integration.account.pk, "unsafe"):
+    if integration.webhook_active and integration.secret_key:
+        if limiter.acquire(integration.account.pk, "unsafe"):
+            # Without its keys nobody could switch it off later.
+            messages.warning(request, AT_FULL_SPEED)
+            return
         try:
             integration.change_at_sendcloud(webhook_active=False)
             told = True
         except FAILURES as error:
-            messages.warning(
-                request,
-                gettext("Sendcloud could not be told to stop reporting parcels (%(why)s). Switch it off in its panel.")
-                % {"why": explain_error(error).title},
+            title = explain_failure(error, integration).title
+            text = gettext(
+                "Sendcloud could not be told to stop reporting parcels (%(why)s). Switch the webhook off in its panel."
             )
+            messages.warning(request, text % {"why": title})
+            note(request, integration, _("Switch the webhook off: it was not done. %(problem)s."), problem=title)
     _forget(integration)
-    log(request, [integration], gettext("Disconnected: its keys are forgotten here."))
+    note(request, integration, _("Disconnected: its keys are forgotten here."))
     text = gettext("“%(name)s” is disconnected.") % {"name": integration}
     messages.success(
         request, f"{text} {gettext('Sendcloud confirms that it reports no more parcels.')}" if told else text
     )
+
+
+# -- at Sendcloud, too --------------------------------------------------------------------------------
 
 
 def _ask_delete(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> Question:
@@ -103,14 +127,15 @@ def _ask_delete(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows)
     _("Delete at Sendcloud…"),
     permission="delete_remote",
     ask=_ask_delete,
-    offered=lambda integration: bool(integration.secret_key),
+    offered=can_be_asked,
     emphasis="danger",
+    typed=str,
 )
 def delete_at_sendcloud(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
     """Delete an integration at Sendcloud (operation: DELETE /integrations/{id}), and stop using it here."""
     integration = rows.get()
     if limiter.acquire(integration.account.pk, "unsafe"):
-        messages.warning(request, gettext("Orders go out at full speed at the moment. Please try again in a minute."))
+        messages.warning(request, AT_FULL_SPEED)
         return
     try:
         with integration.client(retries=0) as client:
@@ -118,20 +143,32 @@ def delete_at_sendcloud(model_admin: IntegrationAdmin, request: HttpRequest, row
     except NotFound:
         pass  # somebody was faster
     except FAILURES as error:
-        explanation = explain_error(error)
-        model_admin.report(request, messages.ERROR, explanation.title, explanation.why, explanation.cure, f"({error})")
+        report_failure(model_admin, request, integration, error, _("Delete at Sendcloud"))
         return
     with transaction.atomic(using=conf().DATABASE):
         _forget(integration, webhook_active=False, webhook_url="")
         Shipment.objects.using(conf().DATABASE).filter(integration=integration).exclude(
             status=ShipmentStatus.DELETED
         ).update(status=ShipmentStatus.DELETED, deleted_at=timezone.now(), digest="", errors={})
-    log(request, [integration], gettext("Deleted at Sendcloud."))
+    note(request, integration, _("Deleted at Sendcloud."))
     messages.success(request, gettext("“%(name)s” is deleted at Sendcloud.") % {"name": integration})
 
 
 def _forget(integration: Integration, **more: Any) -> None:
-    values = {"is_active": False, "public_key": "", "secret_key": "", "previous_secret_key": "", **more}
-    values |= {"previous_secret_key_until": None, "webhook_signature_key": "", "keys_by_webhook_until": None}
+    values: dict[str, Any] = {
+        "is_active": False,
+        "public_key": "",
+        "secret_key": "",
+        "previous_secret_key": "",
+        "previous_secret_key_until": None,
+        "webhook_signature_key": "",
+        "keys_by_webhook_until": None,
+        # There is nothing left to rest.
+        "paused_since": None,
+        "paused_reason": "",
+        "paused_detail": "",
+        "probe_at": None,
+        **more,
+    }
     Integration.objects.using(conf().DATABASE).filter(pk=integration.pk).update(**values)
     integration.refresh_from_db(using=conf().DATABASE)

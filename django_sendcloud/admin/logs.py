@@ -22,8 +22,9 @@ from ..api.results import IntegrationLog
 from ..exceptions import NotFound
 from ..models import Integration
 from ..sync import limiter
-from .connect import FAILURES
-from .explain import Explanation, explain_error, explain_log
+from .base import ago
+from .explain import Explanation, explain_log
+from .failures import FAILURES, explain_failure
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -59,6 +60,11 @@ class Failure:
     times: list[dt.datetime]
     contents: list[tuple[StrOrPromise, str]]
 
+    @property
+    def ago(self) -> Any:
+        """How long ago the newest of them was."""
+        return ago(self.times[0]) if self.times else ""
+
 
 def page_of_logs(integration: Integration, cursor: str, *, with_contents: bool) -> dict[str, Any]:
     """What the page shows: failures and the next page's cursor, or why there are none to show. Never raises for it."""
@@ -69,9 +75,9 @@ def page_of_logs(integration: Integration, cursor: str, *, with_contents: bool) 
     except NotFound as error:
         if cursor and error.resource != "integration":
             return {"explanation": PAGE_IS_GONE}
-        return {"explanation": explain_error(error), "detail": str(error)}
+        return {"explanation": explain_failure(error, integration), "detail": str(error)}
     except FAILURES as error:
-        return {"explanation": explain_error(error), "detail": str(error)}
+        return {"explanation": explain_failure(error, integration), "detail": str(error)}
     return {"failures": _failures(page.results, with_contents), "next_cursor": page.next_cursor, "read": True}
 
 

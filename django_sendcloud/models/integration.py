@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from django.core.validators import MinValueValidator
@@ -203,33 +204,46 @@ class Integration(models.Model):
         base, path = (base or conf().WEBHOOK_BASE_URL).rstrip("/"), self.webhook_path()
         return f"{base}{path}" if base and path else ""
 
-    def apply_remote(self, remote: RemoteIntegration) -> None:
-        """Take over what Sendcloud says of this integration. Does not save."""
-        self.name = remote.shop_name or self.name
-        self.shop_url = remote.shop_url or ""
+    #: What can be changed at Sendcloud, by the contract's names, and the fields that hold it here.
+    SETTINGS = {
+        "shop_name": "name",
+        "shop_url": "shop_url",
+        "service_point_enabled": "service_point_enabled",
+        "service_point_carriers": "service_point_carriers",
+        "webhook_active": "webhook_active",
+        "webhook_url": "webhook_url",
+    }
+    #: What only Sendcloud knows, so that there is nothing to decide.
+    FACTS = ("system", "failing_since", "last_fetch", "last_updated_at", "refreshed_at")
+    REMOTE_FIELDS = (*SETTINGS.values(), *FACTS)
+
+    def apply_remote(self, remote: RemoteIntegration, settings: Collection[str] = tuple(SETTINGS)) -> tuple[str, ...]:
+        """Take over what Sendcloud says of this integration. Does not save.
+
+        Args:
+            remote: What it says.
+            settings: Which of ``SETTINGS`` to take over, all by default. The others stay as they are here.
+
+        Returns:
+            The fields that have been set, for ``update_fields``.
+        """
+        there = {
+            "shop_name": remote.shop_name or self.name,
+            "shop_url": remote.shop_url or "",
+            "service_point_enabled": bool(remote.service_point_enabled),
+            "service_point_carriers": list(remote.service_point_carriers or ()),
+            "webhook_active": bool(remote.webhook_active),
+            "webhook_url": remote.webhook_url or "",
+        }
+        taken = {field: there[setting] for setting, field in self.SETTINGS.items() if setting in settings}
+        for field, value in taken.items():
+            setattr(self, field, value)
         self.system = remote.system or ""
         self.failing_since = remote.failing_since
         self.last_fetch = remote.last_fetch
         self.last_updated_at = remote.last_updated_at
-        self.service_point_enabled = bool(remote.service_point_enabled)
-        self.service_point_carriers = list(remote.service_point_carriers or ())
-        self.webhook_active = bool(remote.webhook_active)
-        self.webhook_url = remote.webhook_url or ""
         self.refreshed_at = timezone.now()
-
-    REMOTE_FIELDS = (
-        "name",
-        "shop_url",
-        "system",
-        "failing_since",
-        "last_fetch",
-        "last_updated_at",
-        "service_point_enabled",
-        "service_point_carriers",
-        "webhook_active",
-        "webhook_url",
-        "refreshed_at",
-    )
+        return (*taken, *self.FACTS)
 
     def refresh_from_sendcloud(self) -> None:
         """Ask Sendcloud for this integration's settings and store them (operation: GET /integrations/{id}).
@@ -239,11 +253,12 @@ class Integration(models.Model):
         """
         with self.client() as client:
             remote = client.integrations.get(self.remote_id)
-        self.apply_remote(remote)
-        self.save(update_fields=self.REMOTE_FIELDS)
+        self.save(update_fields=self.apply_remote(remote))
 
     def change_at_sendcloud(self, **changes: Any) -> None:
-        """Change settings at Sendcloud (operation: PATCH /integrations/{id}), then store what it confirmed.
+        """Change settings at Sendcloud (operation: PATCH /integrations/{id}), then store what it confirmed of these.
+
+        Settings that were not sent stay as they are here, also where Sendcloud has others by now.
 
         Args:
             **changes: ``shop_name``, ``shop_url``, ``service_point_enabled``, ``service_point_carriers``,
@@ -255,8 +270,7 @@ class Integration(models.Model):
         with self.client() as client:
             client.integrations.update(self.remote_id, **changes)
             remote = client.integrations.get(self.remote_id)
-        self.apply_remote(remote)
-        self.save(update_fields=self.REMOTE_FIELDS)
+        self.save(update_fields=self.apply_remote(remote, changes))
 
     def pause(self, reason: PauseReason, detail: str = "") -> bool:
         """Stop talking to this integration. Returns whether it was running until now.

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Self
+from urllib.parse import urlsplit
 
 from ..enums import AuthScheme
 from .api import ROOT, TOKEN_PATH, Answer, Api
@@ -23,7 +24,7 @@ from .server import Server
 from .service_points import SCRIPT_PATH
 from .service_points import answer as picker
 from .state import ANY, SandboxIntegration, State, StoredShipment
-from .webhooks import DeliveredWebhook, Webhooks
+from .webhooks import Attempt, DeliveredWebhook, Webhooks
 
 __all__ = ["Sandbox"]
 
@@ -358,8 +359,17 @@ class Sandbox:
         return self._log.count(method, path)
 
     @property
+    def webhook_retry_scale(self) -> float:
+        """What the delays between attempts of a webhook are multiplied with."""
+        return self._webhooks.retry_scale
+
+    @webhook_retry_scale.setter
+    def webhook_retry_scale(self, scale: float) -> None:
+        self._webhooks.retry_scale = scale
+
+    @property
     def connection_log(self) -> list[dict[str, Any]]:
-        """The log of failed connections that merchants see, oldest first."""
+        """The log of failed connections that merchants see, oldest first: webhooks given up, and what shops report."""
         with self._state.lock:
             return [dict(entry) for entry in self._state.connection_log]
 
@@ -635,12 +645,38 @@ class Sandbox:
     def _show(self, parcel: Parcel) -> dict[str, Any]:
         return parcel.as_json(self.base_url)
 
-    def _note_webhook(self, integration_id: int, fine: bool) -> None:
+    def _note_webhook(self, webhook: DeliveredWebhook, attempt: Attempt) -> None:
         with self._state.lock:
-            integration = self._state.integrations.get(integration_id)
-            if integration is not None and fine != (integration.failing_since is None):
-                integration.failing_since = None if fine else self._state.clock()
+            integration = self._state.integrations.get(webhook.integration_id)
+            if integration is None:
+                return
+            if attempt.fine != (integration.failing_since is None):
+                integration.failing_since = None if attempt.fine else self._state.clock()
+            if webhook.state == "failed":
+                # "If after 10 tries, the call is still failing, Sendcloud will stop trying, and report the issue to
+                # your Failed Request logs" (https://sendcloud.dev/api/v2/webhooks).
+                self._state.note(integration.id, _log_entry(webhook, attempt))
 
 
 def _with_stamp(shipment: StoredShipment) -> dict[str, Any]:
     return {**shipment.as_json(), "_received_updated_at": shipment.fields["updated_at"]}
+
+
+def _log_entry(webhook: DeliveredWebhook, attempt: Attempt) -> dict[str, Any]:
+    """A webhook that was given up, for the connection log (contract: ``IntegrationLog``)."""
+    target = urlsplit(webhook.url)
+    # Without the password that may stand in it.
+    place = target._replace(netloc=target.netloc.rpartition("@")[2])
+    entry: dict[str, Any] = {
+        "base_url": f"{place.scheme}://{place.netloc}",
+        "full_url": place.geturl(),
+        "method": "POST",
+        "request": {"headers": dict(webhook.headers), "payload": webhook.payload},
+    }
+    if attempt.status is not None:
+        return entry | {
+            "response_code": attempt.status,
+            "response": {"headers": dict(attempt.headers), "body": attempt.body},
+            "exception": f"The webhook was answered with HTTP {attempt.status}.",
+        }
+    return entry | {"exception_type": attempt.exception_type, "exception": attempt.exception}

@@ -10,6 +10,7 @@ import hmac
 import http.client
 import itertools
 import json
+import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import SplitResult, unquote, urlsplit
 
-__all__ = ["DeliveredWebhook", "Webhooks", "sign"]
+__all__ = ["Attempt", "DeliveredWebhook", "Webhooks", "sign"]
 
 #: How often a webhook is sent again, and after how many seconds.
 RETRIES: Final = 10
@@ -25,6 +26,8 @@ FIRST_DELAY: Final = 5 * 60.0
 LONGEST_DELAY: Final = 60 * 60.0
 
 _THREADS: Final = 4
+#: Of an answer that was none, so much is kept.
+_MOST_OF_A_BODY: Final = 2000
 
 
 def sign(body: bytes, key: str) -> str:
@@ -64,20 +67,49 @@ class DeliveredWebhook:
         return json.loads(self.body)
 
 
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What came of sending a webhook once.
+
+    Attributes:
+        status: What the shop answered; ``None`` where it did not.
+        headers: Of its answer.
+        body: The beginning of its answer.
+        exception_type: Which error of Sendcloud's HTTP library it would have been, as a Python path; ``""`` for none.
+        exception: What went wrong, in words.
+    """
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    body: str = field(default="", repr=False)
+    exception_type: str = ""
+    exception: str = ""
+
+    @property
+    def fine(self) -> bool:
+        """Whether the shop has taken it."""
+        return self.status is not None and 200 <= self.status < 300
+
+    @property
+    def outcome(self) -> int | str:
+        """The status, or what went wrong."""
+        return self.exception if self.status is None else self.status
+
+
 class Webhooks:
     """Sends webhooks. Those of one integration go one after the other, those of several side by side.
 
     Args:
         retry_scale: What the real delays between attempts are multiplied with.
         timeout: Seconds a shop has to answer.
-        report: Called with the integration's id and whether an attempt succeeded.
+        report: Called with the webhook and each attempt, when its state says already whether there will be another.
     """
 
     def __init__(
         self,
         retry_scale: float = 1.0,
         timeout: float = 10.0,
-        report: Callable[[int, bool], None] = lambda integration_id, fine: None,
+        report: Callable[[DeliveredWebhook, Attempt], None] = lambda webhook, attempt: None,
     ) -> None:
         self.retry_scale = retry_scale
         self.timeout = timeout
@@ -170,19 +202,20 @@ class Webhooks:
 
     def _work(self, stopping: threading.Event) -> None:
         while (webhook := self._take(stopping)) is not None:
-            outcome = self._deliver(webhook)
-            fine = isinstance(outcome, int) and 200 <= outcome < 300
-            self._report(webhook.integration_id, fine)
+            attempt = self._deliver(webhook)
             with self._changed:
-                webhook.attempts.append((dt.datetime.now(dt.UTC), outcome))
-                self._busy.discard(webhook.integration_id)
-                if fine:
+                webhook.attempts.append((dt.datetime.now(dt.UTC), attempt.outcome))
+                if attempt.fine:
                     webhook.state = "delivered"
                 elif len(webhook.attempts) > RETRIES:
                     webhook.state = "failed"
                 elif webhook.state == "pending":
                     delay = min(FIRST_DELAY * 2 ** (len(webhook.attempts) - 1), LONGEST_DELAY)
                     webhook.due = time.monotonic() + delay * self.retry_scale
+            self._report(webhook, attempt)
+            # Only now: who waits for the last one finds everything written down.
+            with self._changed:
+                self._busy.discard(webhook.integration_id)
                 self._changed.notify_all()
 
     def _take(self, stopping: threading.Event) -> DeliveredWebhook | None:
@@ -200,7 +233,7 @@ class Webhooks:
                     return webhook
         return None
 
-    def _deliver(self, webhook: DeliveredWebhook) -> int | str:
+    def _deliver(self, webhook: DeliveredWebhook) -> Attempt:
         target = _target(webhook.url)
         kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
         headers = dict(webhook.headers)
@@ -213,9 +246,27 @@ class Webhooks:
             try:
                 path = f"{target.path or '/'}?{target.query}" if target.query else target.path or "/"
                 connection.request("POST", path, body=webhook.body, headers=headers)
-                return connection.getresponse().status
+                answer = connection.getresponse()
             except (OSError, ValueError, http.client.HTTPException) as error:
-                return str(error) or type(error).__name__
+                return Attempt(exception_type=_as_requests_has_it(error), exception=str(error) or type(error).__name__)
+            body = b""
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                body = answer.read(_MOST_OF_A_BODY)
+            return Attempt(answer.status, dict(answer.getheaders()), body.decode(errors="replace"))
+
+
+def _as_requests_has_it(error: Exception) -> str:
+    """The error's name in the library whose names stand in Sendcloud's log."""
+    match error:
+        case ssl.SSLError():
+            name = "SSLError"
+        case TimeoutError():
+            name = "Timeout"
+        case OSError() | http.client.HTTPException():
+            name = "ConnectionError"
+        case _:
+            name = "InvalidURL"
+    return f"requests.exceptions.{name}"
 
 
 def _target(url: str) -> SplitResult:

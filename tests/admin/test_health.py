@@ -54,7 +54,7 @@ def test_a_correction_that_is_needed_needs_attention(integration: Integration) -
 def test_what_could_not_be_built_counts_for_the_only_integration_in_use(integration: Integration) -> None:
     entry(state="rejected", error_code="payload_invalid")
     assert health(integration).state == "attention"
-    other = Integration.objects.create(remote_id=2, public_key="p", secret_key="s")
+    other = Integration.objects.create(remote_id=2, public_key="p", secret_key="s", last_success_at=timezone.now())
     assert health(integration).state == "working", "whose it is, nobody knows"
     assert health(other).state == "working"
 
@@ -117,3 +117,21 @@ def test_it_costs_two_queries_however_much_waits(integration: Integration, djang
             entry(integration=other, error_code="no_answer")
     with django_assert_num_queries(2):
         assert len(overview()) == 6
+
+
+def test_what_has_sent_nothing_yet_is_being_connected(integration: Integration) -> None:
+    Integration.objects.update(last_success_at=None)
+    found = health(integration)
+    assert (found.state, titles(found)) == ("connecting", ["No order has been sent yet"])
+    entry(integration=integration, state="rejected", error_code="rejected")
+    assert health(integration).state == "attention", "what is wrong goes before"
+
+
+def test_what_lost_its_keys_is_disconnected_and_nothing_else(integration: Integration) -> None:
+    Integration.objects.update(is_active=False, public_key="", secret_key="")
+    assert titles(health(integration)) == ["It is disconnected"]
+
+
+def test_keys_that_are_right_and_not_entitled_are_told_from_wrong_ones(integration: Integration) -> None:
+    integration.pause(PauseReason.CREDENTIALS, "upsert shipments (integration 1): HTTP 403: not allowed")
+    assert titles(health(integration)) == ["Sendcloud does not allow this to these keys"]

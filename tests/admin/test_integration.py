@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import html
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +13,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_sendcloud.models import Account, Integration, OutboxEntry, PauseReason
+from django_sendcloud.admin import keeping
+from django_sendcloud.admin.webhook import IN_THE_WAY
+from django_sendcloud.crypto import Secret, keyring
+from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, PauseReason, Shipment, WebhookEvent
+from django_sendcloud.sync import limiter
+from django_sendcloud.sync.status import mark_sweep
+from django_sendcloud.webhooks import selftest
 
 from .conftest import Data
 from .fake import FakeSendcloud
@@ -47,6 +55,22 @@ def said(response: Any) -> str:
     return " ".join(str(message) for message in get_messages(response.wsgi_request))
 
 
+def ticket(response: Any) -> str:
+    """What the page has instead of the secret it keeps."""
+    found = re.search(r'<input type="hidden" name="kept" value="([^"]+)">', response.content.decode())
+    assert found is not None
+    return found[1]
+
+
+def kept_in(client: Client) -> str | None:
+    """What lies in the session."""
+    return client.session.get("django_sendcloud.entered")
+
+
+def history() -> list[str]:
+    return [entry.get_change_message() for entry in LogEntry.objects.order_by("pk")]
+
+
 def press(client: Client, integration: Integration, name: str, **values: Any) -> Any:
     return client.post(reverse("admin:django_sendcloud_integration_action", args=[integration.pk, name]), values)
 
@@ -77,9 +101,15 @@ def test_of_several_integrations_one_is_chosen(boss: Client, fake: FakeSendcloud
     assert '<option value="4001">#4001 Bike shop (api)</option>' in html
     assert '<option value="4002">#4002 Outlet (api)</option>' in html
     assert fake.secret_key not in html
+    assert "kept for ten minutes" in html
 
-    assert boss.post(reverse(ADD), keys(fake, remote_id="4002")).status_code == 302
-    assert Integration.objects.get().name == "Outlet"
+    # The secret key is not entered again.
+    chosen = keys(fake, remote_id="4002", new_secret_key="", kept=ticket(response))
+    assert boss.post(reverse(ADD), chosen).status_code == 302
+    integration = Integration.objects.get()
+    assert integration.name == "Outlet"
+    assert integration.secret_key.reveal() == fake.secret_key  # type: ignore[union-attr]
+    assert kept_in(boss) is None
 
 
 def test_what_is_connected_already_is_not_offered(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:
@@ -109,13 +139,16 @@ def test_refused_keys_are_not_saved_and_both_are_named(boss: Client, fake: FakeS
 
 def test_an_integration_that_demands_oauth2_says_where_to_choose_it(boss: Client, fake: FakeSendcloud) -> None:
     fake.failure = (401, "This integration requires OAuth2 authentication.")
-    assert "choose OAuth2 here" in errors(boss.post(reverse(ADD), keys(fake)))["auth_scheme"][0]
+    (message,) = errors(boss.post(reverse(ADD), keys(fake)))["auth_scheme"]
+    assert message.startswith("This integration demands OAuth2.")
+    assert "Choose OAuth2 as authentication" in message
 
 
 def test_what_cannot_be_asked_cannot_be_found(boss: Client, fake: FakeSendcloud) -> None:
     fake.close()
     (message,) = errors(boss.post(reverse(ADD), keys(fake)))["__all__"]
     assert message.startswith("Sendcloud could not be reached.")
+    assert "let whoever runs the server see to it that 127.0.0.1" in message
     assert Integration.objects.count() == 0
 
 
@@ -129,7 +162,90 @@ def test_a_known_id_is_saved_also_when_sendcloud_is_out_of_reach(boss: Client, f
 
 def test_forbidden_keys_are_not_saved(boss: Client, fake: FakeSendcloud) -> None:
     fake.failure = (403, "Forbidden")
-    assert "Sendcloud does not allow this" in errors(boss.post(reverse(ADD), keys(fake)))["__all__"][0]
+    (message,) = errors(boss.post(reverse(ADD), keys(fake)))["__all__"]
+    assert message.startswith("Sendcloud does not allow this to these keys.")
+    assert "official partners only. Ask Sendcloud's support" in message
+
+
+@pytest.mark.parametrize(
+    ("failure", "what", "cure"),
+    [
+        ((404, "Not found."), "What answered is not Sendcloud's API.", "check SENDCLOUD['BASE_URL']"),
+        ((302, ""), "Sendcloud's address points elsewhere.", "check SENDCLOUD['BASE_URL']"),
+        ((429, ""), "Sendcloud asked us to slow down.", "Try again in a little while."),
+        ((503, "down"), "Sendcloud had a problem of its own.", "Try again in a little while."),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_cure(
+    boss: Client, fake: FakeSendcloud, failure: tuple[int, str], what: str, cure: str
+) -> None:
+    fake.failure = failure
+    (message,) = errors(boss.post(reverse(ADD), keys(fake)))["__all__"]
+    assert message.startswith(what)
+    assert cure in message
+    assert "Nothing was saved." in message
+
+
+def test_an_address_that_is_not_safe_is_explained(boss: Client, fake: FakeSendcloud, settings: Any) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "BASE_URL": "http://panel.sendcloud.example/api/v2"}
+    (message,) = errors(boss.post(reverse(ADD), keys(fake)))["__all__"]
+    assert message.startswith("The shop's settings do not let it ask Sendcloud.")
+    assert "Let the shop's developer correct it." in message
+
+
+def test_keys_that_are_swapped_are_recognised(boss: Client, fake: FakeSendcloud) -> None:
+    response = boss.post(reverse(ADD), keys(fake, public_key=fake.secret_key, new_secret_key=fake.public_key))
+    assert errors(response) == {
+        "public_key": ["This is the secret key: the two are swapped. Enter the public key here."],
+        "new_secret_key": ["This is the public key. Enter the secret key here."],
+    }
+    assert kept_in(boss) is None, "it is wrong for sure"
+
+
+def test_the_keys_of_another_integration_are_recognised(
+    boss: Client, fake: FakeSendcloud, connected: Integration
+) -> None:
+    found = errors(boss.post(reverse(ADD), keys(fake, new_secret_key="canary-wrong")))
+    assert found["public_key"] == ["This is the public key of “Bike shop”, which is connected already."]
+
+
+def test_a_refused_oauth2_client_is_called_what_it_is(
+    boss: Client, sandbox: Any, sendcloud_settings: Any, db: None
+) -> None:
+    sandbox.integration.auth = "oauth2"
+    form = {"public_key": sandbox.public_key, "new_secret_key": "canary-wrong", "auth_scheme": "oauth2"}
+    found = errors(boss.post(reverse(ADD), form | {"account": Account.objects.get_or_create(name="main")[0].pk}))
+    assert found["public_key"][0].startswith("Sendcloud refuses this client id with its client secret.")
+    assert found["new_secret_key"] == ["Or this client secret is wrong. Copy it anew from the panel."]
+
+
+def test_a_public_key_pasted_with_its_secret_is_noticed(boss: Client, fake: FakeSendcloud) -> None:
+    found = errors(boss.post(reverse(ADD), keys(fake, public_key=f"{fake.public_key}:{fake.secret_key}")))
+    assert found["public_key"] == ["There is a colon inside. Copy the public key alone."]
+    assert fake.requests == []
+
+
+def test_after_saving_it_goes_on_with_the_integrations_page(boss: Client, fake: FakeSendcloud) -> None:
+    html = boss.get(reverse(ADD)).content.decode()
+    assert "_addanother" not in html
+    assert "_continue" not in html
+    response = boss.post(reverse(ADD), keys(fake), follow=True)
+    integration = Integration.objects.get()
+    assert response.redirect_chain == [(reverse(CHANGE, args=[integration.pk]), 302)]
+    html = response.content.decode()
+    assert "Connecting, step by step" in html
+    assert "being connected" in html
+    response = boss.post(reverse(CHANGE, args=[integration.pk]), keys(fake, new_secret_key=""))
+    assert response["Location"] == reverse(CHANGE, args=[integration.pk])
+    assert "“Bike shop” was saved." in said(response)
+
+
+def test_who_may_only_add_is_not_sent_where_nothing_may_be_seen(
+    as_role: Callable[..., Client], fake: FakeSendcloud
+) -> None:
+    response = as_role("staff", "add_integration").post(reverse(ADD), keys(fake))
+    assert response.status_code == 302
+    assert "/change/" not in response["Location"]
 
 
 @pytest.mark.parametrize("name", ["public_key", "new_secret_key"])
@@ -171,6 +287,126 @@ def test_without_the_permission_sendcloud_is_not_asked(
     assert fake.requests == []
 
 
+# -- trying keys, and keeping them meanwhile -----------------------------------------------------------
+
+
+def test_keys_are_tried_as_they_stand_in_the_form_and_nothing_is_saved(boss: Client, fake: FakeSendcloud) -> None:
+    response = boss.post(reverse(ADD), keys(fake, _test="Test connection"))
+    assert errors(response) == {}
+    html = response.content.decode()
+    assert "The connection works" in html
+    assert "save to use these keys" in html
+    assert not Integration.objects.exists()
+    assert fake.secret_key not in html
+    # And saved without entering them again.
+    assert boss.post(reverse(ADD), keys(fake, new_secret_key="", kept=ticket(response))).status_code == 302
+    assert Integration.objects.get().secret_key.reveal() == fake.secret_key  # type: ignore[union-attr]
+
+
+def test_new_keys_of_an_integration_are_tried_without_giving_up_the_former_ones(
+    boss: Client, fake: FakeSendcloud, connected: Integration
+) -> None:
+    url, former = reverse(CHANGE, args=[connected.pk]), fake.secret_key
+    response = boss.post(url, keys(fake, new_secret_key="canary-wrong", _test="1"))
+    assert list(errors(response)) == ["new_secret_key"]
+    fake.secret_key = "canary-secret-0002"
+    response = boss.post(url, keys(fake, _test="1"))
+    assert "The connection works" in response.content.decode()
+    connected.refresh_from_db()
+    assert connected.secret_key.reveal() == former  # type: ignore[union-attr]
+    assert history() == [
+        "Test the connection: it failed. Sendcloud refuses the API keys.",
+        "Tested the connection: it works.",
+    ]
+    assert boss.post(url, keys(fake, new_secret_key="", kept=ticket(response))).status_code == 302
+    connected.refresh_from_db()
+    assert connected.webhook_secrets() == ["canary-secret-0002", former]
+    assert history()[-1] == "Changed Secret key."
+
+
+def test_the_stored_keys_are_tried_where_nothing_else_is_entered(
+    boss: Client, fake: FakeSendcloud, connected: Integration
+) -> None:
+    url = reverse(CHANGE, args=[connected.pk])
+    html = boss.post(url, keys(fake, new_secret_key="", _test="1")).content.decode()
+    assert "The connection works" in html
+    assert "save to use these keys" not in html
+    fake.close()
+    found = errors(boss.post(url, keys(fake, new_secret_key="", _test="1")))
+    assert found["__all__"][0].startswith("Sendcloud could not be reached.")
+
+
+def test_the_enter_key_saves(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:
+    """A browser presses the first button of the form."""
+    html = boss.get(reverse(CHANGE, args=[connected.pk])).content.decode()
+    form = html.partition('id="integration_form"')[2].partition("</form>")[0]
+    assert re.findall(r'type="submit"[^>]*name="(\w+)"', form) == ["_save", "_test"]
+
+
+def test_a_kept_secret_is_in_the_session_only_encrypted(boss: Client, fake: FakeSendcloud) -> None:
+    fake.add(4002, "Outlet")
+    response = boss.post(reverse(ADD), keys(fake, new_webhook_signature_key="canary-signature-1"))
+    assert "canary" not in str(dict(boss.session.items()))
+    assert "canary" not in response.content.decode()
+    token = kept_in(boss)
+    assert token is not None
+    assert "canary" in keyring().decrypt(token.encode()).decode()
+    chosen = keys(fake, remote_id="4002", new_secret_key="", kept=ticket(response))
+    assert boss.post(reverse(ADD), chosen).status_code == 302
+    assert Integration.objects.get().webhook_secrets() == ["canary-signature-1", fake.secret_key]
+
+
+def test_opening_the_page_anew_forgets_what_was_entered(boss: Client, fake: FakeSendcloud) -> None:
+    response = boss.post(reverse(ADD), keys(fake, _test="1"))
+    boss.get(reverse(ADD))
+    assert kept_in(boss) is None
+    fake.requests.clear()
+    response = boss.post(reverse(ADD), keys(fake, new_secret_key="", kept=ticket(response)))
+    assert errors(response)["new_secret_key"] == ["This field is required."]
+    assert fake.requests == []
+
+
+@pytest.mark.parametrize("how", ["expired", "another user", "another form", "no ticket", "made up"])
+def test_a_kept_secret_is_for_one_person_one_form_and_ten_minutes(
+    how: str,
+    boss: Client,
+    as_role: Callable[..., Client],
+    fake: FakeSendcloud,
+    connected: Integration,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, former = reverse(CHANGE, args=[connected.pk]), fake.secret_key
+    response = boss.post(url, keys(fake, new_secret_key="canary-other", _test="1"))
+    given, client = ticket(response), boss
+    if how == "expired":
+        monkeypatch.setattr(keeping, "KEPT_SECONDS", -1)
+    elif how == "another user":
+        client = as_role("superuser")
+        session = client.session
+        session["django_sendcloud.entered"] = kept_in(boss)
+        session.save()
+    elif how == "another form":
+        fake.add(4002, "Outlet")
+        other = Integration.objects.create(remote_id=4002, public_key=fake.public_key, secret_key=fake.secret_key)
+        url = reverse(CHANGE, args=[other.pk])
+    elif how == "no ticket":
+        given = ""
+    else:
+        given = "made-up.new_secret_key"
+    fake.requests.clear()
+    response = client.post(url, keys(fake, new_secret_key="", kept=given))
+    connected.refresh_from_db()
+    assert connected.secret_key.reveal() == former  # type: ignore[union-attr]
+    assert fake.requests == []
+    if how != "no ticket":
+        # The page had promised to keep it, so it does not go on without.
+        gone = ["It had been kept for ten minutes, and is gone by now. Enter it again."]
+        assert errors(response)["new_secret_key"] == gone
+        response = client.post(url, keys(fake, new_secret_key="", kept=given, public_key="another", _test="1"))
+        assert errors(response)["new_secret_key"] == gone
+        assert fake.requests == [], "nobody is asked with a key that was not meant"
+
+
 # -- changing -------------------------------------------------------------------------------------
 
 
@@ -196,16 +432,36 @@ def test_a_new_secret_key_is_checked_and_the_former_one_accepted_for_a_day(
     assert entry.get_change_message() == "Changed Secret key."
     assert "canary" not in entry.change_message
     page = boss.get(reverse(CHANGE, args=[connected.pk])).content.decode()
-    assert "former secret key are accepted until" in page
+    assert "former secret key are accepted, too" in page
 
 
 def test_a_new_secret_key_that_is_refused_changes_nothing(
     boss: Client, fake: FakeSendcloud, connected: Integration
 ) -> None:
     response = boss.post(reverse(CHANGE, args=[connected.pk]), keys(fake, new_secret_key="canary-wrong"))
-    assert set(errors(response)) == {"public_key", "new_secret_key"}
+    (message,) = errors(response)["new_secret_key"]
+    assert "one of the two is wrong, most likely this one" in message
     connected.refresh_from_db()
     assert connected.secret_key.reveal() == fake.secret_key  # type: ignore[union-attr]
+
+
+def test_another_public_key_needs_its_own_secret_key(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:
+    fake.public_key = "public-key-0002"
+    found = errors(boss.post(reverse(CHANGE, args=[connected.pk]), keys(fake, new_secret_key="", public_key="another")))
+    assert found == {
+        "new_secret_key": ["Another public key has another secret key. Enter the one that belongs to it, too."]
+    }
+
+
+def test_new_keys_do_not_take_over_settings_of_which_there_are_ours(
+    boss: Client, fake: FakeSendcloud, connected: Integration
+) -> None:
+    connected.refresh_from_sendcloud()
+    fake.integrations[4001]["shop_name"] = "Renamed there"
+    fake.secret_key = "canary-secret-0002"
+    assert boss.post(reverse(CHANGE, args=[connected.pk]), keys(fake)).status_code == 302
+    connected.refresh_from_db()
+    assert connected.name == "Bike shop"
 
 
 def test_keys_of_another_account_are_told_apart(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:
@@ -290,7 +546,7 @@ def test_a_failing_connection_is_explained(
     message = said(press(boss, connected, "test_connection"))
     assert words.replace("'", "&#x27;") in message
     assert fake.secret_key not in message
-    assert LogEntry.objects.get().change_message == "Tested the connection: it failed."
+    assert history() == [f"Test the connection: it failed. {words}."]
 
 
 def test_an_unreachable_sendcloud_is_explained(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:
@@ -310,11 +566,33 @@ def test_keys_that_can_no_longer_be_decrypted_are_explained(
     assert boss.get(reverse(CHANGE, args=[connected.pk])).status_code == 200
 
 
-def test_refreshing_takes_over_what_sendcloud_says(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:
+def test_asking_for_the_first_time_takes_over_what_sendcloud_says(
+    boss: Client, fake: FakeSendcloud, connected: Integration
+) -> None:
     fake.integrations[4001]["shop_name"] = "Bike shop Eindhoven"
     press(boss, connected, "refresh")
     connected.refresh_from_db()
     assert connected.name == "Bike shop Eindhoven"
+
+
+def test_asking_again_says_what_differs_and_takes_nothing_over(
+    boss: Client, fake: FakeSendcloud, connected: Integration
+) -> None:
+    press(boss, connected, "refresh")
+    fake.integrations[4001] |= {"shop_name": "Bike shop Eindhoven", "failing_since": "2026-05-02T10:00:00Z"}
+    assert "One setting differs there: Name." in said(press(boss, connected, "refresh"))
+    connected.refresh_from_db()
+    assert connected.name == "Bike shop"
+    assert connected.failing_since is not None, "what only Sendcloud knows is not a setting"
+    fake.integrations[4001] |= {"shop_name": "Bike shop", "failing_since": None}
+    assert "this is what it has of “Bike shop”" in said(press(boss, connected, "refresh"))
+    connected.refresh_from_db()
+    assert connected.failing_since is None
+    fake.failure = (401, "no")
+    press(boss, connected, "refresh")
+    assert history() == ["Asked Sendcloud what it has."] * 3 + [
+        "Ask Sendcloud: it failed. Sendcloud refuses the API keys."
+    ]
 
 
 def test_registering_the_webhook_asks_first_and_then_sends_the_address(
@@ -333,7 +611,8 @@ def test_registering_the_webhook_asks_first_and_then_sends_the_address(
     connected.refresh_from_db()
     assert (connected.webhook_active, connected.webhook_url) == (True, address)
     assert "Sendcloud confirms" in said(response)
-    assert "Sendcloud has it" in boss.get(reverse(CHANGE, args=[connected.pk])).content.decode()
+    html = boss.get(reverse(CHANGE, args=[connected.pk])).content.decode()
+    assert html.count("Register webhook") == 0
 
 
 def test_the_configured_address_goes_before_that_of_the_request(
@@ -353,7 +632,17 @@ def test_a_refused_webhook_is_reported_and_nothing_stored(
     assert "Enter a valid URL" in message
     connected.refresh_from_db()
     assert connected.webhook_active is False
-    assert LogEntry.objects.count() == 0
+    assert history() == ["Register the webhook: it was not done. Sendcloud does not accept this."]
+
+
+def test_registering_the_webhook_leaves_other_differences_alone(
+    boss: Client, fake: FakeSendcloud, connected: Integration
+) -> None:
+    connected.refresh_from_sendcloud()
+    fake.integrations[4001]["shop_name"] = "Renamed there"
+    press(boss, connected, "register_webhook", confirmed="yes")
+    connected.refresh_from_db()
+    assert (connected.webhook_active, connected.name) == (True, "Bike shop")
 
 
 def test_a_spent_rate_limit_is_respected(
@@ -400,12 +689,333 @@ def test_the_secret_fields_are_write_only(boss: Client, data: Data) -> None:
     assert "Leave this empty to keep it" in html
 
 
-def test_viewers_learn_only_whether_a_secret_is_set(as_role: Callable[[str], Client], data: Data) -> None:
-    html = as_role("viewer").get(reverse(CHANGE, args=[data.integration.pk])).content.decode()
+def test_which_keys_are_set_is_for_who_may_know_it(as_role: Callable[..., Client], data: Data) -> None:
+    data.integration.replace_secret_key("canary-secret-0002")
+    data.integration.save()
+    url = reverse(CHANGE, args=[data.integration.pk])
+    html = as_role("viewer", "view_credentials").get(url).content.decode()
     assert "canary" not in html
     assert 'type="password"' not in html
     assert html.count("> set<") == 1
     assert html.count("> not set<") == 1
+    assert "former secret key are accepted, too" in html
+    assert data.integration.public_key in html
+    html = as_role("viewer").get(url).content.decode()
+    assert "> set<" not in html
+    assert "secret key" not in html.lower()
+    assert data.integration.public_key not in html
+
+
+def test_who_changes_keys_learns_no_more_than_that(as_role: Callable[..., Client], data: Data) -> None:
+    url, told = reverse(CHANGE, args=[data.integration.pk]), set()
+    changer = as_role("viewer", "change_integration")
+    for key in ("", "canary-signature-1"):
+        data.integration.webhook_signature_key = Secret(key)
+        data.integration.replace_secret_key("canary-secret-0002")
+        data.integration.save()
+        html = changer.get(url).content.decode()
+        assert "are accepted, too" not in html
+        assert "It is set" not in html
+        assert "It is not set" not in html
+        told.add(re.sub(r'value="[^"]{32,}"', "", html))
+    assert len(told) == 1, "the page is the same, whatever is set"
+    assert "It is set, and not shown" in as_role("superuser").get(url).content.decode()
+
+
+# -- the page -------------------------------------------------------------------------------------
+
+
+def page_of(client: Client, integration: Integration) -> Any:
+    return client.get(reverse(CHANGE, args=[integration.pk]))
+
+
+def labels(buttons: Any) -> list[str]:
+    return [str(button.label) for button in buttons]
+
+
+def offered(client: Client, integration: Integration) -> dict[str, list[str]]:
+    """What can be pressed on the page: against what is wrong, while connecting, at Sendcloud, and rarely."""
+    context = page_of(client, integration).context
+    return {
+        "cures": labels(context["cures"]),
+        "steps": [label for _step, buttons in context["steps"] for label in labels(buttons)],
+        "there": labels(context["there_buttons"]),
+        "more": labels(context["more"]),
+    }
+
+
+@pytest.fixture
+def working(data: Data) -> Integration:
+    """One that has everything behind it."""
+    integration = data.integration
+    integration.refresh_from_sendcloud()
+    now = timezone.now()
+    Integration.objects.update(
+        last_success_at=now,
+        last_webhook_at=now,
+        webhook_active=True,
+        webhook_url=f"http://testserver{integration.webhook_path()}",
+    )
+    mark_sweep()
+    OutboxEntry.objects.all().delete()
+    integration.refresh_from_db()
+    return integration
+
+
+def test_a_working_integration_offers_what_is_possible_once_and_the_dangerous_last(
+    boss: Client, working: Integration
+) -> None:
+    assert offered(boss, working) == {
+        "cures": [],
+        "steps": [],
+        "there": [
+            "Settings at Sendcloud",
+            "What Sendcloud says went wrong",
+            "Check the address",
+            "Ask Sendcloud",
+        ],
+        "more": ["Pause…", "Accept keys by webhook…", "Disconnect…", "Delete at Sendcloud…"],
+    }
+    html = page_of(boss, working).content.decode()
+    assert html.count(working.webhook_url) == 1, "what Sendcloud has stands there once"
+    assert html.count("sc-button--danger") == 1
+    for jargon in ("Last fetch", "System", "Failing since"):
+        assert jargon not in html
+
+
+def test_a_webhook_that_was_switched_off_stands_out(boss: Client, working: Integration) -> None:
+    Integration.objects.update(webhook_active=False)
+    context = page_of(boss, working).context
+    assert [step.title for step, _buttons in context["steps"] if not step.done] == ["Webhook"]
+    (button,) = [button for _step, buttons in context["steps"] for button in buttons]
+    assert (str(button.label), button.emphasis) == ("Register webhook…", "default")
+    assert "Not everything is in place" in page_of(boss, working).content.decode()
+
+
+def test_while_keys_are_accepted_by_webhook_the_page_says_so(boss: Client, working: Integration) -> None:
+    press(boss, working, "accept_keys", confirmed="yes")
+    assert "keys are accepted by webhook." in page_of(boss, working).content.decode()
+    assert "Accept keys by webhook…" not in offered(boss, working)["more"]
+
+
+def test_carriers_are_called_by_their_names(boss: Client, working: Integration) -> None:
+    Integration.objects.update(service_point_enabled=True, service_point_carriers=["postnl", "dhl_de", "unheard_of"])
+    assert "PostNL, DHL (DE), unheard_of" in page_of(boss, working).content.decode()
+
+
+def test_one_that_a_person_paused_offers_to_resume_it(boss: Client, working: Integration) -> None:
+    working.pause(PauseReason.PERSON)
+    found = offered(boss, working)
+    assert found["cures"] == ["Resume"]
+    assert "Pause…" not in found["more"]
+    assert "Resume" not in found["more"]
+
+
+def test_refused_keys_are_cured_by_entering_others(boss: Client, working: Integration) -> None:
+    working.pause(PauseReason.CREDENTIALS, "401")
+    found = offered(boss, working)
+    assert found == {
+        "cures": ["Enter the keys"],
+        "steps": [],
+        "there": ["Check the address", "Ask Sendcloud"],
+        "more": ["Resume", "Accept keys by webhook…", "Disconnect…"],
+    }
+    html = page_of(boss, working).content.decode()
+    assert 'href="#id_new_secret_key"' in html
+    assert html.index('id="id_new_secret_key"') < html.index('id="sc-there"'), (
+        "the fields come before what is less urgent"
+    )
+
+
+def test_a_disconnected_one_offers_only_to_connect_it_again(boss: Client, working: Integration) -> None:
+    press(boss, working, "disconnect", confirmed="yes")
+    assert offered(boss, working) == {"cures": ["Enter the keys"], "steps": [], "there": [], "more": []}
+    html = page_of(boss, working).content.decode()
+    assert "It is disconnected" in html
+    assert re.search(r'name="is_active"[^>]* checked', html), "who enters keys wants to use it"
+
+
+def test_a_disconnected_one_is_connected_again_by_its_keys(
+    boss: Client, fake: FakeSendcloud, working: Integration
+) -> None:
+    press(boss, working, "disconnect", confirmed="yes")
+    fake.integrations[4001]["shop_name"] = "Renamed meanwhile"
+    assert boss.post(reverse(CHANGE, args=[working.pk]), keys(fake)).status_code == 302
+    working.refresh_from_db()
+    assert working.is_active
+    assert working.secret_key.reveal() == fake.secret_key  # type: ignore[union-attr]
+    assert working.name == "Renamed meanwhile"
+
+
+def test_disconnecting_ends_a_pause(boss: Client, working: Integration) -> None:
+    working.pause(PauseReason.CREDENTIALS, "401")
+    press(boss, working, "disconnect", confirmed="yes")
+    working.refresh_from_db()
+    assert not working.is_paused
+
+
+def test_what_was_entered_and_not_taken_comes_before_all_else(
+    boss: Client, fake: FakeSendcloud, working: Integration
+) -> None:
+    response = boss.post(reverse(CHANGE, args=[working.pk]), keys(fake, new_secret_key="canary-wrong"))
+    html = response.content.decode()
+    assert html.index('id="id_new_secret_key"') < html.index('id="sc-health"') < html.index('id="sc-there"')
+
+
+def test_figures_lead_to_lists_of_just_as_many(boss: Client, data: Data) -> None:
+    OutboxEntry.objects.create(order_type="shop.order", order_pk="of nobody yet", state="rejected")
+
+    def lists(integration: Integration) -> dict[str, tuple[int, int | None]]:
+        """Of each figure, what it says and how long the list is that it leads to."""
+        found: dict[str, tuple[int, int | None]] = {}
+        for label, number, url in page_of(boss, integration).context["facts"]:
+            if isinstance(number, int) and number:
+                found[str(label)] = number, boss.get(url).context["cl"].result_count if url else None
+        return found
+
+    assert lists(data.integration) == {"to be corrected": (2, 2)}
+    other = Integration.objects.create(remote_id=5, public_key="p", secret_key="s", is_active=False)
+    assert lists(data.integration) == {"to be corrected": (2, 2)}
+    OutboxEntry.objects.create(order_type="shop.order", order_pk="of the other", state="rejected", integration=other)
+    assert lists(data.integration) == {"to be corrected": (2, None)}, "there is no list of both"
+    assert lists(other) == {"to be corrected": (1, 1)}
+    Integration.objects.update(is_active=True)
+    assert lists(data.integration) == {"to be corrected": (1, 1)}
+    html = boss.get(reverse("admin:django_sendcloud_integration_changelist")).content.decode()
+    assert f"?state=stuck&amp;integration__id__exact={other.pk}" in html
+
+
+def test_who_may_not_see_the_outbox_sees_nothing_of_it(as_role: Callable[..., Client], data: Data) -> None:
+    client = as_role("staff", "view_integration")
+    response = page_of(client, data.integration)
+    html = response.content.decode()
+    assert "outboxentry" not in html
+    assert "to be corrected" not in html
+    assert "Some orders need a person" in html, "that all is well would be a lie"
+    assert response.context["cures"] == []
+    columns = client.get(reverse("admin:django_sendcloud_integration_changelist")).content.decode()
+    assert "outboxentry" not in columns
+    assert "column-stuck" not in columns
+    assert "column-waiting" not in columns
+
+
+def test_the_page_costs_the_same_however_much_there_is(
+    boss: Client, working: Integration, django_assert_num_queries: Any
+) -> None:
+    page_of(boss, working)
+    # Session and user; the integration, all of them and the outbox; the sweep; accounts to choose from; its account.
+    with django_assert_num_queries(8):
+        page_of(boss, working)
+    for number in range(20):
+        OutboxEntry.objects.create(order_type="shop.order", order_pk=str(number), integration=working)
+        Integration.objects.create(remote_id=100 + number, is_active=False)
+    with django_assert_num_queries(8):
+        page_of(boss, working)
+
+
+def test_what_has_only_webhooks_can_be_deleted_here(boss: Client, data: Data) -> None:
+    url = reverse("admin:django_sendcloud_integration_delete", args=[data.integration.pk])
+    assert "Delete here…" not in offered(boss, data.integration)["more"]
+    assert boss.get(url).status_code == 403
+    Parcel.objects.all().delete()
+    Shipment.objects.update(status="deleted")
+    assert WebhookEvent.objects.exists()
+    assert "Delete here…" not in offered(boss, data.integration)["more"], "it is disconnected first"
+    press(boss, data.integration, "disconnect", confirmed="yes")
+    assert offered(boss, data.integration)["more"] == ["Delete here…"]
+    assert boss.get(url).status_code == 200
+    boss.post(url, {"post": "yes"})
+    assert not Integration.objects.exists()
+
+
+# -- the webhook's address --------------------------------------------------------------------------
+
+
+def test_an_address_that_works_is_confirmed(
+    boss: Client, connected: Integration, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": "https://shop.example"}
+    called: list[str] = []
+    monkeypatch.setattr(selftest, "run", lambda integration, url: called.append(url) or selftest.Outcome())
+    message = said(press(boss, connected, "check_address"))
+    assert called == [f"https://shop.example{connected.webhook_path()}"]
+    assert "The webhook address works" in message
+    assert "Whether Sendcloud gets through as well shows its own test." in message
+    assert history() == ["Checked the webhook address: it works."]
+
+
+@pytest.mark.parametrize("problem", IN_THE_WAY)
+def test_what_is_in_the_way_is_explained(
+    problem: str, boss: Client, connected: Integration, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": "https://shop.example"}
+    monkeypatch.setattr(selftest, "run", lambda integration, url: selftest.Outcome(problem, 599))
+    message = html.unescape(said(press(boss, connected, "check_address")))
+    expected = IN_THE_WAY[problem]
+    assert all(str(text) in message for text in (expected.title, expected.why, expected.cure))
+    assert "HTTP 599" in message
+    assert history() == [f"Checked the webhook address: {expected.title}."]
+
+
+def test_no_address_is_called_that_is_not_surely_the_shops(
+    boss: Client, fake: FakeSendcloud, connected: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Neither what the request says it came to, nor what somebody has entered."""
+    monkeypatch.setattr(selftest, "run", lambda integration, url: pytest.fail("it was called"))
+    Integration.objects.update(webhook_active=True, webhook_url=f"http://10.0.0.1:8080{connected.webhook_path()}")
+    assert "It is not clear where the shop is reached" in said(press(boss, connected, "check_address"))
+
+
+def test_keys_that_cannot_be_decrypted_do_not_stop_the_check(
+    boss: Client, connected: Integration, settings: Any
+) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": "https://shop.example"}
+    Integration.objects.update(secret_key=Secret.encrypted("nonsense"))
+    assert "The stored keys cannot be read any more" in said(press(boss, connected, "check_address"))
+
+
+# -- notices and accounts ---------------------------------------------------------------------------
+
+
+def test_the_notice_that_nothing_is_connected_leads_to_where_one_connects(
+    as_role: Callable[..., Client], boss: Client, fake: FakeSendcloud
+) -> None:
+    outbox = reverse("admin:django_sendcloud_outboxentry_changelist")
+    link = f'<a href="{reverse(ADD)}">No Sendcloud integration is connected and in use</a>'
+    assert link in boss.get(outbox).content.decode()
+    assert link not in as_role("viewer").get(outbox).content.decode()
+    Integration.objects.create(remote_id=1, is_active=False)
+    listed = f'<a href="{reverse("admin:django_sendcloud_integration_changelist")}">No Sendcloud'
+    assert listed in as_role("viewer").get(outbox).content.decode()
+
+
+def test_an_account_says_what_is_left_of_the_rate_limit(
+    as_role: Callable[..., Client],
+    boss: Client,
+    connected: Integration,
+    settings: Any,
+    django_assert_num_queries: Any,
+) -> None:
+    limits = {"UNSAFE_REQUESTS_PER_MINUTE": 85, "UNSAFE_BURST": 15, "SAFE_REQUESTS_PER_MINUTE": 850, "SAFE_BURST": 150}
+    settings.SENDCLOUD = {**settings.SENDCLOUD, **limits}
+    account = connected.account
+    url = reverse("admin:django_sendcloud_account_change", args=[account.pk])
+    page = boss.get(url).content.decode()
+    assert "15 of 15 may be sent at once now, and then 85 a minute." in page
+    assert "150 of 150 may be sent at once now, and then 850 a minute." in page
+    assert "The last request went through." in page
+    assert f'href="{reverse(CHANGE, args=[connected.pk])}">Bike shop</a>' in page
+    # Session and user, the account, the limiter, its integrations.
+    with django_assert_num_queries(5):
+        boss.get(url)
+    for _ in range(15):
+        limiter.acquire(account.pk, "unsafe")
+    Account.objects.update(failures=2)
+    page = boss.get(url).content.decode()
+    assert "used up" in page
+    assert "0 of 15 may be sent at once now" in page
+    assert "The last 2 requests failed. After 5 in a row" in page
+    assert "Bike shop" not in as_role("staff", "view_account").get(url).content.decode()
 
 
 # -- with the whole sandbox ---------------------------------------------------------------------------

@@ -66,6 +66,19 @@ def test_an_entry_says_what_happened_when_and_what_to_do(boss: Client, integrati
     assert "user:word" not in html
 
 
+def test_a_webhook_that_sendcloud_gave_up_stands_there(
+    as_role: Callable[..., Client], integration: Integration, sandbox: Any
+) -> None:
+    sandbox.webhook_retry_scale = 1e-6
+    sandbox.change_integration(webhook_url="http://user:canary@127.0.0.1:9/hook/", webhook_active=True)
+    assert sandbox.wait_webhooks()
+    html = page(as_role("viewer"), integration)
+    assert "The shop could not be reached" in html
+    assert "POST http://127.0.0.1:9/hook/" in html
+    assert "just now</time> (" in html
+    assert "canary" not in html
+
+
 def test_an_empty_log_is_good_news(boss: Client, integration: Integration) -> None:
     html = page(boss, integration)
     assert "nothing went wrong that it knows of" in html

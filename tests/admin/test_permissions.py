@@ -23,6 +23,7 @@ from pypdf import PdfWriter
 
 from django_sendcloud.admin import SendcloudOrderAdmin
 from django_sendcloud.admin.actions import Action
+from django_sendcloud.admin.at_sendcloud import Shown, values_here, values_there
 from django_sendcloud.models import Account, Integration, OutboxEntry, Overview, Parcel, Shipment, WebhookEvent
 from tests.shop.models import Order
 
@@ -87,6 +88,7 @@ ACTIONS: dict[tuple[str, str], set[str]] = {
     ("integration", "test_connection"): {"view_integration", "test_integration"},
     ("integration", "refresh"): {"change_integration"},
     ("integration", "register_webhook"): {"change_integration"},
+    ("integration", "check_address"): {"view_integration", "test_integration"},
     ("integration", "accept_keys"): {"change_integration"},
     ("integration", "disconnect"): {"change_integration"},
     ("integration", "delete_at_sendcloud"): {"view_integration", "delete_remote_integration"},
@@ -133,10 +135,17 @@ def _in_its_account(data: Data, values: dict[str, Any]) -> None:
     values["account"] = data.integration.account.pk
 
 
+def _as_it_was_shown(data: Data, values: dict[str, Any]) -> None:
+    integration = data.integration
+    with integration.client() as client:
+        there = values_there(client.integrations.get(integration.remote_id))
+    values["shown"] = Shown(there, values_here(integration)).sign(integration)
+
+
 _KEYS = {"auth_scheme": "basic", "public_key": "public-key-0001"}
 FORMS = [
     Form("integration", "change", {"change_integration"}, _KEYS, _in_its_account),
-    Form("integration", "settings", {"change_integration"}, {"take": "webhook"}),
+    Form("integration", "settings", {"change_integration"}, {"take": "webhook"}, _as_it_was_shown),
     Form("integration", "delete", {"delete_integration", "view_integration"}, {"post": "yes"}, _without_history),
     Form("account", "add", {"add_account"}, {"name": "Another"}),
     Form("account", "change", {"change_account"}, {"name": "Renamed"}),
@@ -221,13 +230,15 @@ LISTED = [each for each in ACTIONS if each in THERE["list"]]
 
 
 @pytest.fixture
-def everything(data: Data, fake: FakeSendcloud) -> Data:
+def everything(data: Data, fake: FakeSendcloud, settings: Any) -> Data:
     """One of everything, a label among it."""
     written = io.BytesIO()
     writer = PdfWriter()
     writer.add_blank_page(300, 400)
     writer.write(written)
     fake.label = written.getvalue()
+    # Nobody is there, and that is found out at once.
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": "http://127.0.0.1:9"}
     data.parcel.labels = {"a6": f"{fake.base_url}/labels/label_printer/71"}
     data.parcel.save()
     return data
@@ -330,7 +341,8 @@ def test_a_button_works_for_who_may_press_it_and_nobody_else(role: str, everythi
         fake.add(everything.integration.remote_id, "Bike shop")  # it may have been deleted
         allowed = role != "anonymous" and may(role, ACTIONS[model, name])
         with undone():
-            response = client.post(button(model, name, everything), {"confirmed": "yes"})
+            confirmed = {"confirmed": "yes", "typed": str(object_of(model, everything))}
+            response = client.post(button(model, name, everything), confirmed)
             if allowed:
                 assert response.status_code in (200, 302), (model, name)
                 assert is_logged(object_of(model, everything)), (model, name)
@@ -391,6 +403,9 @@ def test_buttons_are_shown_to_who_may_press_them(role: str, everything: Data) ->
             # Who can save the order pushes what he saves.
             assert not shown
             shown = 'name="_sendcloud_push"' in html
+        if name == "test_connection" and allowed and may(role, {"change_integration"}):
+            # Who may enter keys tests them where they are entered.
+            shown = not shown and 'name="_test"' in pages[model].content.decode()
         assert shown == allowed, (model, name)
 
 
@@ -477,6 +492,9 @@ def test_an_integration_with_a_history_cannot_be_deleted_and_one_without_can(
     url = address("integration", "delete", data)
     assert client.post(url, {"post": "yes"}).status_code == 403
     mistake = Integration.objects.create(remote_id=5)
+    # What came in or was deleted at Sendcloud is no reason to keep it.
+    WebhookEvent.objects.create(integration=mistake, digest="b" * 64)
+    Shipment.objects.create(integration=mistake, order_type="shop.order", order_pk="1", status="deleted")
     assert (
         client.post(
             reverse("admin:django_sendcloud_integration_delete", args=[mistake.pk]), {"post": "yes"}

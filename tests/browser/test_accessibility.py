@@ -74,7 +74,9 @@ def listed(model: type[Any]) -> Callable[[Office], None]:
 
 
 def first_steps(office: Office) -> None:
-    Integration.objects.update(refreshed_at=None, last_webhook_at=None, webhook_active=False, webhook_url="")
+    nothing_yet = {"refreshed_at": None, "last_webhook_at": None, "last_success_at": None}
+    Integration.objects.update(**nothing_yet, webhook_active=False, webhook_url="")
+    WebhookEvent.objects.all().delete()
     change(Integration)(office)
     expect(office.page.get_by_role("heading", name="Connecting, step by step")).to_be_visible()
 
@@ -94,6 +96,34 @@ def refused_keys(office: Office) -> None:
     office.page.get_by_label("Public key").fill("wrong")
     office.page.get_by_label("Secret key").fill("wrong too")
     office.press("Save", exact=True)
+
+
+def keys_just_tried(office: Office) -> None:
+    change(Integration)(office)
+    office.page.get_by_label("Secret key").fill(office.sandbox.secret_key)
+    office.press("Test connection")
+    expect(office.page.get_by_text("The connection works")).to_be_visible()
+
+
+def disconnected(office: Office) -> None:
+    confirmation("Disconnect")(office)
+    office.press("Yes, go on")
+    expect(office.page.get_by_text("It is disconnected")).to_be_visible()
+
+
+def conflicting_settings(office: Office) -> None:
+    change(Integration, "settings")(office)
+    office.sandbox.change_integration(shop_name="Somebody else's")
+    office.page.get_by_label("Name", exact=False).and_(office.page.get_by_role("textbox")).fill("Mine")
+    office.press("Change at Sendcloud")
+    expect(office.page.get_by_role("alert")).to_contain_text("Somebody was faster")
+
+
+def wrongly_typed(office: Office) -> None:
+    confirmation("Delete at Sendcloud")(office)
+    office.page.get_by_label("To go on, type").fill("something else")
+    office.press("Yes, go on")
+    expect(office.page.get_by_role("alert").last).to_contain_text("Nothing has been done")
 
 
 def confirmation(button: str) -> Callable[[Office], None]:
@@ -130,9 +160,12 @@ def refused_settings(office: Office) -> None:
 
 
 def failing_webhooks(office: Office) -> None:
+    office.sandbox.webhook_retry_scale = 1e-6
     office.sandbox.change_integration(webhook_url=f"{office.url}/nothing-here/")
     office.sandbox.send_test_webhook()
+    assert office.sandbox.wait_webhooks()
     change(Integration, "logs")(office)
+    expect(office.page.get_by_role("heading", name="The address is not there")).to_be_visible()
 
 
 def unreachable(office: Office) -> None:
@@ -163,13 +196,17 @@ PAGES: dict[str, Callable[[Office], None]] = {
     "an integration": change(Integration),
     "a paused integration": paused,
     "a notice above a list": notice,
-    "a question": confirmation("Register webhook"),
+    "an integration with keys that were tried": keys_just_tried,
+    "an integration that is disconnected": disconnected,
+    "a question": confirmation("Pause"),
     "a dangerous question": confirmation("Disconnect"),
     "a question about shipments": question(Shipment, "delete_at_sendcloud"),
     "a question about the paper": question(Parcel, "open_label"),
     "a question about webhooks": question(WebhookEvent, "replay"),
     "a search that finds nothing": nothing_found,
     "a search that finds what is meant": exactly_found,
+    "a question that wants a name": wrongly_typed,
+    "settings that a colleague has changed": conflicting_settings,
     "settings": change(Integration, "settings"),
     "refused settings": refused_settings,
     "settings that cannot be had": unreachable,

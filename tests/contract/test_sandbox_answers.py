@@ -122,6 +122,11 @@ def use_every_operation(call: Caller) -> None:
     by_uuid = {"shipment_uuid": results[1]["shipment_uuid"]}
     call(204, "POST", "/integrations/{id}/shipments/delete", json=by_uuid)
 
+    # A webhook that nobody takes is noted in the connection log, before what the shop itself reports.
+    call.sandbox.webhook_retry_scale = 1e-6
+    call.sandbox.change_integration(webhook_url="http://127.0.0.1:9/hook", webhook_active=True)
+    assert call.sandbox.wait_webhooks()
+    assert call(200, "GET", "/integrations/{id}/logs")["results"][-1]["full_url"] == "http://127.0.0.1:9/hook"
     for number in range(5):
         entry = {"base_url": "https://shop.example", "response_code": 500 + number, "request": {"payload": {"a": 1}}}
         call(201, "POST", "/integrations/{id}/logs", json=entry)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from django_sendcloud.sandbox import Sandbox
+from django_sendcloud.sandbox.validation import INTEGRATION_LOG_FIELDS, integration_log_errors
 
 from .conftest import Receiver, Shop, eventually, order
 
@@ -75,6 +77,50 @@ def test_a_webhook_is_given_up_after_ten_repetitions(receiver: Receiver) -> None
         assert receiver.nothing_more(sandbox)
         assert webhook.state == "delivered"
         assert sandbox.integration.as_json()["failing_since"] is None
+
+
+def given_up(sandbox: Sandbox, url: str) -> dict[str, Any]:
+    """What the connection log says of the one webhook that did not get through."""
+    sandbox.webhook_retry_scale = 1e-6
+    sandbox.change_integration(webhook_url=url, webhook_active=True)
+    assert sandbox.wait_webhooks()
+    [entry] = sandbox.connection_log
+    written = {name: value for name, value in entry.items() if name in INTEGRATION_LOG_FIELDS}
+    assert integration_log_errors(written, sandbox.integration_id) is None
+    return entry
+
+
+def test_a_webhook_that_is_given_up_is_noted_in_the_connection_log(sandbox: Sandbox, receiver: Receiver) -> None:
+    receiver.answers = [500] * (TRIES - 1) + [404]
+    entry = given_up(sandbox, receiver.url.replace("://", "://user:secret@"))
+    assert entry["integration_id"] == sandbox.integration_id
+    assert (entry["method"], entry["response_code"]) == ("POST", 404)
+    assert (entry["base_url"], entry["full_url"]) == (receiver.url.removesuffix("/hook"), receiver.url)
+    assert entry["request"]["payload"]["action"] == "integration_connected"
+    assert entry["response"]["headers"]["Content-Length"] == "0"
+    assert "Authorization" not in entry["request"]["headers"]
+    # Whoever lets it be sent again gets it, and the log stays what it was.
+    sandbox.send_webhook_again(1)
+    assert sandbox.wait_webhooks()
+    assert len(sandbox.connection_log) == 1
+
+
+def test_the_connection_log_names_what_went_wrong_as_sendclouds_library_does(
+    sandbox: Sandbox, receiver: Receiver
+) -> None:
+    receiver.close()
+    entry = given_up(sandbox, receiver.url)
+    assert entry["exception_type"] == "requests.exceptions.ConnectionError"
+    assert "refused" in entry["exception"]
+    assert "response_code" not in entry
+
+
+def test_one_attempt_that_fails_is_not_noted_yet(sandbox: Sandbox, receiver: Receiver) -> None:
+    receiver.answers = [500]
+    sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
+    [webhook] = sandbox.webhooks
+    eventually(lambda: webhook.attempts)
+    assert sandbox.connection_log == []
 
 
 def test_the_waits_between_attempts_grow_from_five_minutes_to_an_hour(sandbox: Sandbox, receiver: Receiver) -> None:
