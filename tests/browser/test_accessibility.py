@@ -107,7 +107,7 @@ def keys_just_tried(office: Office) -> None:
 
 def disconnected(office: Office) -> None:
     confirmation("Disconnect")(office)
-    office.press("Yes, go on")
+    office.press("Disconnect")
     expect(office.page.get_by_text("It is disconnected")).to_be_visible()
 
 
@@ -122,7 +122,7 @@ def conflicting_settings(office: Office) -> None:
 def wrongly_typed(office: Office) -> None:
     confirmation("Delete at Sendcloud")(office)
     office.page.get_by_label("To go on, type").fill("something else")
-    office.press("Yes, go on")
+    office.press("Delete at Sendcloud")
     expect(office.page.get_by_role("alert").last).to_contain_text("Nothing has been done")
 
 
