@@ -201,10 +201,21 @@ class Registry:
 
     def for_order_type(self, order_type: str) -> OrderAdapter[Any] | None:
         """The adapter behind a stored ``order_type``."""
+        label = order_type.partition("@")[0]
         for model, adapter in self._adapters.items():
-            if model._meta.label_lower == order_type:
+            if model._meta.label_lower == label:
                 return adapter
         return None
+
+    def nearer(self, adapter: OrderAdapter[Any]) -> list[OrderAdapter[Any]]:
+        """Adapters of models that inherit from this one's with a table of their own: their rows are theirs."""
+        return [
+            other
+            for model, other in self._adapters.items()
+            if other is not adapter
+            and issubclass(model, adapter.model)
+            and model._meta.concrete_model is not adapter.model._meta.concrete_model
+        ]
 
     def order_type(self, model: type[models.Model]) -> str:
         """What is stored to name the kind of order: the label of the registered model.
@@ -220,6 +231,20 @@ class Registry:
                 f"app and decorate it with @register({model.__name__}). Registered models: {known}."
             )
         return str(adapter.model._meta.label_lower)
+
+    def order_types(self, order: models.Model) -> list[str]:
+        """What may be stored to name the kind of this order: it may have been read from a replica.
+
+        Raises:
+            RegistrationError: no adapter is responsible for it.
+        """
+        order_type = self.order_type(type(order))
+        return [order_type, in_database(order_type, str(order._state.db))]
+
+
+def in_database(order_type: str, alias: str) -> str:
+    """What is stored to name orders that live in another database than the router sends their model to."""
+    return f"{order_type}@{alias}"
 
 
 registry = Registry()

@@ -14,5 +14,5 @@ class SendcloudConfig(AppConfig):
         from . import adapters, checks, receivers
 
         checks.register()
-        receivers.connect()
         adapters.autodiscover()
+        receivers.connect()

@@ -22,14 +22,16 @@ from .adapters import OrderAdapter, registry
 from .conf import SendcloudConfigurationError, conf, problems
 from .crypto import DecryptionError, keyring
 from .enums import ParcelPhase
+from .models import OutboxEntry
 from .schedule import beat_schedule
+from .sync.record import MAX_KEY_LENGTH
 from .tasks import celery_app
 
 TAG = "sendcloud"
 DOCS = "See docs/reference/checks.md#{}."
 
 # Seconds of lease that must be left over once a whole exchange has run into its deadline.
-LEASE_MARGIN = 2.0
+LEASE_MARGIN = 5.0
 
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SENDCLOUD_HOST = "panel.sendcloud.sc"
@@ -69,7 +71,9 @@ def _settings_are_readable() -> bool:
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """E001 a key, E002 the lease, E003 an encryption key, E004 the database alias, E005 the parcel phases."""
+    """E001 a key, E002 the lease, E003 an encryption key, E004 the database alias, E005 the parcel phases, E006 its
+    router.
+    """
     found: list[checks.CheckMessage] = [
         _error(1, f"SENDCLOUD[{key!r}] {text}", "Correct it in your settings.")
         for key, text in problems(getattr(settings, "SENDCLOUD", {}))
@@ -99,6 +103,16 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                 f"Use one of: {', '.join(settings.DATABASES)}.",
             )
         )
+    elif router.db_for_write(OutboxEntry) != values.DATABASE:
+        found.append(
+            _error(
+                6,
+                f"SENDCLOUD['DATABASE'] is {values.DATABASE!r}, but this app's models are routed to "
+                f"{router.db_for_write(OutboxEntry)!r}.",
+                'Add "django_sendcloud.routers.SendcloudRouter" to DATABASE_ROUTERS, before other routers, and run '
+                f"migrate --database {values.DATABASE}.",
+            )
+        )
     phases = [phase.value for phase in ParcelPhase]
     for status, phase in values.PARCEL_PHASES.items():
         if not isinstance(status, int) or phase not in phases:
@@ -116,7 +130,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
 
 
 def check_adapters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W010 no adapter, and what is wrong with each (E011 to E015, W016, E017, E018)."""
+    """W010 no adapter, and what is wrong with each (E011 to E015, W016, E017 to E019)."""
     if not len(registry):
         return [
             _warning(
@@ -159,6 +173,14 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
             15,
             f"{model._meta.label} has a composite primary key, which an outbox entry cannot name.",
             "Register a model with a primary key of one field.",
+            cls,
+        )
+    if (getattr(model._meta.pk, "max_length", None) or 0) > MAX_KEY_LENGTH:
+        yield _error(
+            19,
+            f"The primary key of {model._meta.label} may have {model._meta.pk.max_length} characters, and an outbox "
+            f"entry can name an order by at most {MAX_KEY_LENGTH}: longer ones would not be recorded.",
+            f"Limit it to {MAX_KEY_LENGTH} characters.",
             cls,
         )
     if _settings_are_readable() and router.db_for_write(model) != conf().DATABASE:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import functools
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,7 +17,9 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-__all__ = ["SendcloudConfigurationError", "Settings", "conf", "problems"]
+__all__ = ["SendcloudConfigurationError", "Settings", "conf", "conf_while_selling", "problems"]
+
+logger = logging.getLogger("django_sendcloud.conf")
 
 
 class SendcloudConfigurationError(ImproperlyConfigured):
@@ -193,9 +196,27 @@ def conf() -> Settings:
     return Settings(**values)
 
 
+@functools.cache
+def conf_while_selling() -> Settings:
+    """The settings for what runs within the shop's own requests: a key that cannot work counts as not set.
+
+    No checkout fails on a typo here. The system checks name it, and the workers refuse to work with it.
+    """
+    raw = getattr(settings, "SENDCLOUD", {})
+    found = problems(raw)
+    if not found:
+        return conf()
+    for key, text in found:
+        logger.error("SENDCLOUD[%r] %s It is ignored while orders are recorded.", key, text)
+    wrong = {key for key, _ in found}
+    values = {key: value for key, value in raw.items() if key not in wrong} if isinstance(raw, Mapping) else {}
+    return Settings(**{**values, "ENCRYPTION_KEYS": tuple(values.get("ENCRYPTION_KEYS", ()))})
+
+
 def _reset(*, setting: str, **kwargs: object) -> None:
     if setting in ("SENDCLOUD", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
         conf.cache_clear()
+        conf_while_selling.cache_clear()
 
 
 setting_changed.connect(_reset, dispatch_uid="django_sendcloud.conf")

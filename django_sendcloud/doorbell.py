@@ -49,11 +49,19 @@ class Doorbell:
         self._idle.clear()
         self._rung.set()
         if self._thread is None:
-            with self._lock:
-                if self._thread is None:
-                    self._thread = threading.Thread(target=self._run, name="sendcloud-doorbell", daemon=True)
-                    self._thread.start()
-                    atexit.register(self._leave)
+            try:
+                self._start()
+            except RuntimeError as error:
+                # No thread to be had, or the process is ending. The next ring tries again; the sweep finds the work.
+                logger.warning("The wake-up could not be passed on (%s); the sweep will.", type(error).__name__)
+
+    def _start(self) -> None:
+        with self._lock:
+            if self._thread is None:
+                thread = threading.Thread(target=self._run, name="sendcloud-doorbell", daemon=True)
+                thread.start()
+                self._thread = thread
+                atexit.register(self._leave)
 
     def wait_until_passed_on(self, timeout: float) -> bool:
         """Whether, within ``timeout`` seconds, all rings so far were passed on (or failed)."""
@@ -62,14 +70,15 @@ class Doorbell:
     def _run(self) -> None:
         while True:
             self._rung.wait()
-            window, begin = self._window(), time.monotonic()
-            cut_short = self._leaving.wait(window)
-            self._rung.clear()
             try:
+                window, begin = self._window(), time.monotonic()
+                cut_short = self._leaving.wait(window)
+                self._rung.clear()
                 self._notify(max(0.0, begin + window - time.monotonic()) if cut_short else 0.0)
             except Exception as error:
                 # Only the type: a broker's error text may contain its password.
                 logger.warning("The broker did not take the wake-up (%s); the sweep will.", type(error).__name__)
+                self._rung.clear()
             with self._lock:
                 if not self._rung.is_set():
                     self._idle.set()

@@ -10,6 +10,7 @@ from django.db import transaction
 from .adapters import OrderAdapter, registry
 from .conf import conf
 from .models import Attempt, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from .sync.fold import fold_all
 from .sync.pump import pump
 from .sync.record import record
 
@@ -51,6 +52,7 @@ def erase(adapter: OrderAdapter[Any], order_pk: str) -> Erased:
         )
     shipments = Shipment.objects.using(database).filter(order_type=order_type, order_pk=order_pk)
     entries = OutboxEntry.objects.using(database).filter(order_type=order_type, order_pk=order_pk)
+    fold_all()
     if shipments.alive().exists() or entries.exists():
         record(order_type, [order_pk], gone=True, ring=False)
         pump()

@@ -12,7 +12,7 @@ from django.db import models
 
 from .conf import conf
 from .enums import ParcelPhase
-from .models import EntryState, OutboxEntry, Parcel, Shipment, ShipmentStatus
+from .models import Change, EntryState, OutboxEntry, Parcel, Shipment, ShipmentStatus
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -83,7 +83,7 @@ class OrderShipping:
 
 
 def order_shipping(order: models.Model) -> OrderShipping:
-    """Say how an order stands: four SQL statements at most, however many parcels it has.
+    """Say how an order stands: five SQL statements at most, however many parcels it has.
 
     Args:
         order: An instance of a model that has an adapter.
@@ -94,12 +94,14 @@ def order_shipping(order: models.Model) -> OrderShipping:
     database = conf().DATABASE
     shipments = list(Shipment.objects.using(database).for_order(order).alive().order_by("pk"))
     entry = OutboxEntry.objects.using(database).for_order(order).first()
+    # (What was recorded is not folded here: this may be called within any transaction of the shop.)
+    changed = Change.objects.using(database).for_order(order).exists()
     parcels = Parcel.objects.using(database).for_order(order).prefetch_related("timeline").order_by("pk")
     outgoing: list[ParcelTracking] = []
     returns: list[ParcelTracking] = []
     for parcel in parcels:
         (returns if parcel.is_return else outgoing).append(_tracking(parcel))
-    return OrderShipping(sync_state(entry, shipments), shipments, outgoing, returns)
+    return OrderShipping(SyncState.WAITING if changed else sync_state(entry, shipments), shipments, outgoing, returns)
 
 
 def sync_state(entry: OutboxEntry | None, shipments: Iterable[Shipment]) -> SyncState:

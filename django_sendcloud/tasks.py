@@ -10,6 +10,7 @@ from typing import Any
 
 from celery import Celery, Task, shared_task
 from celery.app import app_or_default
+from celery.exceptions import SoftTimeLimitExceeded
 
 from .catch_up import catch_up_all
 from .conf import conf
@@ -19,6 +20,7 @@ from .sync import probe as sync_probe
 from .sync import pump as sync_pump
 from .sync import reconcile as sync_reconcile
 from .sync import report as sync_report
+from .sync.interruption import let_pass
 from .sync.prune import prune as sync_prune
 from .sync.status import mark_sweep
 from .webhooks import apply
@@ -29,7 +31,25 @@ logger = logging.getLogger("django_sendcloud.tasks")
 BROKER_PATIENCE = 2.0
 
 
-@shared_task(name="django_sendcloud.push", ignore_result=True, acks_late=False)
+def _ends_after(seconds: float) -> dict[str, Any]:
+    """Options of a task, with limits of its own: those of the shop's other tasks may be too short for it."""
+    return {
+        "ignore_result": True,
+        "acks_late": False,
+        "soft_time_limit": seconds,
+        "time_limit": seconds + 60,
+    }
+
+
+SHORT = _ends_after(540)
+LONG = _ends_after(3600)
+LONGEST = _ends_after(6 * 3600)
+
+# It may come at any line of an adapter, and is not the order's fault.
+let_pass(SoftTimeLimitExceeded)
+
+
+@shared_task(name="django_sendcloud.push", **SHORT)
 def push() -> None:
     """Tell Sendcloud what it has to be told now."""
     if sync_pump.pump():
@@ -37,54 +57,62 @@ def push() -> None:
         ring(push)
 
 
-@shared_task(name="django_sendcloud.apply_inbox", ignore_result=True, acks_late=False)
+@shared_task(name="django_sendcloud.apply_inbox", **SHORT)
 def apply_inbox() -> None:
     """Apply the webhooks that wait in the inbox."""
     apply.drain()
 
 
-@shared_task(name="django_sendcloud.sweep", ignore_result=True, acks_late=False)
+@shared_task(name="django_sendcloud.sweep", **SHORT)
 def sweep() -> None:
     """Find due work whose wake-up was lost, and parcels whose shipment has become known."""
-    mark_sweep()
-    sync_pump.bury_the_dead()
-    push()
-    apply_inbox()
-    apply.relink_unmatched()
+    failures = []
+    for part in (mark_sweep, sync_pump.bury_the_dead, push, apply_inbox, apply.relink_unmatched):
+        try:
+            part()
+        except SoftTimeLimitExceeded:
+            raise
+        except Exception as error:
+            # What is wrong with one must not keep the others from being done, for as long as it is wrong.
+            name = getattr(part, "__name__", type(part).__name__)
+            logger.error("A part of the sweep failed (%s): %s.", name, type(error).__name__)
+            failures.append(error)
+    if failures:
+        raise failures[0]
 
 
-@shared_task(name="django_sendcloud.drift", ignore_result=True, acks_late=False)
+@shared_task(name="django_sendcloud.drift", **LONG)
 def drift() -> None:
     """Find orders that changed without a signal."""
     sync_drift.scan()
 
 
-@shared_task(name="django_sendcloud.reconcile", ignore_result=True, acks_late=False)
+@shared_task(name="django_sendcloud.reconcile", **LONGEST)
 def reconcile() -> None:
     """Compare both sides, and have told again what two comparisons in a row found different."""
     sync_reconcile.reconcile_all()
 
 
-@shared_task(name="django_sendcloud.catch_up", ignore_result=True, acks_late=False)
+@shared_task(name="django_sendcloud.catch_up", **LONGEST)
 def catch_up() -> None:
     """Ask for parcels whose webhooks never came."""
     catch_up_all()
 
 
-@shared_task(name="django_sendcloud.probe", ignore_result=True, acks_late=False)
+@shared_task(name="django_sendcloud.probe", **SHORT)
 def probe() -> None:
     """Try paused integrations with one harmless request."""
     sync_probe.probe_paused()
 
 
-@shared_task(name="django_sendcloud.prune", ignore_result=True, acks_late=False)
+@shared_task(name="django_sendcloud.prune", **LONG)
 def prune() -> None:
     """Forget what is older than it has to be kept."""
     sync_prune()
     apply.prune()
 
 
-@shared_task(name="django_sendcloud.report_exception", ignore_result=True, acks_late=False)
+@shared_task(name="django_sendcloud.report_exception", **SHORT)
 def report_exception(integration_pk: int, cause: str, exception_type: str = "") -> None:
     """Write one of our failures to the integration's log at Sendcloud."""
     sync_report.send(integration_pk, cause, exception_type)

@@ -25,6 +25,7 @@ from .conf import conf
 from .models import Integration, OutboxEntry
 from .sandbox import Sandbox
 from .sync import record
+from .sync.fold import fold_all
 from .sync.pump import pump
 from .webhooks import apply, signature
 
@@ -61,6 +62,7 @@ def drain() -> None:
     """Do what the workers would do now: push all that waits, whenever it is due, and apply the inbox."""
     # A test's transaction never ends, so what it recorded would count as recorded for the next change, too.
     record.forget_transaction()
+    fold_all()
     past = timezone.now() - dt.timedelta(seconds=1)
     OutboxEntry.objects.using(conf().DATABASE).pending().update(due_at=past, not_before=past)
     pump()

@@ -28,6 +28,7 @@ from django.views.decorators.csrf import csrf_protect
 
 from ..conf import conf
 from ..models import Integration
+from ..sync.fold import fold_all
 from .actions import Action
 from .addresses import admin_url
 from .health import PAUSED, overview
@@ -182,6 +183,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         return [(row, self.sight(request).url(row)) for row in rows]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ModelT | None:
+        fold_all()
         obj: ModelT | None = super().get_object(request, object_id, from_field)
         if obj is not None:
             self.complete(request, [obj])
@@ -217,6 +219,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        fold_all()
         notices = self._notices(request) if request.method == "GET" else []
         context = {"sc_notices": notices, "sc_nothing_yet": self.nothing_yet, **(extra_context or {})}
         return super().changelist_view(request, context)

@@ -78,6 +78,12 @@ ERRORS: Mapping[str, Explanation] = {
             "or all that have this problem."
         ),
     ),
+    "adapter_slow": Explanation(
+        _("The shop's own code took long for this order"),
+        _("The adapter needed more than five seconds to make a shipment of the order. Other orders waited."),
+        _("Let the shop's developer look at what the adapter waits for when it handles this order."),
+        heals=True,
+    ),
     "no_shipments": Explanation(
         _("The order has nothing to send"),
         _("The adapter says that the order is to be shipped, but makes no shipment of it."),
@@ -151,6 +157,12 @@ ERRORS: Mapping[str, Explanation] = {
             "If it was deleted on purpose, take it out of use here and connect another. Otherwise check its id and "
             "its keys, then resume it."
         ),
+    ),
+    "paused": Explanation(
+        _("The integration is paused"),
+        _("Nothing is sent to it while it rests. Its own page says why."),
+        _("Nothing with this order: it is sent as soon as the integration is resumed."),
+        heals=True,
     ),
     "rate_limited": Explanation(
         _("Sendcloud asked us to slow down"),
@@ -241,6 +253,7 @@ PAUSES: Mapping[str, Explanation] = {
         _("Resume it when you are ready. Everything that waits is then sent."),
     ),
     PauseReason.CREDENTIALS.value: ERRORS["credentials"],
+    PauseReason.PERMISSION.value: ERRORS["permission"],
     PauseReason.GONE.value: ERRORS["gone"],
     PauseReason.CONFIGURATION.value: Explanation(
         _("The connection to Sendcloud is not set up safely"),

@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
 from ..models import EntryState, Integration, OutboxEntry
+from ..sync.fold import fold_all
 from .explain import Explanation, explain, explain_pause
 
 if TYPE_CHECKING:
@@ -137,7 +138,8 @@ class Health:
 
 
 def overview() -> list[tuple[Integration, Health]]:
-    """All integrations with their health. Two queries."""
+    """All integrations with their health. Three queries."""
+    fold_all()
     now = timezone.now()
     integrations = list(Integration.objects.using(conf().DATABASE).select_related("account").order_by("pk"))
     groups = _groups(now)

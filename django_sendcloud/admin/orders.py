@@ -23,7 +23,7 @@ from ..exceptions import PayloadError, RegistrationError
 from ..models import Attempt, OutboxEntry, Shipment
 from ..payloads import ShipmentPayload
 from ..sync import build
-from ..sync.record import record
+from ..sync.fold import put_in
 from .badges import ATTEMPT_TONES, badge
 from .base import SearchedAdmin, link
 from .explain import ERRORS, explain, fields_of
@@ -106,7 +106,7 @@ def attempts_of(order_type: str, order_pk: str) -> list[tuple[Attempt, SafeStrin
 
 def make_due(order_type: str, order_pks: list[str]) -> None:
     """Let these orders be pushed at once, whatever they wait for. Wakes nobody: ``ring`` does."""
-    record(order_type, order_pks, ring=False)
+    put_in(order_type, order_pks)
     OutboxEntry.objects.using(conf().DATABASE).filter(order_type=order_type, order_pk__in=order_pks).retry()
 
 

@@ -29,6 +29,7 @@ from .results import (
     UpsertResult,
 )
 from .retry import RetryPolicy
+from .transport import not_after
 from .v2 import MAX_BATCH, IntegrationLogEntry, IntegrationUpdate
 from .v2.logs import LoggedRequest, LoggedResponse
 
@@ -59,4 +60,5 @@ __all__ = [
     "ShipmentStatus",
     "TokenCache",
     "UpsertResult",
+    "not_after",
 ]

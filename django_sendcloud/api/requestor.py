@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import time
 import urllib.parse
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from .errors import error_for
 from .limits import RateLimiter
 from .redact import values_of
 from .retry import RetryPolicy
-from .transport import Answer, Transport
+from .transport import Answer, Transport, not_after
 
 __all__ = ["NO_BODY", "Call", "Query", "Requestor"]
 
@@ -104,7 +105,10 @@ class Requestor:
         while True:
             attempt += 1
             try:
-                return self._attempt(call)
+                self._await_turn(call)
+                # One deadline for all of it: a token may have to be fetched first, or fetched anew.
+                with not_after(time.monotonic() + self.transport.deadline):
+                    return self._attempt(call)
             except APIError as error:
                 error.operation = error.operation or call.operation
                 if error.integration_id is None:
@@ -168,6 +172,7 @@ class Requestor:
         answer = self._exchange(call, url, headers | {"Authorization": authorization}, body)
         if answer.status == 401 and self.auth.renew(authorization, self.transport):
             authorization = self.auth.header(self.transport)
+            self._await_turn(call)
             answer = self._exchange(call, url, headers | {"Authorization": authorization}, body)
         if answer.ok:
             return answer
@@ -179,9 +184,11 @@ class Requestor:
             sent=[*_secrets(authorization), *([] if body is None else values_of(json.loads(body)))],
         )
 
-    def _exchange(self, call: Call, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
+    def _await_turn(self, call: Call) -> None:
         if self.limiter is not None:
             self.limiter.acquire("safe" if call.safe else "unsafe")
+
+    def _exchange(self, call: Call, url: str, headers: dict[str, str], body: bytes | None) -> Answer:
         return self.transport.send(
             call.method,
             url,

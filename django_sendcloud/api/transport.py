@@ -15,6 +15,7 @@ A transport may be shared by threads: urllib3's pool hands each exchange a conne
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import http.cookiejar
 import io
@@ -33,7 +34,7 @@ from requests.adapters import HTTPAdapter
 
 from ..exceptions import APIError, InvalidResponse, RequestNotSent, TLSError, TransportError
 
-__all__ = ["Answer", "Transport"]
+__all__ = ["Answer", "Transport", "not_after"]
 
 logger = logging.getLogger("django_sendcloud.api")
 
@@ -259,11 +260,13 @@ class _Exchange(threading.local):
     """What the connections need to know of the exchange that the current thread is making."""
 
     deadline = float("inf")
+    # What all exchanges of this thread have to keep (``not_after``).
+    latest = float("inf")
     read_timeout = 0.0
     sent = False
 
     def begin(self, deadline: float, read_timeout: float) -> None:
-        self.deadline = deadline
+        self.deadline = min(deadline, self.latest)
         self.read_timeout = read_timeout
         self.sent = False
 
@@ -280,6 +283,21 @@ class _Exchange(threading.local):
 
 
 _exchange = _Exchange()
+
+
+@contextlib.contextmanager
+def not_after(moment: float) -> Iterator[None]:
+    """Let no exchange of this thread begin, or go on, after a moment of the steady clock (``time.monotonic()``).
+
+    For those who may speak for somebody only for so long: a process may be stopped at any line, and go on much later.
+    What has not begun to leave by then ends with ``RequestNotSent``, what has with ``TransportError``.
+    """
+    before = _exchange.latest
+    _exchange.latest = min(before, moment)
+    try:
+        yield
+    finally:
+        _exchange.latest = before
 
 
 class _ClockedReader(io.RawIOBase):

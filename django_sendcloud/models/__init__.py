@@ -2,10 +2,12 @@
 
 from .account import Account
 from .attempt import Attempt, AttemptOutcome
+from .change import Change
 from .integration import Integration, PauseReason
 from .outbox import EntryState, OutboxEntry
 from .overview import Overview
 from .parcel import Parcel, ParcelStatus
+from .position import Position
 from .report import ExceptionReport
 from .scan import Scan
 from .shipment import Shipment, ShipmentStatus
@@ -16,6 +18,7 @@ __all__ = [
     "Account",
     "Attempt",
     "AttemptOutcome",
+    "Change",
     "EntryState",
     "EventState",
     "ExceptionReport",
@@ -25,6 +28,7 @@ __all__ = [
     "Parcel",
     "ParcelStatus",
     "PauseReason",
+    "Position",
     "Scan",
     "Shipment",
     "ShipmentStatus",

@@ -8,6 +8,7 @@ from typing import Self
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .fields import ExactCharField
 from .integration import Integration
 
 
@@ -33,7 +34,7 @@ class Attempt(models.Model):
         Integration, on_delete=models.CASCADE, null=True, related_name="+", verbose_name=_("integration")
     )
     order_type = models.CharField(_("order type"), max_length=100)
-    order_pk = models.CharField(_("order key"), max_length=128)
+    order_pk = ExactCharField(_("order key"), max_length=255)
     at = models.DateTimeField(_("at"))
     outcome = models.CharField(_("outcome"), max_length=10, choices=AttemptOutcome.choices)
     # What the admin explains.

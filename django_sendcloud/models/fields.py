@@ -12,8 +12,20 @@ from ..crypto import Secret
 
 if TYPE_CHECKING:
     _TextField = models.TextField[Secret | str | None, Secret | None]
+    _CharField = models.CharField[str, str]
 else:
     _TextField = models.TextField
+    _CharField = models.CharField
+
+
+class ExactCharField(_CharField):
+    """Text that is compared to the letter. MySQL and MariaDB would take ``a``, ``A`` and ``ä`` for the same key."""
+
+    def db_parameters(self, connection: BaseDatabaseWrapper) -> Any:
+        parameters: dict[str, Any] = {**super().db_parameters(connection)}
+        if connection.vendor == "mysql":
+            parameters["collation"] = "utf8mb4_bin"
+        return parameters
 
 
 class _SecretAttribute(DeferredAttribute):

@@ -29,8 +29,13 @@ class PauseReason(models.TextChoices):
 
     PERSON = "person", _("paused by a person")
     CREDENTIALS = "credentials", _("the API keys are refused")
+    PERMISSION = "permission", _("Sendcloud does not allow these keys to send orders")
     GONE = "gone", _("Sendcloud does not know this integration any more")
     CONFIGURATION = "configuration", _("the connection to Sendcloud is not set up safely")
+
+
+# Tried again after five minutes at first, after five hours in the end.
+MOST_RELAPSES = 6
 
 
 class IntegrationQuerySet(models.QuerySet["Integration"]):
@@ -115,6 +120,9 @@ class Integration(models.Model):
     )
     paused_detail = models.TextField(_("details"), blank=True, editable=False)
     probe_at = models.DateTimeField(_("tried again at"), null=True, blank=True, editable=False)
+    # What it was paused for before it was resumed; and how often it was so again, without having worked in between.
+    resumed_from = models.CharField(max_length=20, blank=True, default="", editable=False)
+    relapses = models.PositiveSmallIntegerField(default=0, editable=False)
     last_success_at = models.DateTimeField(_("last successful push"), null=True, blank=True, editable=False)
     last_webhook_at = models.DateTimeField(_("last webhook"), null=True, blank=True, editable=False)
     # All parcels that changed until then are known here.
@@ -275,23 +283,30 @@ class Integration(models.Model):
     def pause(self, reason: PauseReason, detail: str = "") -> bool:
         """Stop talking to this integration. Returns whether it was running until now.
 
-        The first reason stands until it is resumed, except that a person's pause replaces any other.
+        The first reason stands until it is resumed, except that a person's pause replaces any other. Each time it is
+        paused for the same reason without having worked meanwhile, it is tried again half as often, and nobody is
+        alarmed once more.
         """
         from ..signals import integration_paused
 
         now = clock.now()
-        values = {
+        database = conf().DATABASE
+        relapse = reason != PauseReason.PERSON and self.resumed_from == reason.value
+        relapses = min(self.relapses + 1, MOST_RELAPSES) if relapse else 0
+        probe_at = now + dt.timedelta(seconds=conf().PROBE_SECONDS * 2**relapses)
+        values: dict[str, Any] = {
             "paused_since": now,
             "paused_reason": reason.value,
             "paused_detail": detail[:2000],
-            "probe_at": None if reason == PauseReason.PERSON else now + dt.timedelta(seconds=conf().PROBE_SECONDS),
+            "probe_at": None if reason == PauseReason.PERSON else probe_at,
+            "relapses": relapses,
         }
-        rows = Integration.objects.filter(pk=self.pk)
+        rows = Integration.objects.using(database).filter(pk=self.pk)
         if reason != PauseReason.PERSON:
             rows = rows.filter(paused_since__isnull=True)
         changed = bool(rows.update(**values))
         self.refresh_from_db(fields=list(values))
-        if changed:
+        if changed and not relapse:
             integration_paused.send_robust(sender=Integration, integration=self, reason=reason.value)
         return changed
 
@@ -301,15 +316,18 @@ class Integration(models.Model):
         from .outbox import OutboxEntry
 
         values: dict[str, Any] = {
+            "resumed_from": self.paused_reason,
             "paused_since": None,
             "paused_reason": "",
             "paused_detail": "",
             "probe_at": None,
         }
-        changed = bool(Integration.objects.filter(pk=self.pk, paused_since__isnull=False).update(**values))
+        database = conf().DATABASE
+        rows = Integration.objects.using(database).filter(pk=self.pk, paused_since__isnull=False)
+        changed = bool(rows.update(**values))
         self.refresh_from_db(fields=list(values))
         if changed:
-            clock.synchronize()
-            OutboxEntry.objects.filter(integration_id=self.pk).pending().update(due_at=clock.now())
-            integration_resumed.send_robust(sender=Integration, integration=self)
+            OutboxEntry.objects.using(database).filter(integration_id=self.pk).wake()
+            if not self.relapses:
+                integration_resumed.send_robust(sender=Integration, integration=self)
         return changed

@@ -6,11 +6,18 @@ import datetime as dt
 from typing import Any
 
 from django.apps import apps
-from django.db import models
+from django.core.exceptions import ValidationError
+from django.db import models, router
+from django.db.models import Case, F, Q, Value, When
+from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..clock import clock
+from .fields import ExactCharField
+
+# Entries that one statement wakes.
+WOKEN_AT_ONCE = 10_000
 
 
 class EntryState(models.TextChoices):
@@ -28,6 +35,10 @@ class OutboxQuerySet(models.QuerySet["OutboxEntry"]):
         """To be sent now: wanted by now, and neither leased nor in quarantine."""
         return self.pending().filter(due_at__lte=now, not_before__lte=now)
 
+    def nobodys(self) -> OutboxQuerySet:
+        """Those that no integration takes, as the integrations are now."""
+        return self.pending().filter(error_code__in=("no_integration", "integration_unknown"))
+
     def stuck(self) -> OutboxQuerySet:
         """Those that need a person, or a change of the order."""
         return self.filter(state__in=(EntryState.REJECTED, EntryState.DEAD))
@@ -36,21 +47,36 @@ class OutboxQuerySet(models.QuerySet["OutboxEntry"]):
         """The entry of one order (at most one)."""
         from ..adapters import registry
 
-        return self.filter(order_type=registry.order_type(type(order)), order_pk=str(order.pk))
+        return self.filter(order_type__in=registry.order_types(order), order_pk=str(order.pk))
+
+    def wake(self) -> None:
+        """Have these looked at now rather than later. In portions: there may be many. A quarantine is kept."""
+        clock.synchronize()
+        now = clock.now()
+        waiting = self.pending().filter(due_at__gt=now).order_by("pk")
+        last = 0
+        while pks := list(waiting.filter(pk__gt=last).values_list("pk", flat=True)[:WOKEN_AT_ONCE]):
+            last = pks[-1]
+            waiting.order_by().filter(pk__range=(pks[0], last)).update(due_at=Greatest(F("not_before"), Value(now)))
 
     def retry(self) -> int:
         """Make these due at once, with all counters at zero. Returns how many.
 
-        A quarantine is kept: it protects what may still arrive late.
+        A quarantine is kept: it protects what may still arrive late. What is in a worker's hands is looked at again
+        when it is through. That something may have been sent is remembered, though the attempts that say so are not.
         """
         clock.synchronize()
+        now = clock.now()
+        in_hand = ~Q(lease="") & Q(not_before__gt=now)
         return self.update(
+            # MySQL assigns from left to right: what is read stands before what is written.
+            in_doubt=Case(When(attempts__gt=0, then=Value(True)), default=F("in_doubt")),
+            attempts=Case(When(in_hand, then=F("attempts")), default=Value(0)),
+            due_at=Case(When(in_hand, then=F("due_at")), default=Greatest(F("not_before"), Value(now))),
             state=EntryState.PENDING,
-            due_at=clock.now(),
-            attempts=0,
             failures=0,
             failing_since=None,
-            version=models.F("version") + 1,
+            version=F("version") + 1,
         )
 
 
@@ -63,10 +89,10 @@ class OutboxEntry(models.Model):
     """
 
     order_type = models.CharField(_("order type"), max_length=100)
-    order_pk = models.CharField(_("order key"), max_length=128)
+    order_pk = ExactCharField(_("order key"), max_length=255)
     # What people know the order by, as far as an attempt found out.
     order_number = models.CharField(_("order number"), max_length=255, blank=True, default="", db_default="")
-    # Where it waits, as far as known: set once an attempt found out, cleared by every change.
+    # Where it waits, as far as known: set once an attempt found out.
     integration = models.ForeignKey(
         "django_sendcloud.Integration",
         on_delete=models.SET_NULL,
@@ -87,8 +113,9 @@ class OutboxEntry(models.Model):
     state = models.CharField(
         _("state"), max_length=10, choices=EntryState.choices, default=EntryState.PENDING, db_default="pending"
     )
+    # When it is looked at next. Never before ``not_before``, so that what must rest stands behind what may go.
     due_at = models.DateTimeField(_("due at"), default=timezone.now)
-    # End of the lease, or of the quarantine. A change never brings it forward.
+    # End of the lease with the quarantine after it, or of the quarantine. A change never brings it forward.
     not_before = models.DateTimeField(_("not before"), default=timezone.now)
     # Who works on it: a new random value for each claim, "" when nobody does.
     lease = models.CharField(max_length=32, default="", db_default="", editable=False)
@@ -133,10 +160,12 @@ class OutboxEntry(models.Model):
 
 def local_order(order_type: str, order_pk: str) -> models.Model | None:
     """The shop's order behind a stored type and key, ``None`` where either is gone."""
+    label, _, alias = order_type.partition("@")
     try:
-        model: Any = apps.get_model(order_type)
-        return model._base_manager.filter(pk=order_pk).first()  # type: ignore[no-any-return]
-    except (LookupError, ValueError):
+        model: Any = apps.get_model(label)
+        rows = model._base_manager.using(alias or router.db_for_write(model))
+        return rows.filter(pk=order_pk).first()  # type: ignore[no-any-return]
+    except (LookupError, ValueError, ValidationError):
         return None
 
 

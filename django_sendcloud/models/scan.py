@@ -17,6 +17,9 @@ class Scan(models.Model):
     )
     started_at = models.DateTimeField(_("started at"), default=timezone.now)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    # Who reads, and until when nobody else does: two at once would not be two in a row.
+    lease = models.CharField(max_length=32, default="", blank=True, editable=False)
+    leased_until = models.DateTimeField(null=True, blank=True, editable=False)
     # First day asked for: Sendcloud leaves out what is older than a year unless told otherwise.
     start_date = models.DateField()
     cursor = models.TextField(blank=True, default="")
@@ -25,6 +28,7 @@ class Scan(models.Model):
     unknown = models.PositiveBigIntegerField(_("only there"), default=0)
     stale = models.PositiveBigIntegerField(_("older there"), default=0)
     undead = models.PositiveBigIntegerField(_("deleted here, still there"), default=0)
+    orphaned = models.PositiveBigIntegerField(_("its order is gone, still there"), default=0)
     missing = models.PositiveBigIntegerField(_("only here"), default=0)
     repaired = models.PositiveBigIntegerField(_("repaired"), default=0)
 

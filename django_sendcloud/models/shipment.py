@@ -7,6 +7,7 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .fields import ExactCharField
 from .integration import Integration
 from .outbox import local_order
 
@@ -23,7 +24,7 @@ class ShipmentQuerySet(models.QuerySet["Shipment"]):
         """Everything Sendcloud was ever told of one order."""
         from ..adapters import registry
 
-        return self.filter(order_type=registry.order_type(type(order)), order_pk=str(order.pk))
+        return self.filter(order_type__in=registry.order_types(order), order_pk=str(order.pk))
 
     def alive(self) -> ShipmentQuerySet:
         """Those that Sendcloud knows, or may know."""
@@ -45,10 +46,10 @@ class Shipment(models.Model):
         db_index=False,  # the unique constraint begins with it
     )
     order_type = models.CharField(_("order type"), max_length=100)
-    order_pk = models.CharField(_("order key"), max_length=128)
+    order_pk = ExactCharField(_("order key"), max_length=255)
     order_number = models.CharField(_("order number"), max_length=255, blank=True)
-    external_order_id = models.CharField(_("external order id"), max_length=255)
-    external_shipment_id = models.CharField(_("external shipment id"), max_length=255)
+    external_order_id = ExactCharField(_("external order id"), max_length=255)
+    external_shipment_id = ExactCharField(_("external shipment id"), max_length=255)
     uuid = models.UUIDField(_("shipment UUID"), null=True, blank=True, db_index=True)
 
     status = models.CharField(

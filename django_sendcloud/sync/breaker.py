@@ -10,7 +10,7 @@ from __future__ import annotations
 import collections
 import datetime as dt
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from ..clock import clock
 from ..conf import conf
@@ -74,39 +74,57 @@ class _Recent:
 recent = _Recent()
 
 
-def failed(account: Account) -> bool:
-    """A request failed on Sendcloud's side or on the way. Returns whether the breaker is open now."""
+def failed(account: Account, *, trial: bool = False) -> bool:
+    """A request failed on Sendcloud's side or on the way. Returns whether the breaker is open now.
+
+    Args:
+        account: Whose.
+        trial: It was the one that was to find out whether Sendcloud is back. Only that prolongs the opening: what else
+            fails while it is open had been sent before.
+    """
     now = clock.now()
     rows = Account.objects.using(conf().DATABASE).filter(pk=account.pk)
     rows.update(failures=F("failures") + 1)
     account.refresh_from_db(fields=["failures", "openings", "open_until"])
     recent.note(account.pk, well=False)
+    if account.openings:
+        if trial:
+            _open(rows, account, now)
+        return True
     if account.failures < FAILURES_TO_OPEN and not recent.half_failed(account.pk):
         return False
     recent.forget(account.pk)
-    if account.open_until is None or account.open_until <= now or account.openings > 0:
-        seconds = min(OPEN_SECONDS_MAX, OPEN_SECONDS * 2**account.openings)
-        rows.filter(openings=account.openings).update(
-            openings=account.openings + 1, open_until=now + dt.timedelta(seconds=seconds)
-        )
-        account.refresh_from_db(fields=["openings", "open_until"])
+    _open(rows, account, now)
     return True
 
 
-def succeeded(account: Account) -> None:
-    """A request was answered sensibly: forget former failures. Costs nothing where there are none."""
+def _open(rows: QuerySet[Account], account: Account, now: dt.datetime) -> None:
+    seconds = min(OPEN_SECONDS_MAX, OPEN_SECONDS * 2**account.openings)
+    # Of several that find it so, one opens it.
+    rows.filter(openings=account.openings).update(
+        openings=account.openings + 1, open_until=now + dt.timedelta(seconds=seconds)
+    )
+    account.refresh_from_db(fields=["openings", "open_until"])
+
+
+def succeeded(account: Account, *, trial: bool = False) -> None:
+    """A request was answered sensibly: forget former failures. Costs nothing where there are none.
+
+    An open breaker is closed by its trial alone, and a pause that Sendcloud asked for ends when it said.
+    """
     recent.note(account.pk, well=True)
-    if account.failures or account.openings or account.open_until or account.blocked_until:
-        Account.objects.using(conf().DATABASE).filter(pk=account.pk).update(
-            failures=0, openings=0, open_until=None, blocked_until=None
-        )
-        account.failures, account.openings, account.open_until, account.blocked_until = 0, 0, None, None
+    if trial or (account.failures and not account.openings):
+        rows = Account.objects.using(conf().DATABASE).filter(pk=account.pk)
+        (rows if trial else rows.filter(openings=0)).update(failures=0, openings=0, open_until=None)
+        account.failures, account.openings, account.open_until = 0, 0, None
 
 
 def block(account: Account, retry_after: float | None) -> dt.datetime:
     """429: leave the account alone for as long as it asked, or for a minute. Returns until when."""
     seconds = 60.0 if retry_after is None or retry_after <= 0 else min(retry_after, BLOCK_SECONDS_MAX)
     until = clock.now() + dt.timedelta(seconds=seconds)
-    Account.objects.using(conf().DATABASE).filter(pk=account.pk).update(blocked_until=until)
-    account.blocked_until = until
-    return until
+    rows = Account.objects.using(conf().DATABASE).filter(pk=account.pk)
+    # Of several answers at once, the one that asks for more time counts.
+    rows.filter(Q(blocked_until__isnull=True) | Q(blocked_until__lt=until)).update(blocked_until=until)
+    account.refresh_from_db(fields=["blocked_until"])
+    return account.blocked_until or until

@@ -25,7 +25,9 @@ from ..exceptions import PayloadError
 from ..models import Integration, OutboxEntry, Shipment, ShipmentStatus
 from ..payloads import ShipmentPayload
 from .bulk import among
+from .interruption import interruptions
 from .patience import patiently
+from .record import record
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -35,6 +37,13 @@ MAX_SHIPMENTS = 100
 MAX_LENGTH = 255
 # A hundred shipments that look wrong are looked at one by one only up to here.
 DETAIL_LENGTH = 4000
+# An adapter that takes longer for one order keeps others waiting, and is said to.
+SLOW_SECONDS = 5.0
+
+
+def storable(text: str) -> str:
+    """Text that every database takes: without NUL characters and lone surrogates."""
+    return text.encode("utf-8", "replace").decode().replace("\0", "�")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -46,6 +55,12 @@ class Problem:
     fields: dict[str, list[str]] = dataclasses.field(default_factory=dict)
     # False: it may heal by itself, so it is tried again.
     final: bool = True
+
+    def __post_init__(self) -> None:
+        # It quotes others, and is going to be stored together with what became of other orders.
+        object.__setattr__(self, "detail", storable(self.detail))
+        fields = {storable(name): [storable(text) for text in texts] for name, texts in self.fields.items()}
+        object.__setattr__(self, "fields", fields)
 
 
 @dataclasses.dataclass(slots=True)
@@ -68,6 +83,8 @@ class Plan:
     problem: Problem | None = None
     # What people know the order by; "" where nobody could find out.
     order_number: str = ""
+    # Its adapter took so long that others waited.
+    slow: bool = False
 
 
 class Integrations:
@@ -130,7 +147,10 @@ def build(entries: Sequence[OutboxEntry], integrations: Integrations, time_is_up
             plans += [Plan(entry, problem=problem) for entry in mine]
             continue
         try:
-            orders = _load(adapter, pks)
+            orders = _load(adapter, pks, order_type)
+            _hand_over(adapter, orders, order_type)
+        except interruptions():
+            raise
         except Exception as error:
             # Nobody's order in particular: the adapter's queryset, or the database.
             plans += [Plan(entry, problem=_problem_of(error, final=False)) for entry in mine]
@@ -139,7 +159,13 @@ def build(entries: Sequence[OutboxEntry], integrations: Integrations, time_is_up
             if time_is_up():
                 return plans
             shipments = told.get((order_type, entry.order_pk), [])
-            plans.append(_plan(entry, adapter, orders.get(entry.order_pk), shipments, integrations))
+            begin = time.monotonic()
+            plan = _plan(entry, adapter, orders.get(entry.order_pk), shipments, integrations)
+            seconds = time.monotonic() - begin
+            if seconds > SLOW_SECONDS:
+                logger.warning("%s took %.0f s for one order.", type(adapter).__qualname__, seconds)
+                plan.slow = True
+            plans.append(plan)
     return plans
 
 
@@ -153,13 +179,14 @@ def preview(order: models.Model) -> list[ShipmentPayload]:
     order_type = registry.order_type(type(order))
     adapter = registry.for_order_type(order_type)
     assert adapter is not None
-    fresh = _load(adapter, [str(order.pk)]).get(str(order.pk))
+    alias = router.db_for_write(type(order), instance=order)
+    fresh = _load(adapter, [str(order.pk)], order_type, alias).get(str(order.pk))
     if fresh is None or not adapter.is_shippable(fresh):
         return []
     return _shipments(adapter, fresh)
 
 
-def _load(adapter: OrderAdapter[Any], pks: Iterable[str]) -> dict[str, models.Model]:
+def _load(adapter: OrderAdapter[Any], pks: Iterable[str], order_type: str, alias: str = "") -> dict[str, models.Model]:
     key = adapter.model._meta.pk
     values = []
     for pk in pks:
@@ -168,8 +195,23 @@ def _load(adapter: OrderAdapter[Any], pks: Iterable[str]) -> dict[str, models.Mo
         except (ValidationError, ValueError):
             continue  # cannot be the key of an existing order
     # The primary database: a replica may not have the change yet.
-    queryset = adapter.get_queryset().using(router.db_for_write(adapter.model))
+    alias = alias or order_type.partition("@")[2] or router.db_for_write(adapter.model)
+    queryset = adapter.get_queryset().using(alias)
     return {str(order.pk): order for order in queryset.filter(pk__in=values)}
+
+
+def _hand_over(adapter: OrderAdapter[Any], orders: dict[str, models.Model], order_type: str) -> None:
+    """Leave orders of a child model to the child's own adapter: here they count as gone, and there they are looked at.
+
+    What was recorded knows only the model whose signal was heard: that of the parent, of a line, of a bulk write.
+    """
+    for other in registry.nearer(adapter) if orders else ():
+        alias = order_type.partition("@")[2] or router.db_for_write(other.model)
+        rows = other.model._base_manager.using(alias).filter(pk__in=[order.pk for order in orders.values()])
+        theirs = [str(pk) for pk in rows.values_list("pk", flat=True)]
+        for pk in theirs:
+            orders.pop(pk, None)
+        record(other.model._meta.label_lower, theirs, using=alias, ring=False)
 
 
 def _plan(
@@ -188,9 +230,11 @@ def _plan(
         if order is None or not adapter.is_shippable(order):
             plan.deletes = alive
             return plan
-        plan.order_number = adapter.order_number(order)[:MAX_LENGTH] or plan.order_number
+        plan.order_number = storable(adapter.order_number(order))[:MAX_LENGTH] or plan.order_number
         payloads = _shipments(adapter, order)
         wanted = adapter.get_integration(order)
+    except interruptions():
+        raise
     except Exception as error:
         plan.problem = _problem_of(error, final=not isinstance(error, OperationalError | InterfaceError))
         return plan

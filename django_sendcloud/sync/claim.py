@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Collection
 
 from django.db import connections, transaction
-from django.db.models import F, Q, Value
+from django.db.models import F, Value
 from django.db.models.functions import Greatest
 
 from ..clock import clock
@@ -52,6 +52,8 @@ class Claim:
     lease: str
     deadline: float
     entries: list[OutboxEntry]
+    # It is to find out whether Sendcloud is back (``breaker``).
+    trial: bool = False
 
     def time_left(self) -> float:
         """Seconds until the lease ends."""
@@ -63,33 +65,36 @@ def company(attempts: int) -> int:
     return [conf().CLAIM_SIZE, conf().BATCH_SIZE, 10][attempts] if attempts < ALONE_AFTER else 1
 
 
-def claim(
-    limit: int, *, gone: bool | None = None, only: Collection[int] | None = None, blocked: Collection[int] = ()
-) -> Claim:
+def claim(limit: int, *, gone: bool | None = None, waiting_for: Collection[int] | None = None) -> Claim:
     """Take up to ``limit`` due entries, oldest first.
 
     Args:
         limit: At most so many.
         gone: Only deletions, only others, or (``None``) both.
-        only: Only those that wait for these integrations.
-        blocked: Integrations that cannot be talked to: what waits for them is left alone.
+        waiting_for: Of what waits for these integrations, due or not. (A lease or a quarantine is respected.)
     """
     now = clock.now()
     lease = uuid.uuid4().hex
+    settings = conf()
     # Measured from before the claim is written, so that the lease never ends later here than there.
-    deadline = clock.monotonic() + conf().LEASE_SECONDS
-    database = conf().DATABASE
-    due = OutboxEntry.objects.using(database).due(now).filter(attempts__lt=DEAD_AFTER)
+    deadline = clock.monotonic() + settings.LEASE_SECONDS
+    database = settings.DATABASE
+    entries_there = OutboxEntry.objects.using(database)
+    if waiting_for is None:
+        due = entries_there.due(now)
+    else:
+        due = entries_there.pending().filter(integration__in=waiting_for, not_before__lte=now)
+    due = due.filter(attempts__lt=DEAD_AFTER)
     if gone is not None:
         due = due.filter(gone=gone)
-    if only is not None:
-        due = due.filter(integration__in=only)
-    if blocked:
-        due = due.filter(Q(integration__isnull=True) | ~Q(integration__in=blocked))
     candidates = due.order_by("due_at", "pk").only(*_NEEDED)
+    # Whoever takes over from a worker that is heard of no more may do so when the lease is over and nothing that this
+    # worker has sent at its very end can land any more.
+    rest = now + dt.timedelta(seconds=settings.LEASE_SECONDS + settings.QUARANTINE_SECONDS)
     values = {
         "lease": lease,
-        "not_before": now + dt.timedelta(seconds=conf().LEASE_SECONDS),
+        "not_before": rest,
+        "due_at": rest,
         "claimed_version": F("version"),
         "attempts": F("attempts") + 1,
         "stamp": Greatest(F("stamp") + 1, Value(int(now.timestamp()))),
@@ -100,14 +105,14 @@ def claim(
             entries = _of_one_kind(list(candidates.select_for_update(skip_locked=True)[:limit]))
             if entries:
                 pks = [entry.pk for entry in entries]
-                OutboxEntry.objects.using(database).filter(among("pk", pks, database)).update(**values)
+                entries_there.filter(among("pk", pks, database)).update(**values)
     else:
         # The condition is part of the UPDATE: of two workers that saw the same rows, one gets each.
         entries = _of_one_kind(list(candidates[:limit]))
         pks = [entry.pk for entry in entries]
         taken = due.filter(pk__in=pks).update(**values) if entries else 0
         if taken < len(entries):
-            mine = set(OutboxEntry.objects.using(database).filter(lease=lease).values_list("pk", flat=True))
+            mine = set(entries_there.filter(lease=lease).values_list("pk", flat=True))
             entries = [entry for entry in entries if entry.pk in mine]
     for entry in entries:
         entry.lease = lease

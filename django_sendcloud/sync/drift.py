@@ -6,13 +6,15 @@ import datetime as dt
 import itertools
 from typing import Any
 
-from django.core.cache import cache
 from django.db import router
+from django.db.models import QuerySet
 
 from ..adapters import OrderAdapter, registry
 from ..clock import clock
 from ..conf import conf
-from ..models import OutboxEntry, Shipment
+from ..models import EntryState, OutboxEntry, Position, Shipment
+from .bulk import among
+from .fold import fold_all
 from .record import CHUNK, record
 
 # Looked at once more: transactions may commit long after the time they wrote into the order.
@@ -33,34 +35,56 @@ def scan(since: dt.datetime | None = None) -> int:
         How many orders were recorded.
     """
     clock.synchronize()
+    fold_all()
+    positions = Position.objects.using(conf().DATABASE)
     found = 0
     for adapter in registry:
         if not adapter.changed_at:
             continue
-        key = f"django_sendcloud.drift.{adapter.model._meta.label_lower}"
+        name = f"drift {adapter.model._meta.label_lower}"
         started = clock.now()
-        begin = since or cache.get(key, started - HORIZON) - OVERLAP
-        found += _scan(adapter, begin)
-        cache.set(key, started, timeout=None)
+        if since is not None:
+            found += _scan(adapter, since)
+            continue
+        until = positions.filter(name=name).values_list("until", flat=True).first()
+        found += _scan(adapter, (until or started - HORIZON) - OVERLAP)
+        positions.update_or_create(name=name, defaults={"until": started})
     return found
 
 
 def _scan(adapter: OrderAdapter[Any], since: dt.datetime) -> int:
     model, field = adapter.model, adapter.changed_at
-    order_type = model._meta.label_lower
-    recent = model._base_manager.using(router.db_for_write(model)).filter(**{f"{field}__gt": since}).order_by()
+    alias = router.db_for_write(model)
+    recent: QuerySet[Any] = model._base_manager.using(alias).filter(**{f"{field}__gt": since}).order_by()
+    for other in registry.nearer(adapter):
+        # Their own adapter looks at them.
+        recent = recent.exclude(pk__in=other.model._base_manager.using(alias).values("pk"))
     rows = recent.values_list("pk", field).iterator(chunk_size=CHUNK)
     found = 0
     while chunk := {str(pk): modified for pk, modified in itertools.islice(rows, CHUNK)}:
-        mine = {"order_type": order_type, "order_pk__in": list(chunk)}
-        told: dict[str, dt.datetime] = {}
-        shipments = Shipment.objects.using(conf().DATABASE).filter(**mine, told_at__isnull=False)
-        for pk, told_at in shipments.values_list("order_pk", "told_at"):
-            if told_at is not None:
-                told[pk] = min(told.get(pk, told_at), told_at)
-        waiting = set(OutboxEntry.objects.using(conf().DATABASE).filter(**mine).values_list("order_pk", flat=True))
+        looked_at = _looked_at(model._meta.label_lower, list(chunk))
         found += record(
-            order_type,
-            [pk for pk, modified in chunk.items() if pk not in waiting and (pk not in told or told[pk] <= modified)],
+            model._meta.label_lower,
+            [pk for pk, modified in chunk.items() if pk not in looked_at or _before(looked_at[pk], modified)],
         )
+    return found
+
+
+def _before(looked_at: dt.datetime | None, modified: dt.datetime) -> bool:
+    return looked_at is not None and looked_at <= modified
+
+
+def _looked_at(order_type: str, pks: list[str]) -> dict[str, dt.datetime | None]:
+    """When each of these orders was last looked at; ``None`` where it waits to be. Those never looked at are absent."""
+    database = conf().DATABASE
+    mine = {"order_type": order_type}
+    found: dict[str, dt.datetime | None] = {}
+    shipments = Shipment.objects.using(database).filter(among("order_pk", pks, database), **mine)
+    for pk, told_at in shipments.filter(told_at__isnull=False).values_list("order_pk", "told_at"):
+        before = found.get(pk)
+        found[pk] = told_at if before is None or (told_at and told_at < before) else before
+    entries = OutboxEntry.objects.using(database).filter(among("order_pk", pks, database), **mine)
+    for pk, state, changed_at in entries.values_list("order_pk", "state", "changed_at"):
+        # What was refused or given up waits for a change; it may have had one that nobody heard of.
+        found[pk] = None if state == EntryState.PENDING else changed_at
     return found

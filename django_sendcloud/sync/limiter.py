@@ -7,14 +7,16 @@ below that in any window of 60 seconds. Time is the database's, so the workers' 
 
 from __future__ import annotations
 
+import dataclasses
+import datetime as dt
 from typing import Literal
 
-from django.db.models import F, Value
+from django.db.models import Exists, F, Q, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from ..clock import MICROSECONDS, EpochMicroseconds, clock
 from ..conf import conf
-from ..models import Account
+from ..models import Account, Integration
 
 Kind = Literal["safe", "unsafe"]
 KINDS: tuple[Kind, Kind] = ("unsafe", "safe")
@@ -26,16 +28,80 @@ def acquire(account_pk: int, kind: Kind) -> float:
     Returns:
         0.0 if it was given; otherwise the seconds until it may be asked for again.
     """
+    rows = Account.objects.using(conf().DATABASE).filter(pk=account_pk)
+    return 0.0 if _take(rows, kind) else _wait(rows, kind)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Closed:
+    """Nothing may be sent now, whatever the rate.
+
+    Args:
+        reason: ``paused``: the integration is paused, or not in use. ``blocked``: Sendcloud asked to wait. ``open``:
+            the circuit breaker is.
+        until: As far as it is known.
+    """
+
+    reason: Literal["paused", "blocked", "open"]
+    until: dt.datetime | None = None
+
+
+def ask(integration: Integration, kind: Kind, *, trial: bool = False) -> float | Closed:
+    """Take the right to send one request for an integration, unless it or its account is to be left alone *now*.
+
+    What a worker has read of them may be minutes old; so the question and the answer are one statement.
+
+    Args:
+        integration: For which.
+        kind: Whether the request changes something.
+        trial: It is the one request that finds out whether Sendcloud is back: the breaker does not count.
+
+    Returns:
+        0.0 if it was given; the seconds until it may be asked for again; or why not.
+    """
+    database = conf().DATABASE
+    now = clock.now()
+    rows = Account.objects.using(database).filter(pk=integration.account.pk)
+    running = Integration.objects.using(database).running().filter(pk=integration.pk)
+    welcome = rows.filter(Exists(running), Q(blocked_until__isnull=True) | Q(blocked_until__lte=now))
+    if not trial:
+        welcome = welcome.filter(openings=0)
+    if _take(welcome, kind):
+        return 0.0
+    if not running.exists():
+        return Closed("paused")
+    account = rows.values_list("blocked_until", "open_until", "openings").first()
+    if account is not None:
+        blocked_until, open_until, openings = account
+        if blocked_until and blocked_until > now:
+            return Closed("blocked", blocked_until)
+        if openings and not trial:
+            return Closed("open", open_until)
+    return _wait(rows, kind)
+
+
+def _take(rows: QuerySet[Account], kind: Kind) -> bool:
     interval, tolerance = _rate(kind)
     column = f"{kind}_tat"
     now = EpochMicroseconds()
-    rows = Account.objects.using(conf().DATABASE).filter(pk=account_pk)
-    if rows.filter(**{f"{column}__lte": now + Value(tolerance)}).update(
-        **{column: Greatest(F(column), now) + Value(interval)}
-    ):
-        return 0.0
+    welcome = rows.filter(**{f"{column}__lte": now + Value(tolerance)})
+    return bool(welcome.update(**{column: Greatest(F(column), now) + Value(interval)}))
+
+
+def _wait(rows: QuerySet[Account], kind: Kind) -> float:
+    interval, tolerance = _rate(kind)
+    column = f"{kind}_tat"
+    now = EpochMicroseconds()
     ahead = rows.annotate(ahead=F(column) - now).values_list("ahead", flat=True).first()
-    return 0.0 if ahead is None else max(1, ahead - tolerance) / MICROSECONDS
+    if ahead is None:
+        return 0.0
+    most = tolerance + interval
+    if ahead > most + MICROSECONDS:
+        # Further ahead than any request can have brought it: the database's clock has gone back, or the rate has been
+        # changed. As if all that may be had just been used.
+        rows.filter(**{f"{column}__gt": now + Value(most)}).update(**{column: now + Value(most)})
+        ahead = most
+    return max(1, ahead - tolerance) / MICROSECONDS
 
 
 def left(account_pk: int) -> dict[Kind, int]:

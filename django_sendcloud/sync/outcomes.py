@@ -42,6 +42,8 @@ class Reaction:
     unknown: bool = False
     # Seconds to wait; ``None``: backoff.
     wait: float | None = None
+    # After so many failures the backoff decides all the same.
+    patience: int | None = None
     burns: bool = True
     # Nothing was tried in effect: give the orders back as they were.
     release: bool = False
@@ -64,7 +66,7 @@ def reaction_to(error: Exception) -> Reaction:
         case SendcloudConfigurationError() | AuthenticationError():
             return Reaction(problem("credentials"), release=True, pause=PauseReason.CREDENTIALS)
         case PermissionDenied():
-            return Reaction(problem("permission"), release=True, pause=PauseReason.CREDENTIALS)
+            return Reaction(problem("permission"), release=True, pause=PauseReason.PERMISSION)
         case TLSError():
             return Reaction(problem("tls"), release=True, pause=PauseReason.CONFIGURATION)
         case Redirected():
@@ -74,7 +76,7 @@ def reaction_to(error: Exception) -> Reaction:
         case RateLimited():
             return Reaction(problem("rate_limited"), release=True, block=True)
         case Conflict():
-            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), burns=False)
+            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), patience=10)
         case TooLarge() | RequestRejected():
             return Reaction(problem("rejected", final=True), divide=True)
         case RequestNotSent():

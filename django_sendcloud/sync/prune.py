@@ -7,6 +7,8 @@ import datetime as dt
 from ..clock import clock
 from ..conf import conf
 from ..models import Attempt, ExceptionReport, OutboxEntry, Shipment, ShipmentStatus, Tally
+from .bulk import among
+from .fold import fold_all
 
 CHUNK = 1000
 # How long it is remembered what was told in each hour.
@@ -19,6 +21,7 @@ def prune() -> int:
     A shipment deleted at Sendcloud is kept for ``TOMBSTONE_DAYS``, so that nothing that comes late brings it
     back; longer where its order waits in the outbox.
     """
+    fold_all()
     database = conf().DATABASE
     before = clock.now() - dt.timedelta(days=conf().TOMBSTONE_DAYS)
     old = Shipment.objects.using(database).filter(status=ShipmentStatus.DELETED, deleted_at__lt=before)
@@ -28,7 +31,7 @@ def prune() -> int:
         last = rows[-1][0]
         waiting = set(
             OutboxEntry.objects.using(database)
-            .filter(order_pk__in=[row[2] for row in rows])
+            .filter(among("order_pk", [row[2] for row in rows], database))
             .values_list("order_type", "order_pk")
         )
         pks = [pk for pk, *order in rows if tuple(order) not in waiting]

@@ -12,16 +12,14 @@ from ..conf import conf
 from . import breaker
 from .build import Integrations
 from .claim import Claim, bury_the_dead, claim
+from .fold import CHUNK, fold
 from .patience import patiently
-from .push import Push
+from .push import DELETES_PER_CLAIM, UPSERTS_PER_DELETE, Push
 
 __all__ = ["bury_the_dead", "pump"]
 
 logger = logging.getLogger("django_sendcloud.sync")
 
-# A deletion costs a request each, an upsert a hundredth: of five requests, at most one is a deletion while both wait.
-DELETES_PER_CLAIM = 20
-UPSERTS_PER_DELETE = 4
 # New objects after which the garbage collector looks for cycles, while orders are pushed.
 COLLECT_EVERY = 10_000
 
@@ -36,41 +34,42 @@ def pump(budget: float = 45.0) -> bool:
         Whether time was up while there was still something to do.
     """
     end = clock.monotonic() + budget
-    shares = {"upserts": 0, "deletes": 0}
+    all_folded = False
     with fewer_collections, Push() as push:
         while clock.monotonic() < end:
             integrations = patiently(Integrations)
-            taken = patiently(functools.partial(_next_claim, integrations, shares))
-            if taken is None or not taken.entries:
+            just_folded = not all_folded
+            if just_folded:
+                all_folded = fold() < CHUNK
+            taken = patiently(functools.partial(_next_claim, integrations, push))
+            if taken is not None and taken.entries:
+                push.run(taken, integrations)
+            elif all_folded and just_folded:
                 return False
-            before = push.requests
-            push.run(taken, integrations)
-            shares["deletes" if taken.entries[0].gone else "upserts"] += push.requests - before
+            else:
+                # What has been recorded meanwhile.
+                all_folded = False
     return True
 
 
-def _next_claim(integrations: Integrations, shares: dict[str, int]) -> Claim | None:
+def _next_claim(integrations: Integrations, push: Push) -> Claim | None:
     """The entries to look at next; ``None`` where nothing may be sent to anybody."""
     now = clock.now()
-    blocked: list[int] = []
-    trial: list[int] = []
-    for integration in integrations.by_pk.values():
-        if not integration.is_active or integration.is_paused or breaker.closed_until(integration.account, now):
-            blocked.append(integration.pk)
-        elif breaker.is_half_open(integration.account, now):
-            trial.append(integration.pk)
-    if trial:
-        account = integrations.by_pk[trial[0]].account
-        if breaker.take_probe(account, now):
-            # One order tries whether Sendcloud is back: one that waits for it, or else any.
-            waiting = claim(1, only=[pk for pk in trial if integrations.by_pk[pk].account_id == account.pk])
-            return waiting if waiting.entries else claim(1, blocked=blocked)
-        blocked += trial
-    if integrations.active and all(integration.pk in blocked for integration in integrations.active):
+    running = [each for each in integrations.active if not each.is_paused]
+    if not running or all(breaker.closed_until(integration.account, now) for integration in running):
         return None
-    deletes_first = shares["deletes"] * UPSERTS_PER_DELETE < shares["upserts"]
+    for account in {integration.account_id: integration.account for integration in running}.values():
+        if breaker.is_half_open(account, now) and breaker.take_probe(account, now):
+            # One order tries whether Sendcloud is back: one that waits for it, or else any.
+            mine = [integration.pk for integration in running if integration.account_id == account.pk]
+            taken = claim(1, waiting_for=mine)
+            if not taken.entries:
+                taken = claim(1)
+            taken.trial = True
+            return taken
+    deletes_first = push.deletes * UPSERTS_PER_DELETE < push.upserts
     for gone in (deletes_first, not deletes_first):
-        taken = claim(DELETES_PER_CLAIM if gone else conf().CLAIM_SIZE, gone=gone, blocked=blocked)
+        taken = claim(DELETES_PER_CLAIM if gone else conf().CLAIM_SIZE, gone=gone)
         if taken.entries:
             return taken
     return None

@@ -7,23 +7,26 @@ import contextlib
 import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 
 from django.db import connections
 
-from ..api import SendcloudClient
+from ..api import SendcloudClient, not_after
 from ..api.results import UpsertResult
 from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
 from ..enums import UpsertStatus
-from ..exceptions import APIError, PayloadError, TooLarge
+from ..exceptions import APIError, PayloadError, RequestNotSent, TooLarge
 from ..models import Account, EntryState, ExceptionReport, Integration, OutboxEntry, Shipment, ShipmentStatus, Tally
 from ..models.outbox import local_order
 from . import breaker, limiter
 from .announce import announce
+from .batches import Batch, Refused, divided
 from .build import Integrations, Plan, Problem, Upsert, build
-from .claim import ALONE_AFTER, Claim
+from .claim import Claim
+from .interruption import interruptions
 from .outcomes import Reaction, reaction_to
 from .patience import patiently
 from .settle import Settled, Verdict, settle
@@ -38,25 +41,16 @@ MARGIN = 2.0
 SETTLE_EVERY = 0.5
 # Seconds between two additions to the tally of the hour.
 TALLY_EVERY = 10.0
-# How long a batch size that Sendcloud found too large is remembered, in this process.
-BATCH_MEMORY_SECONDS = 3600.0
-
-
-class _BatchSizes:
-    """What Sendcloud found too large (413), remembered for an hour."""
-
-    def __init__(self) -> None:
-        self._limits: dict[int, tuple[int, float]] = {}
-
-    def get(self, integration: Integration) -> int:
-        size, until = self._limits.get(integration.pk, (conf().BATCH_SIZE, 0.0))
-        return size if clock.monotonic() < until else conf().BATCH_SIZE
-
-    def lower(self, integration: Integration, size: int) -> None:
-        self._limits[integration.pk] = (max(1, size), clock.monotonic() + BATCH_MEMORY_SECONDS)
-
-
-batch_sizes = _BatchSizes()
+# A paused integration's orders are looked at again after this, should nobody have resumed it in the usual way.
+HOLD_SECONDS = 6 * 3600.0
+# What no integration takes is looked at again after this, or when an integration changes.
+NOBODY_SECONDS = 900.0
+# For what was claimed and not got to.
+SOON_SECONDS = 0.5
+# Of the requests of a round, one in so many may be a deletion while there is something else to be told.
+UPSERTS_PER_DELETE = 4
+# A deletion costs a request of its own.
+DELETES_PER_CLAIM = 20
 
 # The shipments of one request, and who they belong to.
 Items = list[tuple[Plan, Upsert]]
@@ -67,7 +61,9 @@ class Push:
     """The work of one round: its clients stay open for the next claim."""
 
     def __init__(self) -> None:
-        self.requests = 0
+        # Requests made.
+        self.upserts = 0
+        self.deletes = 0
         self.succeeded: set[int] = set()
         self._clients: dict[int, SendcloudClient] = {}
         self._tally: dict[int, tuple[int, int]] = {}
@@ -85,7 +81,7 @@ class Push:
         self._stack.close()
         if self.succeeded:
             rows = Integration.objects.using(conf().DATABASE).filter(pk__in=self.succeeded)
-            patiently(lambda: rows.update(last_success_at=clock.now()))
+            patiently(lambda: rows.update(last_success_at=clock.now(), relapses=0, resumed_from=""))
         self._write_tally()
 
     def count(self, shipments: Iterable[Shipment]) -> None:
@@ -131,6 +127,19 @@ def _then_without_database(request: Callable[[], Results]) -> Results:
         connections.close_all()
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Stop:
+    """Nothing more is sent for an integration in this round.
+
+    Args:
+        wait: Seconds until its orders are looked at again.
+        problem: What they wait for, where it is more than their turn.
+    """
+
+    wait: float
+    problem: Problem | None = None
+
+
 class _Round:
     """One claim on its way to Sendcloud."""
 
@@ -145,10 +154,11 @@ class _Round:
         self.open: dict[int, Plan] = {}
         self.outcomes: dict[int, list[Verdict]] = {}
         self.todo: dict[int, int] = {}
-        self.stopped: dict[int, Reaction] = {}
+        self.stopped: dict[int, _Stop] = {}
+        self.upserts = 0
         self.batched: set[int] = set()
-        self.batches: collections.deque[tuple[Integration, list[Plan]]] = collections.deque()
-        self.in_flight: dict[Future[Results], tuple[Integration, Items]] = {}
+        self.batches: collections.deque[Batch] = collections.deque()
+        self.in_flight: dict[Future[Results], tuple[Batch, Items]] = {}
 
     # -- the course of a round ------------------------------------------------------------------
 
@@ -191,17 +201,19 @@ class _Round:
         if problem.final:
             return Verdict(plan, "rejected", problem)
         if problem.code in ("no_integration", "integration_unknown", "adapter_missing", "order_conflict"):
-            # Nothing was tried, and trying costs nothing: look again soon, for as long as it takes.
-            return Verdict(plan, "retry", problem, wait=2.0 if problem.code == "order_conflict" else 30.0, burns=False)
+            # Nothing was tried. Another order is through soon; an integration is seldom changed, and says so.
+            wait = 2.0 if problem.code == "order_conflict" else NOBODY_SECONDS
+            return Verdict(plan, "retry", problem, wait=wait, burns=False)
         return Verdict(plan, "retry", problem)
 
     def judge(self, plan: Plan, verdict: Verdict) -> None:
         self.open.pop(plan.entry.pk, None)
         self.settled.verdicts.append(verdict)
 
-    def give_back(self, plan: Plan, reaction: Reaction | None = None) -> None:
+    def give_back(self, plan: Plan, stop: _Stop | None = None) -> None:
         """Not tried: as if it had not been claimed."""
-        self.judge(plan, Verdict(plan, "release", reaction.problem if reaction else None))
+        stop = stop or _Stop(SOON_SECONDS)
+        self.judge(plan, Verdict(plan, "release", stop.problem, wait=stop.wait))
 
     def item_done(self, plan: Plan, verdict: Verdict) -> None:
         """One shipment of an order has its outcome; the order has its own when all have."""
@@ -217,15 +229,19 @@ class _Round:
         outcomes = self.outcomes[plan.entry.pk]
         order = {"done": 0, "rejected": 1, "release": 2, "retry": 3}
         worst = max(outcomes, key=lambda verdict: (verdict.unknown, order[verdict.state]), default=None)
-        unfinished = self.todo[plan.entry.pk] > 0
+        told = len(outcomes) >= len(plan.upserts)
         if worst is None:
             self.give_back(plan, self.stopped_by(plan))
-        elif unfinished and worst.state in ("done", "rejected"):
-            self.judge(plan, Verdict(plan, "retry", None, wait=0.0, burns=False))
-        else:
+        elif worst.state == "rejected" and told:
+            # What it should no longer have elsewhere stays, until it is accepted where it belongs now.
             self.judge(plan, dataclasses.replace(worst, plan=plan))
+        elif self.todo[plan.entry.pk] > 0 and worst.state in ("done", "rejected"):
+            stop = self.stopped_by(plan) or _Stop(0.0)
+            self.judge(plan, Verdict(plan, "retry", stop.problem, wait=stop.wait, burns=False))
+        else:
+            self.judge(plan, worst if worst.plan is plan else dataclasses.replace(worst, plan=plan))
 
-    def stopped_by(self, plan: Plan) -> Reaction | None:
+    def stopped_by(self, plan: Plan) -> _Stop | None:
         return self.stopped.get(plan.integration.pk) if plan.integration else None
 
     def settle_now(self) -> None:
@@ -303,6 +319,9 @@ class _Round:
             upsert.shipment = shipment
             if (shipment.order_type, shipment.order_pk) != (plan.entry.order_type, plan.entry.order_pk):
                 self.take_over(plan, shipment)
+        for plan, upsert in new.values():
+            if upsert.shipment is None:
+                plan.problem = Problem("order_conflict", "Its ids are not told apart from another's.", final=False)
 
     def take_over(self, plan: Plan, shipment: Shipment) -> None:
         """The external ids were another order's. Fine once that order is gone, here and there."""
@@ -361,12 +380,12 @@ class _Round:
     def send(self, *, everything: bool) -> None:
         """Send what makes full batches; or everything, and wait for all answers."""
         for integration, plans in self.by_integration():
-            for batch in self.divided(integration, plans, everything=everything):
-                self.batched.update(plan.entry.pk for plan in batch)
-                self.batches.append((integration, batch))
+            for batch in divided(integration, plans, everything=everything):
+                self.batched.update(plan.entry.pk for plan in batch.plans)
+                self.batches.append(batch)
         while self.batches or (everything and self.in_flight):
             if self.batches and len(self.in_flight) < IN_FLIGHT:
-                self.upsert(*self.batches.popleft(), alone=everything and not self.batches and not self.in_flight)
+                self.upsert(self.batches.popleft(), alone=everything and not self.batches and not self.in_flight)
             else:
                 self.receive()
 
@@ -377,86 +396,83 @@ class _Round:
                 groups.setdefault(plan.integration.pk, []).append(plan)
         return [(self.integrations.by_pk[pk], plans) for pk, plans in groups.items()]
 
-    def divided(self, integration: Integration, plans: Sequence[Plan], *, everything: bool) -> Iterator[list[Plan]]:
-        """Orders in groups of at most so many shipments; an order is never torn apart.
-
-        Those that took part in several failed requests go in smaller company: one of them may be the cause.
-        """
-        suspects = [plan for plan in plans if self.cap(plan) < conf().BATCH_SIZE]
-        others = [plan for plan in plans if self.cap(plan) >= conf().BATCH_SIZE]
-        for group in (others, sorted(suspects, key=self.cap)):
-            batch: list[Plan] = []
-            size = most = 0
-            for plan in group:
-                most = min(batch_sizes.get(integration), self.cap(plan))
-                if batch and size + len(plan.upserts) > most:
-                    yield batch
-                    batch, size = [], 0
-                batch.append(plan)
-                size += len(plan.upserts)
-            if batch and (everything or size >= most):
-                yield batch
-
-    def cap(self, plan: Plan) -> int:
-        entry = plan.entry
-        if entry.attempts > ALONE_AFTER:
-            return 1
-        if entry.failures >= 3 and entry.error_code in ("server_error", "unreadable_answer", "answer_incomplete"):
-            return max(1, conf().BATCH_SIZE >> (2 * (entry.failures - 2)))
-        return conf().BATCH_SIZE
-
-    def upsert(self, integration: Integration, batch: list[Plan], *, alone: bool) -> None:
+    def upsert(self, batch: Batch, *, alone: bool) -> None:
         """Begin one request; in a thread, unless it is the only one.
 
         Where nothing may be sent now, its orders are left open, and given back in the end.
         """
+        integration = batch.integration
         if not self.may_send(integration):
             return
-        items = [(plan, upsert) for plan in batch for upsert in plan.upserts]
+        items = [(plan, upsert) for plan in batch.plans for upsert in plan.upserts]
         try:
-            stamps = {plan.entry.pk: dt.datetime.fromtimestamp(plan.entry.stamp, dt.UTC) for plan in batch}
+            stamps = {plan.entry.pk: dt.datetime.fromtimestamp(plan.entry.stamp, dt.UTC) for plan in batch.plans}
             payloads = [upsert.payload.stamped(stamps[plan.entry.pk]) for plan, upsert in items]
             resource = self.push.client(integration).shipments(integration.remote_id)
+        except interruptions():
+            raise
         except Exception as error:
-            self.failed(integration, items, error)
+            self.failed(batch, items, error)
             return
-        self.push.requests += 1
+        self.push.upserts += 1
+        self.upserts += 1
+        latest = self.latest()
+
+        def request() -> Results:
+            with not_after(latest):
+                return resource.upsert(payloads)
+
         answer: Future[Results] = Future()
         if not alone:
-            answer = self.push.start(lambda: resource.upsert(payloads))
+            answer = self.push.start(request)
         else:
             try:
-                answer.set_result(resource.upsert(payloads))
+                answer.set_result(request())
+            except interruptions():
+                raise
             except Exception as error:
                 answer.set_exception(error)
-        self.in_flight[answer] = (integration, items)
+        self.in_flight[answer] = (batch, items)
+
+    def latest(self) -> float:
+        """When a request must be over, whatever has kept this process: the end of the lease, by the steady clock."""
+        return time.monotonic() + self.claim.time_left() - MARGIN
 
     def receive(self) -> None:
         """Wait for the next answer, and write down what it says of each shipment."""
         done, _ = wait(self.in_flight, return_when=FIRST_COMPLETED)
         for answer in done:
-            integration, items = self.in_flight.pop(answer)
+            batch, items = self.in_flight.pop(answer)
             error = answer.exception()
             if error is not None:
                 if not isinstance(error, Exception):
                     raise error
-                self.failed(integration, items, error)
+                self.failed(batch, items, error)
                 continue
-            self.all_is_well(integration)
+            self.all_is_well(batch.integration)
+            if batch.refused is not None:
+                batch.refused.part_is_through(batch.integration)
             for (plan, upsert), result in zip(items, answer.result(), strict=True):
                 self.answered(plan, upsert, result)
         self.settle_in_time()
 
-    def failed(self, integration: Integration, items: Items, error: Exception) -> None:
+    def failed(self, batch: Batch, items: Items, error: Exception) -> None:
         """A batch that was refused because of something in it is divided, and sent again in parts."""
-        reaction = self.react(integration, error)
-        if isinstance(error, TooLarge) and len(items) > 1:
-            batch_sizes.lower(integration, len(items) // 2)
-        batch = list({plan.entry.pk: plan for plan, _ in items}.values())
-        if reaction.divide and len(batch) > 1:
-            middle = len(batch) // 2
-            self.batches.extendleft([(integration, batch[middle:]), (integration, batch[:middle])])
+        if isinstance(error, RequestNotSent) and self.claim.time_left() <= MARGIN:
+            # It was us who took too long: nothing is wrong with anybody else.
+            for plan in batch.plans:
+                self.give_back(plan)
             return
+        reaction = self.react(batch.integration, error)
+        refused = batch.refused
+        if reaction.divide and len(batch.plans) > 1:
+            if isinstance(error, TooLarge):
+                refused = refused or Refused(len(items))
+                refused.divide(len(items))
+            self.batches.extendleft(reversed(batch.halves(refused)))
+            return
+        if refused is not None:
+            refused.part_is_through(batch.integration, alone_too_large=isinstance(error, TooLarge))
         for plan, upsert in items:
             if reaction.divide:
                 self.rejected(plan, upsert, reaction.problem)
@@ -500,22 +516,46 @@ class _Round:
     # -- deletes --------------------------------------------------------------------------------
 
     def delete_all(self) -> None:
-        for plan in list(self.open.values()):
-            for shipment in plan.deletes:
-                integration = self.integrations.by_pk.get(shipment.integration_id)
-                if integration is None:
+        waiting = [plan for plan in self.open.values() if plan.deletes]
+        # Orders that are only to be deleted and do not say so beforehand (cancelled, say) came among others. Where
+        # there were others, most wait for their own turn, which comes in proportion.
+        unannounced = DELETES_PER_CLAIM if not self.upserts else max(1, self.upserts // UPSERTS_PER_DELETE)
+        for plan in waiting:
+            if plan.upserts:
+                if not self.is_told(plan):
+                    # It stays where it is until it is where it belongs.
                     continue
-                if not self.may_send(integration):
-                    # What is left of this order waits for this integration, wherever the rest of it went.
-                    plan.integration = integration
+            elif not plan.entry.gone:
+                if unannounced <= 0:
+                    self.give_back(plan, _Stop(0.0))
                     continue
-                self.delete(plan, integration, shipment)
-                self.settle_in_time()
+                unannounced -= 1
+            self.delete_each(plan)
+
+    def is_told(self, plan: Plan) -> bool:
+        outcomes = self.outcomes[plan.entry.pk]
+        return len(outcomes) >= len(plan.upserts) and all(verdict.state == "done" for verdict in outcomes)
+
+    def delete_each(self, plan: Plan) -> None:
+        for shipment in plan.deletes:
+            integration = self.integrations.by_pk.get(shipment.integration_id)
+            if integration is None:
+                continue
+            if not self.may_send(integration):
+                # What is left of this order waits for this integration, wherever the rest of it went.
+                plan.integration = integration
+                continue
+            self.delete(plan, integration, shipment)
+            self.settle_in_time()
 
     def delete(self, plan: Plan, integration: Integration, shipment: Shipment) -> None:
         try:
-            self.push.requests += 1
-            self.push.client(integration).shipments(integration.remote_id).delete(**shipment.reference())
+            self.push.deletes += 1
+            resource = self.push.client(integration).shipments(integration.remote_id)
+            with not_after(self.latest()):
+                resource.delete(**shipment.reference())
+        except interruptions():
+            raise
         except Exception as error:
             self.item_done(plan, self.verdict(plan, self.react(integration, error)))
             return
@@ -535,29 +575,43 @@ class _Round:
         """Whether one request may be sent now: lease, pauses, breaker and rate limit allow it."""
         if integration.pk in self.stopped or self.time_is_up():
             return False
-        if integration.is_paused or not integration.is_active:
-            return False
-        while wait := patiently(lambda: limiter.acquire(integration.account.pk, "unsafe")):
-            if self.claim.time_left() - wait < conf().DEADLINE_SECONDS + MARGIN:
+        while answer := patiently(lambda: limiter.ask(integration, "unsafe", trial=self.claim.trial)):
+            if isinstance(answer, limiter.Closed):
+                self.closed(integration, answer)
+                return False
+            if self.claim.time_left() - answer < conf().DEADLINE_SECONDS + MARGIN:
+                self.stopped[integration.pk] = _Stop(answer)
                 return False
             # What is known already need not wait for the limit.
             self.settle_now()
-            clock.sleep(wait)
+            clock.sleep(answer)
         # To ask the limit may have taken long, where the database hung.
         return not self.time_is_up()
 
+    def closed(self, integration: Integration, answer: limiter.Closed) -> None:
+        """Somebody else has found out meanwhile, or a person has decided, that nothing may be sent."""
+        if answer.reason == "paused":
+            self.stopped[integration.pk] = _Stop(HOLD_SECONDS, Problem("paused", final=False))
+            return
+        problem = Problem("rate_limited", final=False) if answer.reason == "blocked" else None
+        self.stop_account(integration.account, answer.until, problem)
+
     def all_is_well(self, integration: Integration) -> None:
-        breaker.succeeded(integration.account)
+        breaker.succeeded(integration.account, trial=self.claim.trial)
         self.push.succeeded.add(integration.pk)
 
     def verdict(self, plan: Plan, reaction: Reaction) -> Verdict:
         if reaction.release:
-            return Verdict(plan, "release", reaction.problem)
+            stop = self.stopped_by(plan) or _Stop(SOON_SECONDS, reaction.problem)
+            return Verdict(plan, "release", stop.problem, wait=stop.wait)
         if reaction.problem.final:
             return Verdict(plan, "rejected", reaction.problem)
-        return Verdict(
-            plan, "retry", reaction.problem, unknown=reaction.unknown, wait=reaction.wait, burns=reaction.burns
-        )
+        wait = reaction.wait
+        if reaction.patience is not None and plan.entry.failures >= reaction.patience:
+            wait = None
+        # What was only to find out whether Sendcloud is back has not failed itself.
+        burns = reaction.burns and not self.claim.trial
+        return Verdict(plan, "retry", reaction.problem, unknown=reaction.unknown, wait=wait, burns=burns)
 
     def react(self, integration: Integration, error: Exception) -> Reaction:
         """Do what the error asks for beyond the orders: pause, block, break."""
@@ -570,21 +624,22 @@ class _Round:
             logger.warning("Pushing to integration %s: %s", integration.remote_id, reaction.problem.code)
         if reaction.pause is not None:
             integration.pause(reaction.pause, reaction.problem.detail)
-            self.stop(integration.pk, reaction)
+            self.stopped[integration.pk] = _Stop(HOLD_SECONDS, reaction.problem)
+        account = integration.account
         if reaction.block:
-            breaker.block(integration.account, getattr(error, "retry_after", None))
-            self.stop_account(integration.account, reaction)
-        if reaction.breaks and breaker.failed(integration.account):
-            self.stop_account(integration.account, reaction)
+            until = breaker.block(account, getattr(error, "retry_after", None))
+            self.stop_account(account, until, reaction.problem)
+        if reaction.breaks and breaker.failed(account, trial=self.claim.trial):
+            self.stop_account(account, account.open_until, reaction.problem)
         return reaction
 
-    def stop(self, integration_pk: int, reaction: Reaction) -> None:
-        self.stopped[integration_pk] = reaction
-
-    def stop_account(self, account: Account, reaction: Reaction) -> None:
+    def stop_account(self, account: Account, until: dt.datetime | None, problem: Problem | None) -> None:
+        """Nothing more for any of its integrations, and their orders again when it may be: not all at once."""
+        wait = breaker.OPEN_SECONDS if until is None else max(0.0, (until - clock.now()).total_seconds())
+        stop = _Stop(wait + clock.jitter(1.0), problem)
         for integration in self.integrations.by_pk.values():
             if integration.account_id == account.pk:
-                self.stop(integration.pk, reaction)
+                self.stopped[integration.pk] = stop
 
 
 __all__ = ["Push"]

@@ -2,7 +2,7 @@
 
 It streams: one page in memory, the cursor saved after each, so that it goes on where it was interrupted. A
 difference is acted on only when two scans in a row agree on it, because a list that changes while it is read can
-miss a shipment; and a shipment that we do not know is never deleted.
+miss a shipment; and a shipment that we do not know is never deleted. One at a time reads an integration.
 """
 
 from __future__ import annotations
@@ -10,38 +10,53 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import logging
-from collections.abc import Callable, Iterator, Sequence
-from typing import Literal
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, Literal
 
-from django.db import transaction
-from django.db.models import F, Min, Q, QuerySet
+from django.core.exceptions import ValidationError
+from django.db import router, transaction
+from django.db.models import F, Q, QuerySet
 
+from ..adapters import registry
 from ..api import Shipment as RemoteShipment
 from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
 from ..exceptions import APIError, NotFound
 from ..models import Integration, OutboxEntry, Scan, Shipment, ShipmentStatus
 from . import limiter
+from .fold import fold_all
 from .record import record
 
-__all__ = ["Difference", "differences", "reconcile_all", "repair", "scan", "suspects"]
+__all__ = ["Difference", "Postponed", "differences", "reconcile_all", "repair", "scan", "suspects"]
 
 logger = logging.getLogger("django_sendcloud.sync")
 
 # Scans in a row that must agree before anything is done.
 SCANS_TO_ACT = 2
 CHUNK = 1000
+# Before any shipment: Sendcloud shows only the last year unless it is asked for more.
+EARLIEST = dt.date(2010, 1, 1)
+# A scan that was interrupted longer ago than this begins anew: what it has seen says little of now.
+TOO_OLD = dt.timedelta(days=2)
+# Who reads renews his right with each page. Long enough for one that has to wait for its turn.
+LEASE = dt.timedelta(minutes=5)
 
 Progress = Callable[[Scan], None]
+
+
+class Postponed(Exception):
+    """The comparison cannot be made, or go on, now; says why. What it has found so far is kept."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Difference:
     """One shipment on which the two sides do not agree."""
 
-    kind: Literal["unknown", "missing", "stale", "undead", "rejected"]
+    kind: Literal["unknown", "missing", "stale", "undead", "orphaned", "rejected"]
     """``unknown``: only there. ``missing``: only here. ``stale``: something older there. ``undead``: deleted here,
-    still there. ``rejected``: the order waits for a correction."""
+    still there. ``orphaned``: its order was deleted from the shop's database without anybody hearing of it.
+    ``rejected``: the order waits for a correction."""
     order_number: str
     external_order_id: str
     external_shipment_id: str
@@ -66,31 +81,58 @@ def scan(
         The finished scan with its counts.
 
     Raises:
+        Postponed: somebody else compares it just now, or nothing may be sent to Sendcloud.
         APIError: Sendcloud could not be asked; the next call goes on from here.
     """
-    current = _unfinished(integration)
+    current = _take(integration)
     try:
-        _read(integration, current, progress, unknown)
-    except NotFound as error:
-        if error.resource != "page" or not current.cursor:
-            raise
-        # A cursor that Sendcloud does not know any more: begin anew.
-        current.delete()
-        current = _unfinished(integration)
-        _read(integration, current, progress, unknown)
-    _finish(current)
+        try:
+            _read(integration, current, progress, unknown)
+        except NotFound as error:
+            if error.resource != "page" or not current.cursor:
+                raise
+            # A cursor that Sendcloud does not know any more: begin anew.
+            current.delete()
+            current = _take(integration)
+            _read(integration, current, progress, unknown)
+        _finish(current)
+    finally:
+        _mine(current).update(lease="", leased_until=None)
     return current
 
 
-def _unfinished(integration: Integration) -> Scan:
+def _take(integration: Integration) -> Scan:
+    """The scan to go on with, or a new one, for us alone."""
     database = conf().DATABASE
-    found = Scan.objects.using(database).filter(integration=integration, finished_at__isnull=True).last()
-    if found is not None:
-        return found
     clock.synchronize()
-    first = Shipment.objects.using(database).filter(integration=integration).aggregate(first=Min("created_at"))["first"]
-    since = (first or clock.now()).date() - dt.timedelta(days=1)
-    return Scan.objects.using(database).create(integration=integration, start_date=since, started_at=clock.now())
+    now = clock.now()
+    scans = Scan.objects.using(database)
+    with transaction.atomic(using=database):
+        # A write that changes nothing is a lock that every database knows: of two that begin at once, one waits here.
+        Integration.objects.using(database).filter(pk=integration.pk).update(remote_id=F("remote_id"))
+        unfinished = scans.filter(integration=integration, finished_at__isnull=True)
+        found = unfinished.order_by("pk").last()
+        if found is not None and found.leased_until is not None and found.leased_until > now:
+            raise Postponed(
+                f"Another process is comparing this integration since {found.started_at:%Y-%m-%d %H:%M:%S} UTC."
+            )
+        if found is None or found.started_at < now - TOO_OLD:
+            unfinished.delete()
+            found = Scan(integration=integration, start_date=EARLIEST, started_at=now)
+        found.lease, found.leased_until = uuid.uuid4().hex, now + LEASE
+        found.save(using=database)
+    return found
+
+
+def _mine(current: Scan) -> QuerySet[Scan]:
+    return Scan.objects.using(conf().DATABASE).filter(pk=current.pk, lease=current.lease)
+
+
+def _save(current: Scan, **values: Any) -> None:
+    """Write down how far it has got, unless somebody else has gone on with it meanwhile."""
+    counts = ("pages", "cursor", "seen", "unknown", "stale", "undead", "orphaned", "missing")
+    if not _mine(current).update(**{name: getattr(current, name) for name in counts}, **values):
+        raise Postponed("Another process has gone on with this comparison, because it was heard of no more.")
 
 
 def _read(
@@ -99,7 +141,7 @@ def _read(
     progress: Progress | None,
     unknown: Callable[[Difference], None] | None,
 ) -> None:
-    with integration.client(limiter=_HalfTheBudget(integration.account.pk)) as client:
+    with integration.client(limiter=_HalfTheBudget(integration)) as client:
         pages = client.shipments(integration.remote_id).pages(
             start_date=current.start_date, cursor=current.cursor or None
         )
@@ -108,7 +150,7 @@ def _read(
                 strangers = _compare(current, page.results)
                 current.pages += 1
                 current.cursor = page.next_cursor or ""
-                current.save(using=conf().DATABASE)
+                _save(current, leased_until=clock.now() + LEASE)
             if unknown is not None:
                 for remote in strangers:
                     ids = remote.external_order_id or "", remote.external_shipment_id or ""
@@ -118,14 +160,27 @@ def _read(
 
 
 class _HalfTheBudget:
-    """Two tokens for each request: a scan leaves at least half of the account's reading budget to others."""
+    """Two tokens for each request: a scan leaves at least half of the account's reading budget to others.
 
-    def __init__(self, account_pk: int) -> None:
-        self._limiter = limiter.AccountLimiter(account_pk)
+    And none at all while the integration is paused, or its account is to be left alone.
+    """
+
+    def __init__(self, integration: Integration) -> None:
+        self._integration = integration
 
     def acquire(self, kind: limiter.Kind) -> None:
-        self._limiter.acquire(kind)
-        self._limiter.acquire(kind)
+        for _ in range(2):
+            while answer := limiter.ask(self._integration, kind):
+                if isinstance(answer, limiter.Closed):
+                    raise Postponed(_WHY[answer.reason])
+                clock.sleep(answer)
+
+
+_WHY = {
+    "paused": "The integration is paused, or not in use.",
+    "blocked": "Sendcloud has asked to be left alone for a while.",
+    "open": "Sendcloud has failed several times, and is left alone for a while.",
+}
 
 
 def _compare(current: Scan, page: Sequence[RemoteShipment]) -> list[RemoteShipment]:
@@ -135,6 +190,7 @@ def _compare(current: Scan, page: Sequence[RemoteShipment]) -> list[RemoteShipme
         external_order_id__in={remote.external_order_id for remote in page},
     )
     known = {(row.external_order_id, row.external_shipment_id): row for row in rows}
+    gone = _without_order(row for row in known.values() if row.status == ShipmentStatus.SYNCED)
     strangers: list[RemoteShipment] = []
     fine: list[int] = []
     differs: list[int] = []
@@ -147,6 +203,9 @@ def _compare(current: Scan, page: Sequence[RemoteShipment]) -> list[RemoteShipme
         elif row.status == ShipmentStatus.DELETED:
             current.undead += 1
             differs.append(row.pk)
+        elif row.pk in gone:
+            current.orphaned += 1
+            differs.append(row.pk)
         elif row.stamp and _stamp(remote) != row.stamp and row.status == ShipmentStatus.SYNCED:
             current.stale += 1
             differs.append(row.pk)
@@ -156,6 +215,29 @@ def _compare(current: Scan, page: Sequence[RemoteShipment]) -> list[RemoteShipme
     shipments.filter(pk__in=fine).update(seen_scan=current.pk, suspicion=0)
     shipments.filter(pk__in=differs).update(seen_scan=current.pk, suspicion=F("suspicion") + 1)
     return strangers
+
+
+def _without_order(rows: Iterable[Shipment]) -> set[int]:
+    """Those whose order is not in the shop's database. A query for each kind of order."""
+    by_type: dict[str, dict[str, list[int]]] = {}
+    for row in rows:
+        by_type.setdefault(row.order_type, {}).setdefault(row.order_pk, []).append(row.pk)
+    gone: set[int] = set()
+    for order_type, pks in by_type.items():
+        adapter = registry.for_order_type(order_type)
+        if adapter is None:
+            continue
+        keys = []
+        for pk in pks:
+            try:
+                keys.append(adapter.model._meta.pk.to_python(pk))
+            except (ValidationError, ValueError):
+                continue
+        alias = order_type.partition("@")[2] or router.db_for_write(adapter.model)
+        there = adapter.model._base_manager.using(alias).filter(pk__in=keys).values_list("pk", flat=True)
+        for pk in pks.keys() - {str(pk) for pk in there}:
+            gone.update(pks[pk])
+    return gone
 
 
 def _stamp(remote: RemoteShipment) -> int:
@@ -178,15 +260,16 @@ def _absent(current: Scan) -> QuerySet[Shipment]:
 
 def _finish(current: Scan) -> None:
     with transaction.atomic(using=conf().DATABASE):
-        absent = _absent(current)
-        current.missing = absent.update(suspicion=F("suspicion") + 1)
+        current.missing = _absent(current).count()
+        current.finished_at = clock.now()
+        current.cursor = ""
+        # First, as it is what says that this scan is ours to finish.
+        _save(current, finished_at=current.finished_at)
+        _absent(current).update(suspicion=F("suspicion") + 1)
         # A tombstone that was not seen is as it should be.
         Shipment.objects.using(conf().DATABASE).filter(
             integration_id=current.integration_id, status=ShipmentStatus.DELETED, suspicion__gt=0
         ).exclude(seen_scan=current.pk).update(suspicion=0)
-        current.finished_at = clock.now()
-        current.cursor = ""
-        current.save(using=conf().DATABASE)
 
 
 def differences(integration: Integration, current: Scan) -> Iterator[Difference]:
@@ -197,21 +280,30 @@ def differences(integration: Integration, current: Scan) -> Iterator[Difference]
         current: Its scan, finished.
     """
     database = conf().DATABASE
-    rows = Shipment.objects.using(database).filter(integration=integration, suspicion__gt=0).order_by("pk")
-    for shipment in rows.iterator(chunk_size=CHUNK):
-        kind: Literal["missing", "stale", "undead"] = "missing"
-        if shipment.seen_scan == current.pk:
-            kind = "undead" if shipment.status == ShipmentStatus.DELETED else "stale"
-        yield Difference(
-            kind,
-            shipment.order_number,
-            shipment.external_order_id,
-            shipment.external_shipment_id,
-            shipment.suspicion,
-        )
+    for rows in _in_portions(Shipment.objects.using(database).filter(integration=integration, suspicion__gt=0)):
+        gone = _without_order(rows)
+        for shipment in rows:
+            kind: Literal["missing", "stale", "undead", "orphaned"] = "missing"
+            if shipment.seen_scan == current.pk:
+                kind = "orphaned" if shipment.pk in gone else "stale"
+                kind = "undead" if shipment.status == ShipmentStatus.DELETED else kind
+            yield Difference(
+                kind,
+                shipment.order_number,
+                shipment.external_order_id,
+                shipment.external_shipment_id,
+                shipment.suspicion,
+            )
     stuck = OutboxEntry.objects.using(database).stuck().filter(integration=integration).order_by("pk")
     for entry in stuck.iterator(chunk_size=CHUNK):
         yield Difference("rejected", entry.order_number, entry.order_pk, "")
+
+
+def _in_portions(rows: QuerySet[Shipment]) -> Iterator[list[Shipment]]:
+    last = 0
+    while portion := list(rows.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+        last = portion[-1].pk
+        yield portion
 
 
 def suspects(integration: Integration) -> QuerySet[Shipment]:
@@ -224,6 +316,7 @@ def repair(integration: Integration, current: Scan) -> int:
 
     What is told is the order's state of then, by the usual way: through the outbox.
     """
+    fold_all()
     total = 0
     while rows := list(suspects(integration).order_by("pk").values_list("pk", "order_type", "order_pk")[:CHUNK]):
         with transaction.atomic(using=conf().DATABASE):
@@ -247,6 +340,8 @@ def reconcile_all() -> int:
     for integration in Integration.objects.using(conf().DATABASE).running().select_related("account"):
         try:
             total += repair(integration, scan(integration))
+        except Postponed as reason:
+            logger.info("Integration %s is compared later. %s", integration.remote_id, reason)
         except (APIError, SendcloudConfigurationError) as error:
             logger.warning("Integration %s could not be compared: %s.", integration.remote_id, type(error).__name__)
     return total

@@ -1,34 +1,41 @@
-"""Recording that an order changed: one SQL statement, in the order's own transaction.
+"""Recording that an order changed: one INSERT, in the order's own transaction.
 
 Nothing else happens in the web request. What is recorded is only *look at this order again*; a
-worker finds out later what Sendcloud has to be told.
+worker finds out later what Sendcloud has to be told. A row that is inserted is nobody else's: the shop's
+transactions neither wait for each other nor for a worker here, and cannot run into a deadlock.
 """
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
+import logging
 import operator
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from django.db import connections, models, transaction
+from django.core.exceptions import ValidationError
+from django.db import connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 
-from ..adapters import registry
+from ..adapters import in_database, registry
 from ..clock import clock
-from ..conf import conf
-from ..models import OutboxEntry
+from ..conf import conf_while_selling
+from ..models import Change, OutboxEntry
 from ..signals import work_due
 
 __all__ = ["enqueue", "paused", "record"]
 
+logger = logging.getLogger("django_sendcloud.sync")
+
 # Rows per statement: below every database's limit on parameters, and one round trip per thousand orders.
 CHUNK = 1000
+# Orders of one transaction that are remembered, so that their next change costs nothing. Beyond, it costs a row.
+REMEMBERED = 10_000
+MAX_KEY_LENGTH = 255
 # Seconds that an order in another database has to be committed, before it is looked at without having been told so.
 OTHER_DATABASE_SECONDS = 60.0
 
@@ -59,7 +66,7 @@ class _Transaction:
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.recorded: set[tuple[str, str, bool]] = set()
-        self._elsewhere = connection.alias != conf().DATABASE
+        self._elsewhere = connection.alias != conf_while_selling().DATABASE
         self._done = False
         # A plain function, and robust: whatever goes wrong here must not stop the shop's own hooks.
         transaction.on_commit(self.committed, using=connection.alias, robust=True)
@@ -135,45 +142,66 @@ def record(
         order_pks: Primary keys.
         gone: A hint that the orders are being deleted.
         ring: ``False`` rings nobody for what is recorded outside a transaction; the caller pushes it himself.
-        using: Alias of the database in which the orders were changed; the app's own by default.
+        using: Alias of the database in which the orders were changed; the one their model is written to by default.
 
     Returns:
         How many orders were written.
     """
     if _paused.get():
         return 0
-    connection = connections[conf().DATABASE]
+    settings = conf_while_selling()
+    connection = connections[settings.DATABASE]
     # Whose commit makes the change true.
     deciding, delay = connection, 0.0
     if using not in (None, connection.alias) and connections[using].in_atomic_block:
         deciding, delay = connections[using], OTHER_DATABASE_SECONDS
-    recorded: set[tuple[str, str, bool]] = set()
+    recorded: set[tuple[str, str, bool]] | None = None
     if deciding.in_atomic_block:
         _watch(connection=deciding)
         recorded = _current(deciding).recorded
+    order_type, to_python = _stored(order_type, using)
+    keys = ((order_type, key, gone) for pk in order_pks if (key := _key(pk, to_python)) is not None)
+    fresh = keys if recorded is None else (key for key in keys if key not in recorded)
     written = 0
-    fresh = (key for pk in order_pks if (key := (order_type, str(pk), gone)) not in recorded)
     while chunk := list(dict.fromkeys(itertools.islice(fresh, CHUNK))):
-        _upsert(connection, order_type, [key[1] for key in chunk], gone=gone, delay=delay)
-        recorded.update(chunk)
+        _insert(connection, order_type, [key[1] for key in chunk], gone, max(delay, settings.DEBOUNCE_SECONDS))
+        # (Those of another database are recorded again at its commit, all of them.)
+        if recorded is not None and (len(recorded) < REMEMBERED or delay):
+            recorded.update(chunk)
         written += len(chunk)
     if written and ring and not deciding.in_atomic_block and deciding.get_autocommit():
         work_due.send_robust(sender=OutboxEntry, queue="outbox")
     return written
 
 
-def _upsert(
-    connection: BaseDatabaseWrapper, order_type: str, order_pks: list[str], *, gone: bool, delay: float
-) -> None:
-    """Insert an entry for each order, or tell the one that is there that the order changed again.
+def _stored(order_type: str, using: str | None) -> tuple[str, Callable[[Any], Any]]:
+    """What names this kind of order in our tables, and how its keys are brought into their one form."""
+    adapter = registry.for_order_type(order_type)
+    if adapter is None:
+        return order_type, str
+    if using is not None and "@" not in order_type and using != router.db_for_write(adapter.model):
+        order_type = in_database(order_type, using)
+    return order_type, adapter.model._meta.pk.to_python
 
-    In SQL, because the ORM's conflict clause cannot keep the earlier of two times: a change must not
-    postpone a push that waits already, and must not shorten a lease or a quarantine (``not_before``).
-    """
+
+def _key(pk: Any, to_python: Callable[[Any], Any]) -> str | None:
+    """A primary key as text, in the form in which it is read from the database: an instance may bear another."""
+    try:
+        key = str(to_python(pk))
+    except (ValidationError, ValueError, TypeError):
+        key = str(pk)
+    if len(key) > MAX_KEY_LENGTH:
+        # A system check says so; and no checkout fails on it.
+        logger.error("An order could not be recorded: its key has more than %d characters.", MAX_KEY_LENGTH)
+        return None
+    return key
+
+
+def _insert(connection: BaseDatabaseWrapper, order_type: str, order_pks: list[str], gone: bool, seconds: float) -> None:
+    """Append a row for each order, due in so many seconds by the database's clock."""
     now, now_params = clock.sql(connection)
-    due, due_params = clock.sql(connection, max(delay, conf().DEBOUNCE_SECONDS))
-    rest = f"%s, {due}, {now}, {now}, {now}, '', '{{}}'"
-    rest_params = [gone, *due_params, *now_params * 3]
+    due, due_params = clock.sql(connection, seconds)
+    rest, rest_params = f"%s, {due}, {now}", [gone, *due_params, *now_params]
     if connection.vendor == "postgresql" and len(order_pks) > 1:
         # One placeholder for all keys: parsing one for each value would cost more than the rest.
         source = f"SELECT %s, pk, {rest} FROM unnest(%s::text[]) AS pk"  # noqa: S608
@@ -181,42 +209,9 @@ def _upsert(
     else:
         source = f"VALUES {', '.join([f'(%s, %s, {rest})'] * len(order_pks))}"
         params = [value for pk in order_pks for value in (order_type, pk, *rest_params)]
+    table = Change._meta.db_table
     with connection.cursor() as cursor:
-        cursor.execute(f"{_insert(connection.vendor)} {source} {_conflict(connection.vendor)}", params)
-
-
-@functools.cache
-def _insert(vendor: str) -> str:
-    table = OutboxEntry._meta.db_table
-    columns = "order_type, order_pk, gone, due_at, not_before, recorded_at, changed_at, error_detail, error_fields"
-    # MySQL knows no alias here. Elsewhere it keeps short what the database parses at each save.
-    return f"INSERT INTO {table} {'' if vendor == 'mysql' else 'AS old '}({columns})"
-
-
-@functools.cache
-def _conflict(vendor: str) -> str:
-    mysql = vendor == "mysql"
-    old = OutboxEntry._meta.db_table if mysql else "old"
-    new = "VALUES({0})".format if mysql else "EXCLUDED.{0}".format
-    waiting = f"{old}.state = 'pending'"
-    # MySQL applies assignments one after the other, so what is read stands before what is written.
-    assignments = ", ".join(
-        [
-            f"due_at = CASE WHEN {waiting} AND {old}.version <> {old}.claimed_version "
-            f"AND {old}.due_at < {new('due_at')} THEN {old}.due_at ELSE {new('due_at')} END",
-            f"attempts = CASE WHEN {waiting} THEN {old}.attempts ELSE 0 END",
-            f"failures = CASE WHEN {waiting} THEN {old}.failures ELSE 0 END",
-            f"failing_since = CASE WHEN {waiting} THEN {old}.failing_since ELSE NULL END",
-            "state = 'pending'",
-            f"version = {old}.version + 1",
-            "integration_id = NULL",
-            f"gone = {new('gone')}",
-            f"changed_at = {new('changed_at')}",
-        ]
-    )
-    if mysql:
-        return f"ON DUPLICATE KEY UPDATE {assignments}"
-    return f"ON CONFLICT (order_type, order_pk) DO UPDATE SET {assignments}"
+        cursor.execute(f"INSERT INTO {table} (order_type, order_pk, gone, due_at, recorded_at) {source}", params)
 
 
 def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]) -> int:
@@ -242,14 +237,18 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
         if not orders.query.is_sliced:
             # No need to sort what is only counted up; a slice, though, depends on it.
             orders = orders.order_by()
-        return record(order_type, orders.values_list("pk", flat=True).iterator(chunk_size=CHUNK), using=orders.db)
+        # From the primary database, unless the queryset names one: a replica may not have them yet.
+        using = getattr(orders, "_db", None) or router.db_for_write(orders.model)
+        pks = orders.using(using).values_list("pk", flat=True).iterator(chunk_size=CHUNK)
+        return record(order_type, pks, using=using)
     if isinstance(orders, models.Model):
         orders = [orders]
-    by_type: dict[tuple[str, str | None], list[Any]] = {}
+    by_type: dict[tuple[str, str], list[Any]] = {}
     for order in orders:
         if not isinstance(order, models.Model):
             raise TypeError(f"enqueue() takes orders or a queryset of them, not {type(order).__name__}.")
         if order.pk is None:
             raise ValueError(f"enqueue() takes saved orders; this {type(order).__name__} has no primary key yet.")
-        by_type.setdefault((registry.order_type(type(order)), order._state.db), []).append(order.pk)
+        using = router.db_for_write(type(order), instance=order)
+        by_type.setdefault((registry.order_type(type(order)), using), []).append(order.pk)
     return sum(record(order_type, pks, using=using) for (order_type, using), pks in by_type.items())

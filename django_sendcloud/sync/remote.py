@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import time
 import uuid
 from typing import Any
 
@@ -12,12 +13,13 @@ from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
 
 from ..api import Shipment as RemoteShipment
+from ..api import not_after
 from ..clock import clock
 from ..conf import conf
 from ..models import OutboxEntry, Shipment, ShipmentStatus
 from . import limiter
+from .fold import fold_all, put_in
 from .outcomes import reaction_to
-from .record import record
 
 __all__ = ["Busy", "look_up", "withdraw"]
 
@@ -67,14 +69,17 @@ def withdraw(shipment: Shipment) -> None:
     entries = OutboxEntry.objects.using(database).filter(order_type=shipment.order_type, order_pk=shipment.order_pk)
     lease = uuid.uuid4().hex
     clock.synchronize()
+    fold_all()
     with transaction.atomic(using=database):
         waited = entries.exists()
         if not waited:
-            record(shipment.order_type, [shipment.order_pk], ring=False)
+            put_in(shipment.order_type, [shipment.order_pk])
         now = clock.now()
+        rest = now + dt.timedelta(seconds=conf().LEASE_SECONDS + conf().QUARANTINE_SECONDS)
         held = entries.filter(not_before__lte=now).update(
             lease=lease,
-            not_before=now + dt.timedelta(seconds=conf().LEASE_SECONDS),
+            not_before=rest,
+            due_at=rest,
             stamp=Greatest(F("stamp") + 1, Value(int(now.timestamp()))),
         )
         if not held:
@@ -83,13 +88,13 @@ def withdraw(shipment: Shipment) -> None:
     try:
         if limiter.acquire(integration.account.pk, "unsafe"):
             raise Busy
-        with integration.client(retries=0) as client:
+        with integration.client(retries=0) as client, not_after(time.monotonic() + conf().LEASE_SECONDS):
             client.shipments(integration.remote_id).delete(**shipment.reference())
     except Exception as error:
         # It may arrive late: nothing is told of the order before it can no longer land. Then its state is told anew.
         unknown = reaction_to(error).unknown and not isinstance(error, Busy)
-        rest = dt.timedelta(seconds=conf().QUARANTINE_SECONDS if unknown else 0.0)
-        _release(entries.filter(lease=lease), mine, keep=waited or unknown, in_doubt=unknown, rest=rest)
+        pause = dt.timedelta(seconds=conf().QUARANTINE_SECONDS if unknown else 0.0)
+        _release(entries.filter(lease=lease), mine, keep=waited or unknown, in_doubt=unknown, rest=pause)
         raise
     now = clock.now()
     with transaction.atomic(using=database):
@@ -115,5 +120,6 @@ def _release(
     """Give the entry back. One that was made for this goes, unless the order has changed meanwhile."""
     if not keep and rows.filter(version=entry.version).delete()[0]:
         return
-    values: dict[str, Any] = {"lease": "", "not_before": clock.now() + rest}
+    until = clock.now() + rest
+    values: dict[str, Any] = {"lease": "", "not_before": until, "due_at": until}
     rows.update(**values, **({"in_doubt": True} if in_doubt else {}))

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 from django.db import connections, transaction
-from django.db.models import F, Value
+from django.db.models import Case, F, Value, When
 from django.db.models.functions import Greatest
 from django.dispatch import Signal
 
@@ -21,12 +22,14 @@ from ..signals import shipment_deleted, shipment_rejected, shipment_synced
 from . import bulk
 from .build import Plan, Problem
 from .claim import Claim
+from .fold import put_in
 from .patience import patiently
-from .record import record
 
 logger = logging.getLogger("django_sendcloud.sync")
 
 BACKOFF_BASE_SECONDS = 2.0
+# How often an entry that somebody holds is tried again.
+LOCKED_TRIES = 6
 
 # What an answer changes of a shipment.
 _TOLD = ["status", "errors", "digest", "stamp", "uuid", "order_number", "told_at", "deleted_at"]
@@ -43,7 +46,7 @@ class Verdict:
     problem: Problem | None = None
     # Something may have been sent and may still arrive late.
     unknown: bool = False
-    # Seconds to wait at least; ``None``: the backoff decides.
+    # Seconds to wait at least; ``None``: the backoff decides, or for what is released, nothing does.
     wait: float | None = None
     # Whether it counts as a failed attempt.
     burns: bool = True
@@ -74,48 +77,58 @@ def settle(claim: Claim, settled: Settled) -> None:
     """
     if not settled:
         return
-    lost = patiently(lambda: _write(claim, settled))
+    lost, locked = patiently(lambda: _write(claim, settled.verdicts, settled.shipments))
+    for patience in range(LOCKED_TRIES):
+        if not locked:
+            break
+        # Somebody has folded a change into them just now, and is about to be through.
+        clock.sleep(clock.jitter(0.02 * 2**patience))
+        more, locked = patiently(functools.partial(_write, claim, locked, {}))
+        lost += more
     if lost:
         logger.warning("The lease of %d orders was lost while they were pushed; they are pushed again.", len(lost))
         patiently(lambda: _push_again(lost))
     _tell_the_shop(settled)
 
 
-def _write(claim: Claim, settled: Settled) -> list[Verdict]:
+def _write(
+    claim: Claim, verdicts: Sequence[Verdict], told: Mapping[int, Shipment]
+) -> tuple[list[Verdict], list[Verdict]]:
+    """Returns the verdicts on entries that are somebody else's by now, and on those that somebody holds for the moment.
+
+    (If they are held for longer, their lease ends, and they are told again.)
+    """
     database = conf().DATABASE
     now = clock.now()
     entries = OutboxEntry.objects.using(database)
     with transaction.atomic(using=database):
-        pks = [verdict.plan.entry.pk for verdict in settled.verdicts]
+        pks = [verdict.plan.entry.pk for verdict in verdicts]
         rows = entries.filter(bulk.among("pk", pks, database), lease=claim.lease)
         if connections[database].features.has_select_for_update_skip_locked:
-            # An order that a long transaction of the shop holds must not keep the others waiting.
+            # One that is held must not keep the others waiting.
             rows = rows.select_for_update(skip_locked=True)
-        versions = dict(rows.values_list("pk", "version"))
-        ours = [verdict for verdict in settled.verdicts if verdict.plan.entry.pk in versions]
-        missing = [verdict for verdict in settled.verdicts if verdict.plan.entry.pk not in versions]
-        lost = _lost(claim, missing) if missing else []
+        there = {pk: _Now(version, in_doubt) for pk, version, in_doubt in rows.values_list("pk", "version", "in_doubt")}
+        ours = [verdict for verdict in verdicts if verdict.plan.entry.pk in there]
+        missing = [verdict for verdict in verdicts if verdict.plan.entry.pk not in there]
+        lost, locked = _apart(claim, missing) if missing else ([], [])
 
         lost_orders = {(v.plan.entry.order_type, v.plan.entry.order_pk) for v in lost}
-        shipments = [s for s in settled.shipments.values() if (s.order_type, s.order_pk) not in lost_orders]
+        shipments = [s for s in told.values() if (s.order_type, s.order_pk) not in lost_orders]
         bulk.update(shipments, _TOLD, database)
-        done = [
-            v.plan.entry.pk for v in ours if v.state == "done" and versions[v.plan.entry.pk] == v.plan.entry.version
-        ]
+        as_claimed = [v for v in ours if there[v.plan.entry.pk].version == v.plan.entry.version]
+        done = [v.plan.entry.pk for v in as_claimed if v.state == "done" and not _overtaken(v, there)]
         if done:
             entries.filter(bulk.among("pk", done, database)).delete()
-        finished = set(done)
+        rejected = [v for v in as_claimed if v.state == "rejected" and not _overtaken(v, there)]
+        _write_rejected(rejected, there, now)
+        finished = {*done, *(verdict.plan.entry.pk for verdict in rejected)}
         left = [verdict for verdict in ours if verdict.plan.entry.pk not in finished]
-        rejected = [v for v in left if v.state == "rejected" and versions[v.plan.entry.pk] == v.plan.entry.version]
-        _write_rejected(rejected, now)
-        finished |= {verdict.plan.entry.pk for verdict in rejected}
-        left = [verdict for verdict in left if verdict.plan.entry.pk not in finished]
-        for values, verdicts in _grouped(left, versions, now):
+        for values, verdicts in _grouped(left, there, now):
             entries.filter(pk__in=[verdict.plan.entry.pk for verdict in verdicts]).update(**values)
         _write_numbers(left)
         if attempts := list(_attempts(ours, now)):
             Attempt.objects.using(database).bulk_create(attempts)
-    return lost
+    return lost, locked
 
 
 def _attempts(verdicts: Sequence[Verdict], now: dt.datetime) -> Iterator[Attempt]:
@@ -128,14 +141,16 @@ def _attempts(verdicts: Sequence[Verdict], now: dt.datetime) -> Iterator[Attempt
     for verdict in verdicts:
         entry, problem = verdict.plan.entry, verdict.problem
         struggled = entry.error_code or entry.attempts > 1 or entry.in_doubt
-        if (problem and verdict.burns and verdict.state in outcomes) or (verdict.state == "done" and struggled):
+        slow = verdict.plan.slow and verdict.state in outcomes
+        tried = problem is not None and verdict.burns and verdict.state in outcomes
+        if tried or slow or (verdict.state == "done" and struggled):
             yield Attempt(
                 integration=verdict.plan.integration,
                 order_type=entry.order_type,
                 order_pk=entry.order_pk,
                 at=now,
                 outcome=outcomes[verdict.state],
-                code=problem.code if problem else "",
+                code=problem.code if problem else "adapter_slow" if slow else "",
             )
 
 
@@ -151,11 +166,11 @@ def _write_numbers(verdicts: Sequence[Verdict]) -> None:
         OutboxEntry.objects.using(conf().DATABASE).bulk_update(fresh, ["order_number"])
 
 
-def _write_rejected(verdicts: Sequence[Verdict], now: dt.datetime) -> None:
+def _write_rejected(verdicts: Sequence[Verdict], there: Mapping[int, _Now], now: dt.datetime) -> None:
     """Each has errors of its own; they are written together all the same."""
     names: set[str] = set()
     for verdict in verdicts:
-        values = _values(verdict, changed=False, now=now, wait=0.0)
+        values = _values(verdict, there, now, 0.0)
         values["order_number"] = verdict.plan.order_number or verdict.plan.entry.order_number
         names |= values.keys()
         for name, value in values.items():
@@ -164,16 +179,18 @@ def _write_rejected(verdicts: Sequence[Verdict], now: dt.datetime) -> None:
         OutboxEntry.objects.using(conf().DATABASE).bulk_update([v.plan.entry for v in verdicts], sorted(names))
 
 
-def _lost(claim: Claim, missing: Sequence[Verdict]) -> list[Verdict]:
-    """Those whose entry is somebody else's by now. (Others are only locked for the moment; their lease runs out.)"""
+def _apart(claim: Claim, missing: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
+    """Those whose entry is somebody else's by now, and those whose entry is only locked for the moment."""
     pks = [verdict.plan.entry.pk for verdict in missing]
     still_ours = set(
         OutboxEntry.objects.using(conf().DATABASE).filter(pk__in=pks, lease=claim.lease).values_list("pk", flat=True)
     )
-    return [verdict for verdict in missing if verdict.plan.entry.pk not in still_ours and verdict.state != "release"]
+    lost = [verdict for verdict in missing if verdict.plan.entry.pk not in still_ours and verdict.state != "release"]
+    return lost, [verdict for verdict in missing if verdict.plan.entry.pk in still_ours]
 
 
 def _push_again(lost: Sequence[Verdict]) -> None:
+    """Have the orders told again once nothing late can land any more, and remember why."""
     database = conf().DATABASE
     rest_until = clock.now() + dt.timedelta(seconds=conf().QUARANTINE_SECONDS)
     with transaction.atomic(using=database):
@@ -181,14 +198,30 @@ def _push_again(lost: Sequence[Verdict]) -> None:
             sorted((v.plan.entry.order_type, v.plan.entry.order_pk) for v in lost), lambda key: key[0]
         ):
             pks = [pk for _, pk in group]
-            record(order_type, pks, ring=False)
+            put_in(order_type, pks)
             OutboxEntry.objects.using(database).filter(order_type=order_type, order_pk__in=pks).update(
-                in_doubt=True, not_before=Greatest(F("not_before"), Value(rest_until))
+                in_doubt=True,
+                not_before=Greatest(F("not_before"), Value(rest_until)),
+                due_at=Greatest(F("due_at"), Value(rest_until)),
             )
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Now:
+    """An entry as it stands when it is settled."""
+
+    version: int
+    in_doubt: bool
+
+
+def _overtaken(verdict: Verdict, there: Mapping[int, _Now]) -> bool:
+    """Who had lost it before has been at Sendcloud meanwhile, and what he sent may have come after what we sent."""
+    entry = verdict.plan.entry
+    return there[entry.pk].in_doubt and not entry.in_doubt
+
+
 def _grouped(
-    verdicts: Sequence[Verdict], versions: dict[int, int], now: dt.datetime
+    verdicts: Sequence[Verdict], there: Mapping[int, _Now], now: dt.datetime
 ) -> list[tuple[dict[str, Any], list[Verdict]]]:
     """What to write into entries that stay, one UPDATE for all that get the same."""
     groups: list[tuple[dict[str, Any], list[Verdict]]] = []
@@ -197,9 +230,9 @@ def _grouped(
     for verdict in verdicts:
         entry = verdict.plan.entry
         wait = verdict.wait
-        if wait is None:
+        if wait is None and verdict.state == "retry":
             wait = waits.setdefault(entry.failures, backoff(entry.failures))
-        values = _values(verdict, changed=versions[entry.pk] != entry.version, now=now, wait=wait)
+        values = _values(verdict, there, now, wait or 0.0)
         for other, members in groups:
             if other == values:
                 members.append(verdict)
@@ -209,11 +242,26 @@ def _grouped(
     return groups
 
 
-def _values(verdict: Verdict, *, changed: bool, now: dt.datetime, wait: float) -> dict[str, Any]:
+def _values(verdict: Verdict, there: Mapping[int, _Now], now: dt.datetime, wait: float) -> dict[str, Any]:
+    """What an entry that stays is given.
+
+    Args:
+        verdict: What became of it.
+        there: How all of them stand now.
+        now: The time.
+        wait: Seconds to wait at least, unless it has changed.
+    """
     entry, problem = verdict.plan.entry, verdict.problem
     integration = verdict.plan.integration
+    changed = there[entry.pk].version != entry.version
+    overtaken = _overtaken(verdict, there)
+    rest = conf().QUARANTINE_SECONDS if verdict.unknown or overtaken else 0.0
+    not_before = now + dt.timedelta(seconds=rest)
+    due_at = not_before if changed else now + dt.timedelta(seconds=max(wait, rest))
+    values: dict[str, Any] = {"lease": "", "not_before": not_before, "due_at": due_at}
     if verdict.state == "release":
-        values: dict[str, Any] = {"lease": "", "not_before": now, "attempts": F("attempts") - 1}
+        # As if it had not been claimed. (A person's "push now" may have set the attempts to zero meanwhile.)
+        values["attempts"] = Case(When(attempts__gt=0, then=F("attempts") - 1), default=Value(0))
         if not changed:
             values["integration_id"] = integration.pk if integration else None
             if verdict.plan.deletes and not verdict.plan.upserts:
@@ -222,14 +270,10 @@ def _values(verdict: Verdict, *, changed: bool, now: dt.datetime, wait: float) -
                 values |= _error_values(problem)
         return values
 
-    doubtful = verdict.unknown or (verdict.state != "done" and (entry.in_doubt or entry.attempts > 1))
-    rest = conf().QUARANTINE_SECONDS if verdict.unknown else 0.0
-    values = {
-        "lease": "",
-        "attempts": 0,
-        "in_doubt": doubtful,
-        "not_before": now + dt.timedelta(seconds=rest),
-    }
+    values["attempts"] = 0
+    values["in_doubt"] = (
+        verdict.unknown or overtaken or (verdict.state != "done" and (entry.in_doubt or entry.attempts > 1))
+    )
     if changed:
         # What was pushed is old news; what is new starts afresh, after the quarantine if there is one.
         return values | {"failures": 0, "failing_since": None, **_error_values(None)}
@@ -237,12 +281,12 @@ def _values(verdict: Verdict, *, changed: bool, now: dt.datetime, wait: float) -
     values |= _error_values(problem)
     if verdict.state == "rejected":
         return values | {"state": EntryState.REJECTED, "failures": 0, "failing_since": None}
-    failing_since = entry.failing_since or now
     if verdict.burns:
+        failing_since = entry.failing_since or now
         values |= {"failures": entry.failures + 1, "failing_since": failing_since}
         if now - failing_since > dt.timedelta(hours=conf().GIVE_UP_HOURS) and entry.failures >= 8:
             return values | {"state": EntryState.DEAD}
-    return values | {"due_at": now + dt.timedelta(seconds=max(wait, rest))}
+    return values
 
 
 def _error_values(problem: Problem | None) -> dict[str, Any]:

@@ -219,8 +219,8 @@ def _result(payload: ShipmentPayload, answers: Sequence[dict[str, Any]]) -> Upse
         status = _STATUSES.get(answered, UpsertStatus.UNKNOWN)
     if status == UpsertStatus.ERROR:
         errors = flatten_errors(answer.get("error"), values_of(payload.to_json()))
-    elif status != UpsertStatus.UNKNOWN and isinstance(answer.get("shipment_uuid"), str):
-        uuid = answer["shipment_uuid"] or None
+    elif status != UpsertStatus.UNKNOWN:
+        uuid = _uuid_of(answer.get("shipment_uuid"))
     return UpsertResult(
         external_order_id=payload.external_order_id,
         external_shipment_id=payload.external_shipment_id,
@@ -229,6 +229,14 @@ def _result(payload: ShipmentPayload, answers: Sequence[dict[str, Any]]) -> Upse
         errors=errors,
         raw=answer,
     )
+
+
+def _uuid_of(value: object) -> str | None:
+    """Read a shipment's UUID; none where it cannot be one: the shipment was accepted all the same."""
+    try:
+        return str(UUID(value)) if isinstance(value, str) else None
+    except ValueError:
+        return None
 
 
 def _which(

@@ -15,13 +15,14 @@ from ...sync import reconcile
 from ...sync.reconcile import Difference
 
 # What makes the two sides different.
-DIFFERENCES = ("unknown", "missing", "stale", "undead", "rejected")
+DIFFERENCES = ("unknown", "missing", "stale", "undead", "orphaned", "rejected")
 COLUMNS = {
     "seen": "there",
     "unknown": "only there",
     "missing": "only here",
     "stale": "older there",
     "undead": "should be gone",
+    "orphaned": "order gone",
     "rejected": "refused",
     "confirmed": "confirmed by two scans",
     "repaired": "told again",
@@ -31,7 +32,7 @@ COLUMNS = {
 class Command(BaseCommand):
     help = (
         "Compare what Sendcloud has with what it should have. Interrupted, it goes on where it was. Exit code 0: no "
-        "difference; 1: differences were found."
+        "difference; 1: differences were found, or an integration could not be compared."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -52,14 +53,23 @@ class Command(BaseCommand):
         listed = _Listed(self.stdout, as_json=options["json"]) if options["list"] else None
         if listed is not None:
             listed.begin()
-        reports = [self.compare(integration, options, listed) for integration in integrations]
+        reports: list[dict[str, Any]] = []
+        failures: list[str] = []
+        for integration in integrations:
+            try:
+                reports.append(self.compare(integration, options, listed))
+            except (APIError, SendcloudConfigurationError, reconcile.Postponed) as error:
+                # The others' reports are worth as much.
+                failures.append(f"{integration}: {error} Run it again to go on.")
         if listed is not None:
             listed.end()
         if options["json"]:
             rest = json.dumps(reports, indent=2)
             self.stdout.write(f'"integrations": {rest}}}' if listed else f'{{"integrations": {rest}}}')
-        else:
+        elif reports:
             self.table(reports)
+        if failures:
+            raise CommandError(" ".join(failures))
         if any(report[name] for report in reports for name in DIFFERENCES):
             raise SystemExit(1)
 
@@ -72,10 +82,7 @@ class Command(BaseCommand):
             if listed is not None:
                 listed.add(integration, difference)
 
-        try:
-            current = reconcile.scan(integration, progress=progress, unknown=unknown)
-        except (APIError, SendcloudConfigurationError) as error:
-            raise CommandError(f"{integration}: {error} Run it again to go on.") from None
+        current = reconcile.scan(integration, progress=progress, unknown=unknown)
         if listed is not None:
             for difference in reconcile.differences(integration, current):
                 listed.add(integration, difference)
@@ -90,6 +97,7 @@ class Command(BaseCommand):
             "missing": current.missing,
             "stale": current.stale,
             "undead": current.undead,
+            "orphaned": current.orphaned,
             "rejected": reconcile.waiting_rejected(integration),
             "confirmed": confirmed,
             "repaired": repaired,

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
 from django.utils.dateparse import parse_date
 
 from ...conf import conf
 from ...models import EntryState, EventState, OutboxEntry, WebhookEvent
 from ...signals import work_due
+from ...sync.fold import fold_all
 from ...webhooks import apply
 
 
@@ -44,19 +47,22 @@ class Command(BaseCommand):
                 since = None
             if since is None:
                 raise CommandError(f"--since {options['since']}: write it as 2026-01-31.")
+            # By Python: a database may not know the time zones.
+            since = timezone.make_aware(dt.datetime.combine(since, dt.time()))
         if options["what"] in ("orders", "all"):
             self.orders(since, options)
         if options["what"] in ("webhooks", "all"):
             self.webhooks(since, options)
 
     def orders(self, since: Any, options: dict[str, Any]) -> None:
+        fold_all()
         entries = OutboxEntry.objects.using(conf().DATABASE).stuck()
         if options["state"]:
             entries = entries.filter(state=options["state"])
         if options["problem"]:
             entries = entries.filter(error_code=options["problem"])
         if since:
-            entries = entries.filter(changed_at__date__gte=since)
+            entries = entries.filter(changed_at__gte=since)
         count = entries.count() if options["dry_run"] else entries.retry()
         if count and not options["dry_run"]:
             work_due.send_robust(sender=OutboxEntry, queue="outbox")
@@ -69,7 +75,7 @@ class Command(BaseCommand):
         if options["action"]:
             events = events.filter(action=options["action"])
         if since:
-            events = events.filter(received_at__date__gte=since)
+            events = events.filter(received_at__gte=since)
         self.say(events.count() if options["dry_run"] else apply.replay(events), "webhook", options)
 
     def say(self, count: int, what: str, options: dict[str, Any]) -> None:

@@ -60,10 +60,13 @@ class Command(BaseCommand):
     def late(self, now: Status, options: dict[str, Any]) -> Iterator[str]:
         """What keeps work from being done."""
         total = now.total
-        if total.due and total.oldest_due_seconds > options["max_age"]:
-            yield f"An order has been due for {total.oldest_due_seconds:.0f} s: is a worker running?"
-        if options["max_due"] is not None and total.due > options["max_due"]:
-            yield f"{total.due} orders are due, more than {options['max_due']}."
+        # What is paused, left alone or not in use waits for something else than a worker.
+        working = [integration.backlog for integration in now.integrations if integration.health == "working"]
+        waiting = sum([*working, now.unassigned], Backlog()) if working else Backlog()
+        if waiting.due and waiting.oldest_due_seconds > options["max_age"]:
+            yield f"An order has been due for {waiting.oldest_due_seconds:.0f} s: is a worker running?"
+        if options["max_due"] is not None and waiting.due > options["max_due"]:
+            yield f"{waiting.due} orders are due, more than {options['max_due']}."
         inbox_age = options["max_age"] if options["max_inbox_age"] is None else options["max_inbox_age"]
         if total.inbox and total.inbox_lag_seconds > inbox_age:
             yield f"A webhook has waited for {total.inbox_lag_seconds:.0f} s: is a worker running?"

@@ -18,6 +18,7 @@ from ...adapters import OrderAdapter, registry
 from ...clock import clock
 from ...conf import conf
 from ...models import OutboxEntry
+from ...sync.fold import fold_all
 from ...sync.pump import pump
 from ...sync.record import CHUNK, record
 
@@ -58,7 +59,7 @@ class Command(BaseCommand):
                 recorded = sum(self.record(adapter, orders) for adapter, orders in queries)
                 self.stdout.write(f"{recorded} {'order' if recorded == 1 else 'orders'} recorded.")
             if not options["no_push"]:
-                self.push()
+                self.push(once=options["due"])
         except KeyboardInterrupt:
             self.stderr.write("\nInterrupted. What was recorded stays recorded, and what was pushed is pushed.")
             raise SystemExit(INTERRUPTED) from None
@@ -111,8 +112,9 @@ class Command(BaseCommand):
         progress.end()
         return written
 
-    def push(self) -> None:
+    def push(self, *, once: bool = False) -> None:
         begin = time.monotonic()
+        fold_all()
         waiting = OutboxEntry.objects.using(conf().DATABASE).pending()
         total = waiting.count()
         progress = Progress(self.stdout, "settled", total)
@@ -122,7 +124,7 @@ class Command(BaseCommand):
             more = pump(budget=2.0)
             left = waiting.count()
             progress.show(total - left)
-            if not more and clock.now() >= end_of_debounce:
+            if not more and (once or clock.now() >= end_of_debounce):
                 break
             if not more:
                 time.sleep(0.1)
