@@ -6,8 +6,10 @@ import itertools
 from typing import Any
 
 from django.db import connection
+from django.db.models import Manager
 
-from django_sendcloud.models import Integration, OutboxEntry
+from django_sendcloud.models import Change, Integration, OutboxEntry
+from django_sendcloud.sync.fold import fold_all
 from tests.shop.models import Customer, Order, OrderLine
 
 _numbers = itertools.count(1)
@@ -18,7 +20,14 @@ def forget_transaction() -> None:
     connection.run_on_commit.clear()
 
 
+def outbox() -> Manager[OutboxEntry]:
+    """The outbox with all in it that was recorded until now."""
+    fold_all()
+    return OutboxEntry.objects
+
+
 def clear_outbox() -> None:
+    Change.objects.all().delete()
     OutboxEntry.objects.all().delete()
     forget_transaction()
 

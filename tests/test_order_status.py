@@ -9,7 +9,7 @@ import pytest
 
 from django_sendcloud import OrderAdapter
 from django_sendcloud.adapters import temporarily_registered
-from django_sendcloud.models import Integration, OutboxEntry, Parcel
+from django_sendcloud.models import Integration, Parcel
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
@@ -91,7 +91,7 @@ def test_what_is_right_already_is_not_saved_again(integration: Integration, orde
     tell(integration, 3, 1)
     factories.clear_outbox()
     tell(integration, 5, 2)
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_an_order_that_is_gone_is_no_reason_to_fail(integration: Integration, order: Order) -> None:

@@ -102,7 +102,7 @@ def test_f31_with_the_wrong_key_the_cure_is_named_and_nothing_is_lost(keys: Any,
     assert not sandbox.requests
     integration.refresh_from_db()
     assert integration.paused_reason == PauseReason.CREDENTIALS
-    assert OutboxEntry.objects.get().state == EntryState.PENDING
+    assert factories.outbox().get().state == EntryState.PENDING
     assert sandbox.secret_key not in f"{excinfo.value}{integration.paused_detail}"
     keys(new, old)
     integration.refresh_from_db()
@@ -183,7 +183,7 @@ def test_f31_no_secret_and_no_person_in_logs_messages_pages_or_tables(
     assert Shipment.objects.exists()
     assert Parcel.objects.count() == 2
     assert WebhookEvent.objects.filter(state=EventState.FAILED).exists()
-    assert OutboxEntry.objects.filter(state=EntryState.REJECTED).exists()
+    assert factories.outbox().filter(state=EntryState.REJECTED).exists()
 
     # Who may see payloads sees persons: that is what the permission is for. Nobody else does.
     staff = User.objects.create_user("staff", is_staff=True)

@@ -21,7 +21,7 @@ from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.api import SendcloudClient
 from django_sendcloud.exceptions import InvalidResponse, PayloadError
 from django_sendcloud.forms import ServicePoint, ServicePointField
-from django_sendcloud.models import EntryState, Integration, OutboxEntry
+from django_sendcloud.models import EntryState, Integration
 from django_sendcloud.service_points import csp_sources, memory, service_point_fields
 from django_sendcloud.sync.pump import pump
 from tests import factories
@@ -416,7 +416,7 @@ def shop(connected: Integration) -> Iterator[dict[str, Any]]:
 
 
 def push() -> None:
-    OutboxEntry.objects.update(due_at=timezone.now() - dt.timedelta(seconds=1))
+    factories.outbox().update(due_at=timezone.now() - dt.timedelta(seconds=1))
     pump()
 
 
@@ -448,7 +448,7 @@ def test_an_old_choice_that_is_gone_stops_its_order_alone_until_the_buyer_choose
     order = factories.order()
     push()
     assert sandbox.shipment(str(order.pk)) is None
-    entry = OutboxEntry.objects.for_order(order).get()
+    entry = factories.outbox().for_order(order).get()
     assert entry.state == EntryState.REJECTED
     (sentence,) = entry.error_fields["to_service_point"]
     assert "1000001" in sentence
@@ -459,7 +459,7 @@ def test_an_old_choice_that_is_gone_stops_its_order_alone_until_the_buyer_choose
     order.save()
     push()
     assert sandbox.shipment(str(order.pk))["to_service_point"] == 1000002
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_a_check_that_nobody_answers_stops_no_order_and_is_not_repeated_at_once(

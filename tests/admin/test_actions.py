@@ -46,9 +46,9 @@ def said(response: Any) -> list[str]:
 
 
 def entries(number: int, **values: Any) -> list[OutboxEntry]:
-    first = OutboxEntry.objects.count()
+    first = factories.outbox().count()
     rows = [OutboxEntry(order_type="shop.order", order_pk=str(first + n), **values) for n in range(number)]
-    return OutboxEntry.objects.bulk_create(rows)
+    return factories.outbox().bulk_create(rows)
 
 
 def act(client: Client, name: str, rows: list[Any], url: str = OUTBOX, **values: Any) -> Any:
@@ -65,9 +65,9 @@ def test_push_now_makes_entries_due_logs_each_and_rings_once(
         response = act(operator, "push_now", rows[:2], confirmed="yes")
     assert said(response) == ["2 orders are being pushed."]
     assert rung == ["outbox"]
-    states = list(OutboxEntry.objects.order_by("pk").values_list("state", "failures", "attempts"))
+    states = list(factories.outbox().order_by("pk").values_list("state", "failures", "attempts"))
     assert states == [("pending", 0, 0), ("pending", 0, 0), ("dead", 9, 2)]
-    assert all(entry.due_at <= timezone.now() for entry in OutboxEntry.objects.filter(state="pending"))
+    assert all(entry.due_at <= timezone.now() for entry in factories.outbox().filter(state="pending"))
     logged = LogEntry.objects.order_by("object_id").values_list("object_id", "change_message")
     assert sorted(logged) == sorted((str(row.pk), "Pushed again.") for row in rows[:2])
 
@@ -89,12 +89,12 @@ def test_push_all_alike_names_the_number_and_the_problem_and_waits_for_a_yes(ope
     assert 'value="Push all"' in html
     assert "and 5 more" in html
     assert "25 orders have the problem “The shop&#x27;s own code failed on this order”." in html
-    assert OutboxEntry.objects.filter(state="rejected").count() == 27
+    assert factories.outbox().filter(state="rejected").count() == 27
     assert LogEntry.objects.count() == 0
 
     response = act(operator, "push_all_alike", alike[:1], confirmed="yes")
     assert said(response) == ["25 orders are being pushed."]
-    assert list(OutboxEntry.objects.filter(state="rejected").order_by("pk")) == others
+    assert list(factories.outbox().filter(state="rejected").order_by("pk")) == others
 
 
 def test_the_confirmation_page_can_be_posted_as_it_is(operator: Client, db: None) -> None:
@@ -111,7 +111,7 @@ def test_all_of_a_filtered_list_can_be_pushed_across_pages(operator: Client, db:
         {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1", "confirmed": "yes"},
     )
     assert said(response) == ["120 orders are being pushed."]
-    assert OutboxEntry.objects.filter(state="dead").count() == 5
+    assert factories.outbox().filter(state="dead").count() == 5
     assert LogEntry.objects.count() == 120
 
 
@@ -125,19 +125,19 @@ def test_a_thousand_are_pushed_in_a_fixed_number_of_statements_per_chunk(
             f"{reverse(OUTBOX)}?state=rejected",
             {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1", "confirmed": "yes"},
         )
-    assert OutboxEntry.objects.filter(state="pending").count() == 1000
+    assert factories.outbox().filter(state="pending").count() == 1000
 
 
 def test_pushing_a_shipment_again_tells_sendcloud_even_what_it_knows(
     operator: Client, data: Data, rung: list[str], django_capture_on_commit_callbacks: Any
 ) -> None:
-    OutboxEntry.objects.all().delete()
+    factories.outbox().all().delete()
     Shipment.objects.update(status="synced")
     with django_capture_on_commit_callbacks(execute=True):
         url = "admin:django_sendcloud_shipment_changelist"
         response = act(operator, "push_again", [data.shipment], url=url, confirmed="yes")
     assert said(response) == ["1 order is being pushed."]
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.order_type, entry.order_pk, entry.state) == ("shop.order", str(data.order.pk), "pending")
     data.shipment.refresh_from_db()
     assert data.shipment.digest == ""
@@ -221,9 +221,9 @@ def test_what_was_asked_about_is_pushed_though_the_selected_order_has_another_pr
     others = entries(6, state="rejected", error_code="adapter_error")
     page = act(operator, "push_all_alike", [asked_about])
     assert page.context["title"] == "Push 1 order now"
-    OutboxEntry.objects.filter(pk=asked_about.pk).update(error_code="adapter_error")
+    factories.outbox().filter(pk=asked_about.pk).update(error_code="adapter_error")
     assert said(operator.post(reverse(OUTBOX), hidden(page))) == ["0 orders are being pushed."]
-    assert OutboxEntry.objects.filter(state="rejected").count() == 1 + len(others)
+    assert factories.outbox().filter(state="rejected").count() == 1 + len(others)
 
 
 def test_who_would_do_more_than_he_was_told_is_asked_again(operator: Client, db: None) -> None:
@@ -234,7 +234,7 @@ def test_who_would_do_more_than_he_was_told_is_asked_again(operator: Client, db:
     assert again.status_code == 200
     assert again.context["title"] == "Push 3 orders now"
     assert "more than you were asked about, so nothing was done" in again.content.decode()
-    assert not OutboxEntry.objects.filter(state="pending").exists()
+    assert not factories.outbox().filter(state="pending").exists()
     assert said(operator.post(reverse(OUTBOX), hidden(again))) == ["3 orders are being pushed."]
 
 
@@ -253,7 +253,7 @@ def test_all_across_pages_that_became_more_are_asked_about_again(operator: Clien
     assert page.context["number"] == 60
     entries(1, state="dead", error_code="gave_up")
     assert operator.post(url, hidden(page)).context["number"] == 61
-    assert not OutboxEntry.objects.filter(state="pending").exists()
+    assert not factories.outbox().filter(state="pending").exists()
 
 
 def test_too_many_are_refused_before_anything_is_asked(as_role: Callable[..., Client], data: Data) -> None:
@@ -310,7 +310,7 @@ def test_an_order_that_no_attempt_gave_a_number_is_named_by_it_everywhere(operat
         external_order_id="t", external_shipment_id="t",
     )  # fmt: skip
     fresh = factories.order(number="FRESH-1")
-    OutboxEntry.objects.all().delete()
+    factories.outbox().all().delete()
     values = {"order_type": "shop.order", "state": "rejected", "error_code": "rejected"}
     rows = {
         number: OutboxEntry.objects.create(order_pk=key, **values)
@@ -329,7 +329,7 @@ def test_an_order_that_no_attempt_gave_a_number_is_named_by_it_everywhere(operat
         history = operator.get(reverse("admin:django_sendcloud_outboxentry_history", args=[row.pk])).content.decode()
         assert number in history
         assert LogEntry.objects.get(object_id=str(row.pk)).object_repr == number
-    assert OutboxEntry.objects.filter(order_number="").count() == 3, "shown, and not written down"
+    assert factories.outbox().filter(order_number="").count() == 3, "shown, and not written down"
 
 
 def test_a_history_is_read_in_the_language_of_whoever_looks(operator: Client, data: Data) -> None:

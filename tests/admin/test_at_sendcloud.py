@@ -499,7 +499,7 @@ def test_disconnecting_forgets_the_keys_here_and_keeps_everything_there(
     order.save()
     drain()
     assert len(sandbox.requests) == before
-    assert OutboxEntry.objects.count() == 1
+    assert factories.outbox().count() == 1
 
 
 def test_disconnecting_works_when_sendcloud_cannot_be_told(boss: Client, connected: Integration, sandbox: Any) -> None:

@@ -301,7 +301,7 @@ def test_what_was_given_up_is_nowhere_said_to_be_tried_again(
     boss: Client, in_every_state: dict[tuple[str | None, str, str], Shipment]
 ) -> None:
     shipment = in_every_state["dead", "server_error", "synced"]
-    entry = OutboxEntry.objects.get(order_type="shop.order", order_pk=shipment.order_pk)
+    entry = factories.outbox().get(order_type="shop.order", order_pk=shipment.order_pk)
     for html in (page(boss, "shipment_change", shipment.pk), page(boss, "outboxentry_change", entry.pk)):
         assert "Given up after many attempts" in html
         assert "The last problem: Sendcloud had a problem of its own." in html
@@ -398,10 +398,10 @@ def test_what_is_exactly_meant_is_shown_alone_and_the_rest_is_one_click_away(
 
 def test_an_outbox_entry_is_found_by_a_number_that_only_the_shop_knows(boss: Client, connected: Integration) -> None:
     order = factories.order(number="FRESH-7")
-    OutboxEntry.objects.update(state="rejected", error_code="adapter_error")
+    factories.outbox().update(state="rejected", error_code="adapter_error")
     factories.order(number="OTHER")
-    assert rows(boss, "outboxentry", q="fresh-7") == {OutboxEntry.objects.get(order_pk=str(order.pk)).pk}
-    assert rows(boss, "outboxentry", q=str(order.pk)) == {OutboxEntry.objects.get(order_pk=str(order.pk)).pk}
+    assert rows(boss, "outboxentry", q="fresh-7") == {factories.outbox().get(order_pk=str(order.pk)).pk}
+    assert rows(boss, "outboxentry", q=str(order.pk)) == {factories.outbox().get(order_pk=str(order.pk)).pk}
 
 
 @pytest.mark.services("postgresql")
@@ -489,7 +489,7 @@ def test_a_webhook_the_shop_failed_on_is_yellow_and_found(boss: Client, data: Da
 
 def test_times_are_in_words_and_a_hover_away_as_the_language_writes_them(boss: Client, data: Data) -> None:
     soon = timezone.now() + dt.timedelta(seconds=30)
-    OutboxEntry.objects.update(state="pending", error_code="", due_at=soon, not_before=soon)
+    factories.outbox().update(state="pending", error_code="", due_at=soon, not_before=soon)
     html = page(boss, "outboxentry_changelist")
     assert "in less than a minute" in html
     assert f'title="{date_format(timezone.localtime(soon), "DATETIME_FORMAT")}"' in html
@@ -497,7 +497,7 @@ def test_times_are_in_words_and_a_hover_away_as_the_language_writes_them(boss: C
 
 def test_attempts_are_counted_only_while_it_is_tried(boss: Client, data: Data) -> None:
     assert "Failed attempts" not in page(boss, "outboxentry_change", data.entry.pk)
-    OutboxEntry.objects.update(state="pending", failures=2, attempts=1)
+    factories.outbox().update(state="pending", failures=2, attempts=1)
     assert "Failed attempts" in page(boss, "outboxentry_change", data.entry.pk)
 
 
@@ -531,9 +531,9 @@ def test_an_adapters_error_is_shown_only_to_who_may_see_personal_data(
     said = "parcel_items[1].weight: Must be at least 0.001 kg, got 0."
     assert said not in page(as_role("operator"), "outboxentry_change", data.entry.pk), "in words it is enough"
     assert said in page(as_role("viewer", "view_payload"), "outboxentry_change", data.entry.pk)
-    OutboxEntry.objects.update(error_detail="")
+    factories.outbox().update(error_detail="")
     assert said not in page(as_role("operator"), "outboxentry_change", data.entry.pk)
-    OutboxEntry.objects.update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
+    factories.outbox().update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
     for name, obj in (("outboxentry", data.entry), ("shipment", data.shipment)):
         html = page(as_role("operator"), f"{name}_change", obj.pk)
         assert "canary@" not in html
@@ -602,7 +602,7 @@ def test_what_came_from_outside_is_escaped(boss: Client, data: Data) -> None:
     Parcel.objects.update(status_message=evil, carrier=evil, tracking_number=evil)
     ParcelStatus.objects.update(message=evil)
     Shipment.objects.update(errors={evil: [evil]}, order_number=evil)
-    OutboxEntry.objects.update(error_fields={evil: [evil]}, error_detail=evil)
+    factories.outbox().update(error_fields={evil: [evil]}, error_detail=evil)
     WebhookEvent.objects.update(action=evil, error=evil)
     event = WebhookEvent.objects.get()
     event.body = Secret(evil)
@@ -662,7 +662,7 @@ def test_an_adapter_that_fails_is_explained_where_its_work_would_be_shown(boss: 
 
 
 def test_an_order_of_a_model_that_is_gone_is_shown_by_its_stored_type(boss: Client, data: Data) -> None:
-    OutboxEntry.objects.update(order_type="former.order")
+    factories.outbox().update(order_type="former.order")
     assert "former.order" in page(boss, "outboxentry_change", data.entry.pk)
 
 

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from django_sendcloud.admin.comparison import compare
 from django_sendcloud.enums import CustomsShipmentType
-from django_sendcloud.models import Integration, OutboxEntry, Shipment
+from django_sendcloud.models import Integration, Shipment
 from django_sendcloud.payloads import ParcelItem, ShipmentPayload, Status
 from django_sendcloud.testing import drain
 from tests import factories
@@ -183,7 +183,7 @@ def test_the_outbox_shows_what_would_be_sent_without_asking(boss: Client, told: 
     order: Any = told.order()
     order.save()
     before = len(sandbox.requests)
-    assert "Canary Person" in page(boss, OutboxEntry.objects.get())
+    assert "Canary Person" in page(boss, factories.outbox().get())
     assert len(sandbox.requests) == before
 
 
@@ -204,11 +204,11 @@ def test_it_is_read_only_never_cached_nothing_is_stored_and_no_transaction_is_op
     order: Any = told.order()
     order.lines.create(sku="more")
     factories.forget_transaction()
-    before = Shipment.objects.values().get(), list(OutboxEntry.objects.values())
+    before = Shipment.objects.values().get(), list(factories.outbox().values())
     with CaptureQueriesContext(connection) as queries:
         response = boss.get(url(told))
     assert "no-store" in response["Cache-Control"]
-    assert (Shipment.objects.values().get(), list(OutboxEntry.objects.values())) == before
+    assert (Shipment.objects.values().get(), list(factories.outbox().values())) == before
     writes = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
     assert len(writes) == 1, "the rate limiter"
     assert boss.post(url(told)).status_code == 405

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_sendcloud.models import Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
+from django_sendcloud.models import Integration, Parcel, Shipment, ShipmentStatus
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.factories import forget_transaction
@@ -63,7 +63,7 @@ def test_a_shipment_is_deleted_there_and_its_order_stays(boss: Client, order: Or
     assert "1 shipment is deleted" in delete(boss)
     assert sandbox.shipment(str(order.pk)) is None
     assert Shipment.objects.get().status == ShipmentStatus.DELETED
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
     assert LogEntry.objects.latest("pk").change_message == "Deleted at Sendcloud."
     drain()
     assert sandbox.shipment(str(order.pk)) is None, "nothing brings it back by itself"
@@ -80,17 +80,17 @@ def test_what_was_gone_already_is_as_good(boss: Client, order: Order, sandbox: A
 
 def test_a_worker_that_has_it_in_hand_is_not_disturbed(boss: Client, order: Order, sandbox: Any) -> None:
     order.save()
-    OutboxEntry.objects.update(lease="a worker", not_before=timezone.now() + dt.timedelta(minutes=2))
+    factories.outbox().update(lease="a worker", not_before=timezone.now() + dt.timedelta(minutes=2))
     assert "being pushed at the moment" in delete(boss)
     assert not deletes(sandbox)
-    assert OutboxEntry.objects.get().lease == "a worker"
+    assert factories.outbox().get().lease == "a worker"
 
 
 def test_a_change_that_waits_is_told_afterwards(boss: Client, order: Order, sandbox: Any) -> None:
     order.save()
     delete(boss)
     assert sandbox.shipment(str(order.pk)) is None
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert entry.lease == ""
     drain()
     assert sandbox.shipment(str(order.pk)) is not None
@@ -110,7 +110,7 @@ def test_a_change_during_the_deletion_is_told_afterwards(
 
     monkeypatch.setattr(Shipments, "delete", meanwhile)
     delete(boss)
-    assert OutboxEntry.objects.get().lease == ""
+    assert factories.outbox().get().lease == ""
     drain()
     assert sandbox.shipment(str(order.pk)) is not None
 
@@ -123,7 +123,7 @@ def test_an_answer_that_never_came_leaves_doubt_that_is_settled(
     sandbox.drop_answer(times=1, after_apply=True)
     delete(boss)
     assert Shipment.objects.get().status == ShipmentStatus.SYNCED
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert entry.in_doubt
     assert entry.lease == ""
     assert entry.not_before > timezone.now() + dt.timedelta(seconds=50)
@@ -135,7 +135,7 @@ def test_refused_it_is_explained_and_nothing_changed(boss: Client, order: Order,
     sandbox.revoke_credentials()
     assert "ORD-1: " in delete(boss)
     assert Shipment.objects.get().status == ShipmentStatus.SYNCED
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
     assert LogEntry.objects.get().change_message == "Deleting at Sendcloud failed.", "history knows that it was tried"
 
 
@@ -175,7 +175,7 @@ def test_not_more_at_once_than_a_person_waits_for(boss: Client, integration: Int
 
 def test_what_is_as_it_was_told_is_left_alone(boss: Client, order: Order, sandbox: Any) -> None:
     assert "1 is as it was told." in refresh(boss)
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_what_is_missing_there_is_pushed_again(boss: Client, order: Order, sandbox: Any) -> None:
@@ -223,7 +223,7 @@ def test_what_sendcloud_never_accepted_it_is_not_said_to_have_lost(
     said = refresh(boss)
     assert "Sendcloud does not have ORD-1 yet: it has never accepted it." in said
     assert "any more" not in said
-    assert not OutboxEntry.objects.exists(), "it would only be refused again"
+    assert not factories.outbox().exists(), "it would only be refused again"
 
 
 def test_it_takes_over_parcels_whose_webhooks_never_came(boss: Client, order: Order, sandbox: Any) -> None:
@@ -250,4 +250,4 @@ def test_a_refresh_that_failed_is_explained_and_in_the_history(boss: Client, ord
     sandbox.revoke_credentials()
     assert "ORD-1: Sendcloud refuses the API keys" in refresh(boss)
     assert LogEntry.objects.get().change_message == "Refreshing from Sendcloud failed."
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()

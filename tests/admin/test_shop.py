@@ -110,7 +110,7 @@ def test_a_page_of_a_hundred_costs_what_one_of_two_costs(model: str, boss: Clien
         for n in range(number):
             order = factories.order(customer=data.order.customer)
             told = shipment(data.integration, order, status="rejected")
-            OutboxEntry.objects.filter(order_pk=order.pk).update(integration=data.integration, error_code="rejected")
+            factories.outbox().filter(order_pk=order.pk).update(integration=data.integration, error_code="rejected")
             Parcel.objects.create(
                 integration=data.integration, shipment=told, remote_id=1000 + 10 * Parcel.objects.count() + n,
                 tracking_number=f"T{n}",
@@ -159,7 +159,7 @@ def every_state(request: Any, connected: Integration) -> Iterator[tuple[str, str
             else:
                 order = factories.order(lines=0, customer=customer)
             factories.clear_outbox() if not orders else None
-            OutboxEntry.objects.filter(order_pk=str(order.pk)).delete()
+            factories.outbox().filter(order_pk=str(order.pk)).delete()
             for number, status in enumerate(told):
                 shipment(connected, order, kind, external_shipment_id=str(number), status=status)
             if entry:
@@ -304,7 +304,7 @@ def test_an_order_the_shop_hides_is_not_shown_by_us_either(boss: Client, connect
     factories.clear_outbox()
     assert press(boss, hidden, "sendcloud_push", "orderproxy").status_code == 404
     select(boss, "sendcloud_push", hidden, model="orderproxy")
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_without_an_adapter_the_page_says_so_and_offers_nothing(boss: Client, connected: Integration) -> None:
@@ -356,7 +356,7 @@ def test_the_panel_costs_the_same_however_much_there_is_to_tell(boss: Client, da
 @pytest.mark.parametrize("known", [True, False], ids=["known for whom", "not yet known for whom"])
 def test_an_order_that_waits_for_a_paused_integration_says_so(known: bool, boss: Client, data: Data) -> None:
     waits_for = data.integration if known else None
-    OutboxEntry.objects.update(state="pending", error_code="", error_fields={}, integration=waits_for)
+    factories.outbox().update(state="pending", error_code="", error_fields={}, integration=waits_for)
     html = change_page(boss, data.order)
     assert "To be sent: now." in html
     assert "Sendcloud refuses the API keys" not in html
@@ -383,11 +383,11 @@ def test_a_refused_shipment_is_explained_also_without_an_entry(boss: Client, dat
 def test_an_order_that_waits_says_when_it_is_due(boss: Client, connected: Integration) -> None:
     order = factories.order()
     later = timezone.now() + dt.timedelta(minutes=30, seconds=30)
-    OutboxEntry.objects.update(due_at=later, not_before=later)
+    factories.outbox().update(due_at=later, not_before=later)
     html = change_page(boss, order)
     assert "To be sent:" in html
     assert "in 30\xa0minutes" in html
-    payload = reverse("backoffice:django_sendcloud_outboxentry_payload", args=[OutboxEntry.objects.get().pk])
+    payload = reverse("backoffice:django_sendcloud_outboxentry_payload", args=[factories.outbox().get().pk])
     assert f'href="{payload}"' in html, "nothing was told yet, so the entry shows what will be"
 
 
@@ -431,9 +431,9 @@ def test_push_now_sends_an_order_again_that_sendcloud_has_already(
 
 
 def test_push_now_frees_an_order_that_was_given_up(boss: Client, data: Data) -> None:
-    OutboxEntry.objects.update(state="dead", failures=9, attempts=9, due_at=timezone.now() + dt.timedelta(days=9))
+    factories.outbox().update(state="dead", failures=9, attempts=9, due_at=timezone.now() + dt.timedelta(days=9))
     press(boss, data.order, "sendcloud_push", "orderproxy")
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.state, entry.failures, entry.attempts) == ("pending", 0, 0)
     assert entry.due_at <= timezone.now()
 
@@ -515,7 +515,7 @@ def test_what_cannot_be_saved_is_not_pushed(boss: Client, data: Data) -> None:
     response = save_and_push(boss, data.order, number="")
     assert response.status_code == 200
     assert "This field is required." in response.content.decode()
-    assert OutboxEntry.objects.get().state == "rejected"
+    assert factories.outbox().get().state == "rejected"
     assert not LogEntry.objects.exists()
 
 
@@ -539,7 +539,7 @@ def test_on_the_list_it_says_first_how_many_orders_are_pushed(boss: Client, data
     page = boss.post(url, {"action": "sendcloud_push", "_selected_action": [data.order.pk]})
     assert page.context["title"] == "Push 1 order to Sendcloud"
     assert "as they are saved" in page.content.decode()
-    assert OutboxEntry.objects.get().state == "rejected"
+    assert factories.outbox().get().state == "rejected"
     assert 'href="/backoffice/shop/order/"' in page.content.decode()
 
 
@@ -552,14 +552,14 @@ def test_nothing_on_the_page_needs_a_script_of_its_own(boss: Client, data: Data)
 
 
 def test_what_was_given_up_is_not_said_to_be_tried_again_on_the_orders_page(boss: Client, data: Data) -> None:
-    OutboxEntry.objects.update(state="dead", error_code="server_error", error_fields={})
+    factories.outbox().update(state="dead", error_code="server_error", error_fields={})
     html = change_page(boss, data.order)
     assert "Given up after many attempts" in html
     assert "tried again by itself" not in html
 
 
 def test_an_adapters_error_is_shown_only_to_who_may_see_what_is_sent(staff: Callable[..., Client], data: Data) -> None:
-    OutboxEntry.objects.update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
+    factories.outbox().update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
     html = change_page(staff(*SEE), data.order)
     assert "canary@" not in html
     assert "The technical details are shown to who may see what is sent" in html
@@ -617,7 +617,7 @@ def test_a_button_is_refused_to_who_may_not_press_it(
     assert permitted.get(url).status_code == 405
     permitted.handler.enforce_csrf_checks = True
     assert permitted.post(url).status_code == 403
-    assert OutboxEntry.objects.get().state == "rejected", "nothing happened"
+    assert factories.outbox().get().state == "rejected", "nothing happened"
     assert not LogEntry.objects.exists()
 
 

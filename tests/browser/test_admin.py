@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from django_sendcloud import tasks
-from django_sendcloud.models import Integration, OutboxEntry, Parcel, Shipment, WebhookEvent
+from django_sendcloud.models import Integration, Parcel, Shipment, WebhookEvent
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.shop.models import Order
@@ -286,4 +286,4 @@ def test_what_would_be_sent_beside_what_sendcloud_has(office: Office) -> None:
     expect(same.get_by_role("row", name="Eindhoven")).to_be_hidden()
     same.locator("summary").click()
     expect(same.get_by_role("row", name="Eindhoven")).to_be_visible()
-    assert OutboxEntry.objects.count() == 1, "looking sends nothing"
+    assert factories.outbox().count() == 1, "looking sends nothing"

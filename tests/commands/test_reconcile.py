@@ -73,7 +73,7 @@ def test_without_fix_nothing_is_told(orders: list[Order], sandbox: Any) -> None:
     for _ in range(3):
         code, report = run()
         assert (code, report["missing"], report["repaired"]) == (1, 1, 0)
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_stale_there(orders: list[Order], sandbox: Any) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_sendcloud.models import EntryState, EventState, OutboxEntry, WebhookEvent
+from django_sendcloud.models import EntryState, EventState, WebhookEvent
 from django_sendcloud.sync.pump import pump
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
@@ -27,7 +27,7 @@ def refused(integration: Any, sandbox: Any) -> Order:
     order = factories.order()
     sandbox.reject_order(str(order.pk), {"address": ["Cannot be found."]})
     pump()
-    assert OutboxEntry.objects.get().state == EntryState.REJECTED
+    assert factories.outbox().get().state == EntryState.REJECTED
     return order
 
 
@@ -37,12 +37,12 @@ def test_a_refused_order_is_sent_as_it_is_now(refused: Order, sandbox: Any) -> N
     assert "1 order is tried again" in run()
     pump()
     assert sandbox.shipment(str(refused.pk))["address"] == "Markt 1"
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_a_dry_run_changes_nothing(refused: Order) -> None:
     assert "1 order would be tried again" in run("--dry-run")
-    assert OutboxEntry.objects.get().state == EntryState.REJECTED
+    assert factories.outbox().get().state == EntryState.REJECTED
 
 
 def test_only_what_was_asked_for(refused: Order) -> None:
@@ -50,7 +50,7 @@ def test_only_what_was_asked_for(refused: Order) -> None:
     assert "0 orders" in run("orders", "--problem", "payload_invalid")
     assert "0 orders" in run("orders", "--since", "2999-01-01")
     assert "order" not in run("webhooks")
-    assert OutboxEntry.objects.get().state == EntryState.REJECTED
+    assert factories.outbox().get().state == EntryState.REJECTED
     assert "1 order is" in run("orders", "--state", "rejected", "--since", "2020-01-01")
 
 

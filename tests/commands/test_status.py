@@ -54,7 +54,7 @@ def test_json_has_the_same_figures(beat: None, integration: Any) -> None:
 
 def test_nobody_pushes(beat: None) -> None:
     factories.order()
-    OutboxEntry.objects.update(due_at=timezone.now() - dt.timedelta(minutes=20))
+    factories.outbox().update(due_at=timezone.now() - dt.timedelta(minutes=20))
     code, said = run()
     assert code == 2
     assert "is a worker running?" in said
@@ -75,7 +75,7 @@ def test_beat_never_ran_and_beat_stopped(integration: Any) -> None:
 def test_what_needs_a_person(beat: None, integration: Any) -> None:
     factories.order(country="XX")
     pump()
-    assert OutboxEntry.objects.get().state == EntryState.REJECTED
+    assert factories.outbox().get().state == EntryState.REJECTED
     code, said = run()
     assert code == 1
     assert "1 order to be corrected." in said

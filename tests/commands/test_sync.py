@@ -9,7 +9,6 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_sendcloud.adapters import temporarily_registered
-from django_sendcloud.models import OutboxEntry
 from tests import factories
 from tests.shop.models import Order, OrderLine, Unrelated
 from tests.shop.sendcloud import ShopOrder
@@ -31,7 +30,7 @@ def orders(integration: Any) -> list[Order]:
 def test_all(orders: list[Order], sandbox: Any) -> None:
     assert "5 orders recorded" in run("--all")
     assert len(sandbox.shipments()) == 5
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_repeated_it_costs_no_upsert(orders: list[Order], sandbox: Any) -> None:
@@ -40,7 +39,7 @@ def test_repeated_it_costs_no_upsert(orders: list[Order], sandbox: Any) -> None:
     before = len(sandbox.requests)
     run("--all")
     assert len(sandbox.requests) == before
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_since(orders: list[Order], sandbox: Any) -> None:
@@ -63,7 +62,7 @@ def test_by_key(orders: list[Order], sandbox: Any) -> None:
 
 def test_only_recording_leaves_the_pushing_to_the_workers(orders: list[Order], sandbox: Any) -> None:
     run("--all", "--no-push")
-    assert OutboxEntry.objects.count() == 5
+    assert factories.outbox().count() == 5
     assert not sandbox.requests
 
 
@@ -88,7 +87,7 @@ def test_without_options_it_pushes_what_is_due(integration: Any, sandbox: Any) -
 def test_bad_arguments_are_explained(orders: list[Order], arguments: list[str], said: str) -> None:
     with pytest.raises(CommandError, match=said):
         run(*arguments)
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_by_a_filter_as_in_a_queryset(orders: list[Order], sandbox: Any) -> None:
@@ -146,8 +145,8 @@ def test_interrupted_and_repeated_it_ends_complete(
         with pytest.raises(SystemExit) as ended:
             run("--all")
     assert ended.value.code == 130
-    assert OutboxEntry.objects.count() == 5
+    assert factories.outbox().count() == 5
     factories.forget_transaction()
     run("--all")
     assert len(sandbox.shipments()) == 5
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()

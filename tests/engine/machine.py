@@ -22,14 +22,17 @@ from django_sendcloud.api.results import DeleteResult, UpsertResult
 from django_sendcloud.clock import clock
 from django_sendcloud.enums import UpsertStatus
 from django_sendcloud.exceptions import RateLimited, RequestNotSent, ServerError, TransportError
-from django_sendcloud.models import Account, Integration, OutboxEntry, Shipment
+from django_sendcloud.models import Account, Change, Integration, OutboxEntry, Shipment
 from django_sendcloud.sync import pump as pump_module
 from django_sendcloud.sync import push, settle
-from tests.factories import forget_transaction
+from tests.factories import forget_transaction, outbox
 from tests.shop.models import Customer, Order
 
 LEASE = 120.0
 QUARANTINE = 60.0
+DEADLINE = 20.0
+# The last moment at which a worker begins a request: the whole deadline and a margin are left of its lease.
+LATEST = LEASE - DEADLINE - 2.5
 KEYS = [uuid.UUID(int=n) for n in range(1, 4)]
 
 
@@ -109,12 +112,17 @@ class Remote:
         if mode == "late 500":
             self.late.append(Late(apply, self.time.steady + QUARANTINE))
             raise ServerError("", status=500, **context)
-        if mode == "overtaken" and self.meanwhile is not None:
+        if mode == "killed in the air":
+            # At the very end of its lease: it lands when somebody else has long been looking for the order.
+            self.time.advance(LATEST)
+            self.late.append(Late(apply, self.time.steady + DEADLINE + QUARANTINE))
+            raise Killed
+        if mode in ("overtaken", "overtaken in the air") and self.meanwhile is not None:
             # The worker stands still with its request in the air until its lease is over; others go on.
-            answer = apply()
+            answer = apply() if mode == "overtaken" else None
             meanwhile, self.meanwhile = self.meanwhile, None
             meanwhile()
-            return answer
+            return apply() if answer is None else answer
         answer = apply()
         if mode == "lost after":
             raise TransportError("no answer", **context)
@@ -172,7 +180,10 @@ class Remote:
         self.late = [late for late in self.late if self.time.steady < late.until]
 
 
-MODES = ["ok", "not sent", "limited", "killed before", "killed after", "lost before", "lost after", "late", "late 500"]
+MODES = [
+    "ok", "not sent", "limited", "killed before", "killed after", "killed in the air", "lost before", "lost after",
+    "late", "late 500",
+]  # fmt: skip
 keys = st.sampled_from(KEYS)
 
 
@@ -181,7 +192,7 @@ class Histories(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        for model in (Order, Customer, OutboxEntry, Shipment, Integration, Account):
+        for model in (Order, Customer, Change, OutboxEntry, Shipment, Integration, Account):
             model._default_manager.all().delete()
         forget_transaction()
         self.time = VirtualTime()
@@ -279,23 +290,27 @@ class Histories(RuleBasedStateMachine):
         self.work()
         self.remote.mode, self.remote.meanwhile = "ok", None
 
-    @rule(key=keys)
-    def overtaken(self, key: uuid.UUID) -> None:
-        """A worker is stopped in the middle of its request; the order changes and another worker pushes it."""
+    @rule(key=keys, landed=st.booleans())
+    def overtaken(self, key: uuid.UUID, landed: bool) -> None:
+        """A worker is stopped in the middle of its request; the order changes and another worker looks at it.
+
+        Where the request has not landed yet, it does so within the quarantine.
+        """
 
         def meanwhile() -> None:
             self.save(key)
-            self.advance(LEASE + 1)
+            self.advance(LEASE + (QUARANTINE + 1 if landed else 1))
             self.work()
 
         forget_transaction()
-        self.remote.mode, self.remote.meanwhile = "overtaken", meanwhile
+        self.remote.mode = "overtaken" if landed else "overtaken in the air"
+        self.remote.meanwhile = meanwhile
         self.work()
         self.remote.mode, self.remote.meanwhile = "ok", None
 
     # -- time, and what travels -----------------------------------------------------------------
 
-    @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, QUARANTINE + 1, LEASE + 1]))
+    @rule(seconds=st.sampled_from([0.1, 1.0, 5.0, QUARANTINE + 1, LEASE + 1, LEASE + QUARANTINE + 1]))
     def advance(self, seconds: float) -> None:
         self.time.advance(seconds)
         self.remote.expire()
@@ -318,7 +333,7 @@ class Histories(RuleBasedStateMachine):
     @invariant()
     def one_entry_per_order(self) -> None:
         if hasattr(self, "remote"):
-            assert OutboxEntry.objects.count() <= len(KEYS)
+            assert outbox().count() <= len(KEYS)
 
     def teardown(self) -> None:
         if not hasattr(self, "stack"):
@@ -330,9 +345,9 @@ class Histories(RuleBasedStateMachine):
                 self.advance(2 * 3600.0)
                 forget_transaction()
                 self.work()
-                if not OutboxEntry.objects.exists():
+                if not outbox().exists():
                     break
-            assert not OutboxEntry.objects.exists(), list(OutboxEntry.objects.values())
+            assert not outbox().exists(), list(outbox().values())
             assert not self.remote.violations
             there = {key[0]: content for key, (content, _, _) in self.remote.store.items()}
             here = dict(Order.objects.exclude(status="cancelled").values_list("pk", "address"))

@@ -11,7 +11,6 @@ from django.test.utils import CaptureQueriesContext
 
 from django_sendcloud import enqueue
 from django_sendcloud.clock import clock
-from django_sendcloud.models import OutboxEntry
 from django_sendcloud.sync import record as recording
 from django_sendcloud.sync.pump import pump
 from tests import factories
@@ -62,20 +61,20 @@ def at_sendcloud(sandbox: Any) -> set[str]:
 def test_an_order_is_pushed_when_it_is_committed_and_not_before(customer: Customer, sandbox: Any) -> None:
     with transaction.atomic(using="elsewhere"):
         factories.order(number="ORD-1", customer=customer)
-        assert OutboxEntry.objects.exists()
+        assert factories.outbox().exists()
         pump()
-        assert OutboxEntry.objects.exists()
+        assert factories.outbox().exists()
         assert at_sendcloud(sandbox) == set()
     pump()
     assert at_sendcloud(sandbox) == {"ORD-1"}
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_a_push_during_the_transaction_does_not_swallow_its_change(customer: Customer, sandbox: Any) -> None:
     with transaction.atomic(using="elsewhere"):
         factories.order(number="ORD-1", customer=customer)
         # The transaction takes so long that the order is looked at meanwhile, and is not there yet.
-        OutboxEntry.objects.all().delete()
+        factories.outbox().all().delete()
     pump()
     assert at_sendcloud(sandbox) == {"ORD-1"}
 
@@ -98,7 +97,7 @@ def test_what_is_rolled_back_there_pushes_nothing(customer: Customer, sandbox: A
     later(recording.OTHER_DATABASE_SECONDS + 1)
     pump()
     assert not sandbox.requests
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_fifty_saves_cost_one_statement_and_one_more_at_the_commit(customer: Customer) -> None:
@@ -123,10 +122,10 @@ def test_lines_tags_deletes_and_bulk_writes_are_heard_as_well(customer: Customer
         other.delete,
     ]
     for change in changes:
-        OutboxEntry.objects.all().delete()
+        factories.outbox().all().delete()
         with transaction.atomic(using="elsewhere"):
             change()
-            OutboxEntry.objects.all().delete()
-        assert OutboxEntry.objects.count() == 1, change
+            factories.outbox().all().delete()
+        assert factories.outbox().count() == 1, change
     pump()
     assert at_sendcloud(sandbox) == {"A"}

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_sendcloud.models import Integration, OutboxEntry, Shipment
+from django_sendcloud.models import Integration, Shipment
 from django_sendcloud.sync.pump import pump
 from tests import factories
 from tests.factories import forget_transaction
@@ -17,7 +17,7 @@ from tests.shop.models import Order
 
 def push() -> None:
     long_ago = timezone.now() - dt.timedelta(days=1)
-    OutboxEntry.objects.update(due_at=long_ago, not_before=long_ago)
+    factories.outbox().update(due_at=long_ago, not_before=long_ago)
     pump()
 
 
@@ -47,7 +47,7 @@ def test_an_order_told_again_after_its_deletion_with_a_lost_answer_can_be_delete
     set_status(order, "cancelled")
     push()
     assert sandbox.shipments() == []
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_so_can_one_whose_teller_died(sandbox: Any, order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,4 +77,4 @@ def test_an_order_made_anew_at_sendcloud_with_a_lost_answer_is_deleted_although_
     set_status(order, "cancelled")
     push()
     assert sandbox.shipments() == []
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()

@@ -43,13 +43,13 @@ def settles_whatever_was_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
 
     original = settle._write
 
-    def write(claim: Any, settled: Any) -> Any:
+    def write(claim: Any, verdicts: Any, told: Any) -> Any:
         from django_sendcloud.models import OutboxEntry
 
-        for verdict in settled.verdicts:
+        for verdict in verdicts:
             row = OutboxEntry.objects.filter(pk=verdict.plan.entry.pk).values_list("version", flat=True).first()
             verdict.plan.entry.version = row or verdict.plan.entry.version
-        return original(claim, settled)
+        return original(claim, verdicts, told)
 
     monkeypatch.setattr(settle, "_write", write)
 

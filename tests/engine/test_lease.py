@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from django_sendcloud.clock import clock
-from django_sendcloud.models import Integration, OutboxEntry
+from django_sendcloud.models import Integration
 from django_sendcloud.sync import limiter
 from django_sendcloud.sync.pump import pump
 from tests import factories
@@ -45,9 +45,9 @@ def test_a_database_that_hangs_while_the_limit_is_asked_costs_the_lease(
     make_due()
     pump()
     assert len(sandbox.requests) == before + 1
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def make_due() -> None:
     long_ago = timezone.now() - dt.timedelta(days=1)
-    OutboxEntry.objects.update(due_at=long_ago, not_before=long_ago)
+    factories.outbox().update(due_at=long_ago, not_before=long_ago)

@@ -18,7 +18,6 @@ from django_sendcloud.models import (
     Account,
     EntryState,
     Integration,
-    OutboxEntry,
     PauseReason,
     Shipment,
     ShipmentStatus,
@@ -30,7 +29,7 @@ from tests.shop.models import Order, OrderLine
 
 
 def make_due() -> None:
-    OutboxEntry.objects.update(due_at=timezone.now() - dt.timedelta(seconds=1))
+    factories.outbox().update(due_at=timezone.now() - dt.timedelta(seconds=1))
 
 
 def push(sandbox: Any) -> int:
@@ -59,7 +58,7 @@ def test_a_new_order_reaches_sendcloud(sandbox: Any, order: Order) -> None:
     shipment = Shipment.objects.get()
     assert shipment.status == ShipmentStatus.SYNCED
     assert str(shipment.uuid) == remote["shipment_uuid"]
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_a_changed_order_is_updated(sandbox: Any, order: Order) -> None:
@@ -90,7 +89,7 @@ def test_f11_a_change_arrives_although_the_clock_went_back(
     forget_transaction()
     order.address = "Markt 1"
     order.save()
-    OutboxEntry.objects.update(
+    factories.outbox().update(
         due_at=timezone.now() - dt.timedelta(days=1), not_before=timezone.now() - dt.timedelta(days=1)
     )
     monkeypatch.setattr(clock, "now", lambda: timezone.now() - dt.timedelta(hours=1))
@@ -113,7 +112,7 @@ def test_an_unchanged_order_costs_no_request(sandbox: Any, order: Order) -> None
     forget_transaction()
     order.save()
     assert push(sandbox) == 0
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 @pytest.mark.parametrize("how", ["cancel", "delete"])
@@ -129,7 +128,7 @@ def test_a_cancelled_or_deleted_order_is_deleted_at_sendcloud(sandbox: Any, orde
     assert sandbox.shipments() == []
     shipment = Shipment.objects.get()
     assert shipment.status == ShipmentStatus.DELETED
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_an_order_cancelled_before_it_was_sent_costs_no_request(sandbox: Any, order: Order) -> None:
@@ -137,7 +136,7 @@ def test_an_order_cancelled_before_it_was_sent_costs_no_request(sandbox: Any, or
     order.save()
     assert push(sandbox) == 0
     assert not Shipment.objects.exists()
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_an_order_that_comes_back_is_there_again(sandbox: Any, order: Order) -> None:
@@ -188,7 +187,7 @@ def test_an_order_that_moves_to_another_integration_is_deleted_there_and_created
     push(sandbox)
     assert len(sandbox.shipments(integration.remote_id)) == 0
     assert len(sandbox.shipments(second.remote_id)) == 1
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 # -- numbers ----------------------------------------------------------------------------------------
@@ -207,7 +206,7 @@ def test_ten_thousand_orders_take_a_hundred_requests_and_few_statements(sandbox:
             pass
     assert sandbox.count("POST", "/shipments") == 100
     assert len(sandbox.shipments()) == 10_000
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
     assert len(queries) <= 12 * 100
 
 
@@ -268,7 +267,7 @@ def test_f13_one_bad_order_is_rejected_alone_with_a_clear_message(
     else:
         push(sandbox)
     assert at_sendcloud(sandbox) == {str(order.pk) for order in neighbours}
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert entry.order_pk == str(bad.pk)
     assert (entry.state, entry.error_code) == (EntryState.REJECTED, "payload_invalid")
     assert [path for path in entry.error_fields if path.endswith(field)]
@@ -287,7 +286,7 @@ def test_f13_what_sendcloud_rejects_is_kept_with_its_field_errors(sandbox: Any, 
     sandbox.reject_order(str(bad.pk), errors={"postal_code": ["This postal code does not exist."]})
     push(sandbox)
     assert at_sendcloud(sandbox) == {str(good.pk)}
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.state, entry.error_code) == (EntryState.REJECTED, "rejected")
     assert entry.error_fields == {"postal_code": ["This postal code does not exist."]}
     shipment = Shipment.objects.get(order_pk=str(bad.pk))
@@ -303,7 +302,7 @@ def test_a_rejected_order_is_tried_again_when_it_changes(sandbox: Any, integrati
     bad.save()
     push(sandbox)
     assert at_sendcloud(sandbox) == {str(bad.pk)}
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_an_adapter_that_raises_harms_only_its_order(sandbox: Any, integration: Integration) -> None:
@@ -321,7 +320,7 @@ def test_an_adapter_that_raises_harms_only_its_order(sandbox: Any, integration: 
     with temporarily_registered(Raising, Order):
         push(sandbox)
     assert at_sendcloud(sandbox) == {str(good.pk)}
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.state, entry.error_code) == (EntryState.REJECTED, "adapter_error")
     assert "ValueError: a bug in the shop" in entry.error_detail
     assert "get_shipments" in entry.error_detail
@@ -335,7 +334,7 @@ def test_f14_a_whole_batch_refused_because_of_one_order_is_divided_until_it_stan
     requests = push(sandbox)
     assert requests <= 1 + 14
     assert at_sendcloud(sandbox) == {str(order.pk) for order in orders} - {str(orders[37].pk)}
-    assert OutboxEntry.objects.get().order_pk == str(orders[37].pk)
+    assert factories.outbox().get().order_pk == str(orders[37].pk)
 
 
 def test_two_orders_with_the_same_ids_do_not_fight(sandbox: Any, integration: Integration) -> None:
@@ -362,13 +361,13 @@ def test_two_orders_with_the_same_ids_do_not_fight(sandbox: Any, integration: In
         factories.order(address="Second 2")
         push(sandbox)
         assert sandbox.shipment("same")["address"] == "First 1"
-        entry = OutboxEntry.objects.get()
+        entry = factories.outbox().get()
         assert (entry.state, entry.error_code) == (EntryState.REJECTED, "order_conflict")
         # Once the first is gone, the second may have them.
         forget_transaction()
         first.delete()
         push(sandbox)
-        OutboxEntry.objects.retry()
+        factories.outbox().retry()
         push(sandbox)
         assert sandbox.shipment("same")["address"] == "Second 2"
 
@@ -379,7 +378,7 @@ def test_two_orders_with_the_same_ids_do_not_fight(sandbox: Any, integration: In
 def test_500_loses_nothing_and_recovers(sandbox: Any, order: Order) -> None:
     sandbox.fail_next(status=500, times=1, body=b"<html>Server Error</html>")
     push(sandbox)
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.state, entry.error_code, entry.failures, entry.in_doubt) == (
         EntryState.PENDING,
         "server_error",
@@ -388,14 +387,14 @@ def test_500_loses_nothing_and_recovers(sandbox: Any, order: Order) -> None:
     )
     push(sandbox)
     assert at_sendcloud(sandbox) == {str(order.pk)}
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_an_unknown_outcome_rests_before_it_is_tried_again(sandbox: Any, order: Order, sendcloud_settings: Any) -> None:
     sendcloud_settings(QUARANTINE_SECONDS=60.0)
     sandbox.fail_next(status=502, times=1)
     push(sandbox)
-    assert OutboxEntry.objects.get().not_before > timezone.now() + dt.timedelta(seconds=50)
+    assert factories.outbox().get().not_before > timezone.now() + dt.timedelta(seconds=50)
     forget_transaction()
     order.save()
     assert push(sandbox) == 0, "neither the backoff's end nor a new change ends the quarantine"
@@ -406,7 +405,7 @@ def test_429_rests_the_account_and_burns_nothing(sandbox: Any, order: Order, ret
     headers = {"Retry-After": retry_after} if retry_after else {}
     sandbox.fail_next(status=429, times=1, headers=headers)
     push(sandbox)
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.attempts, entry.failures, entry.in_doubt) == (0, 0, False)
     blocked_until = Account.objects.get().blocked_until
     assert blocked_until is not None
@@ -424,7 +423,7 @@ def test_401_pauses_the_integration_with_a_reason_and_keeps_everything(
     push(sandbox)
     integration.refresh_from_db()
     assert integration.paused_reason == PauseReason.CREDENTIALS
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.state, entry.attempts, entry.failures) == (EntryState.PENDING, 0, 0)
     assert push(sandbox) == 0, "a paused integration costs nothing"
 
@@ -453,7 +452,7 @@ def test_a_vanished_integration_is_paused_as_gone(sandbox: Any, integration: Int
     push(sandbox)
     integration.refresh_from_db()
     assert integration.paused_reason == PauseReason.GONE
-    assert OutboxEntry.objects.count() == 1
+    assert factories.outbox().count() == 1
 
 
 @pytest.mark.parametrize("fault", ["html", "truncated", "dropped", "dropped before", "missing", "duplicate"])
@@ -467,13 +466,13 @@ def test_f19_an_answer_that_says_nothing_is_unknown_and_pushed_again(sandbox: An
         "duplicate": lambda: sandbox.garble_results("duplicate"),
     }[fault]()
     push(sandbox)
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert entry.state == EntryState.PENDING
     assert entry.in_doubt
     sandbox.garble_results(None)
     push(sandbox)
     assert len(sandbox.shipments()) == 1
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_after_an_unknown_outcome_a_return_to_the_former_content_is_sent(sandbox: Any, order: Order) -> None:
@@ -507,13 +506,13 @@ def test_a_deletion_of_what_is_not_there_is_done(sandbox: Any, order: Order) -> 
     forget_transaction()
     order.delete()
     push(sandbox)
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_a_refused_connection_is_retried_without_doubt(sandbox: Any, order: Order, sendcloud_settings: Any) -> None:
     sendcloud_settings(BASE_URL="http://127.0.0.1:9/api/v2")
     push(sandbox)
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.state, entry.error_code, entry.in_doubt) == (EntryState.PENDING, "not_sent", False)
     sendcloud_settings(BASE_URL=sandbox.base_url)
     push(sandbox)
@@ -566,13 +565,13 @@ def test_f08_an_edit_during_the_flight_is_pushed_afterwards(
     pump()
     assert sandbox.count("POST", "/shipments") == 2
     assert sandbox.shipment(str(order.pk))["address"] == "Changed in flight 3"
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_without_any_integration_everything_waits(db: None, sandbox: Any, sendcloud_settings: Any) -> None:
     order = factories.order()
     assert push(sandbox) == 0
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.state, entry.error_code) == (EntryState.PENDING, "no_integration")
     factories.integration(sandbox)
     push(sandbox)

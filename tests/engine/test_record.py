@@ -9,7 +9,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from django_sendcloud import RegistrationError, enqueue, paused
-from django_sendcloud.models import EntryState, OutboxEntry
+from django_sendcloud.models import EntryState
 from tests import factories
 from tests.factories import clear_outbox, forget_transaction
 from tests.shop.models import Customer, Order, OrderLine, OrderProxy, Tag, Unrelated, WholesaleOrder
@@ -20,7 +20,7 @@ def ours(queries: CaptureQueriesContext) -> list[str]:
 
 
 def pks() -> set[str]:
-    return set(OutboxEntry.objects.values_list("order_pk", flat=True))
+    return set(factories.outbox().values_list("order_pk", flat=True))
 
 
 @pytest.fixture
@@ -110,16 +110,16 @@ def test_the_next_transaction_records_again(committed_order: Order) -> None:
     for _ in range(2):
         with transaction.atomic():
             committed_order.save()
-    assert OutboxEntry.objects.get().version == 2
+    assert factories.outbox().get().version == 2
 
 
 def test_many_changes_are_one_row_with_a_growing_version(order: Order) -> None:
     enqueue(order)
-    first = OutboxEntry.objects.get()
+    first = factories.outbox().get()
     # A second transaction, as far as the memory of the first is concerned.
     forget_transaction()
     enqueue(order)
-    second = OutboxEntry.objects.get()
+    second = factories.outbox().get()
     assert second.pk == first.pk
     assert second.version == first.version + 1
 
@@ -127,10 +127,10 @@ def test_many_changes_are_one_row_with_a_growing_version(order: Order) -> None:
 def test_a_change_does_not_postpone_a_push_that_waits(order: Order, settings: Any) -> None:
     settings.SENDCLOUD = {**settings.SENDCLOUD, "DEBOUNCE_SECONDS": 10}
     enqueue(order)
-    due_at = OutboxEntry.objects.get().due_at
+    due_at = factories.outbox().get().due_at
     forget_transaction()
     enqueue(order)
-    assert OutboxEntry.objects.get().due_at == due_at
+    assert factories.outbox().get().due_at == due_at
 
 
 def test_a_change_does_not_shorten_a_lease_or_a_quarantine(order: Order) -> None:
@@ -140,10 +140,10 @@ def test_a_change_does_not_shorten_a_lease_or_a_quarantine(order: Order) -> None
 
     until = timezone.now() + timedelta(minutes=5)
     enqueue(order)
-    OutboxEntry.objects.update(not_before=until, lease="x" * 32, claimed_version=1)
+    factories.outbox().update(not_before=until, lease="x" * 32, claimed_version=1)
     forget_transaction()
     enqueue(order)
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert entry.not_before == until
     assert entry.lease == "x" * 32
 
@@ -151,10 +151,10 @@ def test_a_change_does_not_shorten_a_lease_or_a_quarantine(order: Order) -> None
 @pytest.mark.parametrize("state", [EntryState.REJECTED, EntryState.DEAD])
 def test_a_change_revives_what_was_parked(order: Order, state: EntryState) -> None:
     enqueue(order)
-    OutboxEntry.objects.update(state=state, attempts=8, failures=3, claimed_version=1)
+    factories.outbox().update(state=state, attempts=8, failures=3, claimed_version=1)
     forget_transaction()
     order.save()
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.state, entry.attempts, entry.failures) == (EntryState.PENDING, 0, 0)
 
 
@@ -162,7 +162,7 @@ def test_a_proxy_and_a_child_are_heard(db: None) -> None:
     customer = factories.customer()
     child = WholesaleOrder.objects.create(number="W-1", customer=customer)
     assert pks() == {str(child.pk)}
-    assert OutboxEntry.objects.get().order_type == "shop.order"
+    assert factories.outbox().get().order_type == "shop.order"
     clear_outbox()
     OrderProxy.objects.get(pk=child.pk).save()
     assert pks() == {str(child.pk)}
@@ -235,7 +235,7 @@ def test_a_queryset_delete_records_every_order(db: None) -> None:
     clear_outbox()
     Order.objects.all().delete()
     assert pks() == expected
-    assert OutboxEntry.objects.filter(gone=True).count() == 3
+    assert factories.outbox().filter(gone=True).count() == 3
 
 
 def test_fixtures_are_not_recorded(order: Order) -> None:
@@ -264,7 +264,7 @@ def test_enqueue_writes_a_thousand_orders_in_one_statement(db: None) -> None:
     with CaptureQueriesContext(connection) as queries:
         assert enqueue(Order.objects.all()) == 2500
     assert len([sql for sql in ours(queries) if "INSERT" in sql]) == 3
-    assert OutboxEntry.objects.count() == 2500
+    assert factories.outbox().count() == 2500
 
 
 def test_enqueue_takes_one_order_or_several(db: None) -> None:
@@ -319,4 +319,4 @@ def test_enqueue_of_a_slice(db: None) -> None:
     orders = sorted((factories.order(number=str(n)) for n in range(4)), key=lambda order: order.number)
     factories.clear_outbox()
     assert enqueue(Order.objects.order_by("number")[1:3]) == 2
-    assert set(OutboxEntry.objects.values_list("order_pk", flat=True)) == {str(order.pk) for order in orders[1:3]}
+    assert set(factories.outbox().values_list("order_pk", flat=True)) == {str(order.pk) for order in orders[1:3]}

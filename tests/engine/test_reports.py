@@ -11,7 +11,7 @@ import pytest
 from django.db import DatabaseError
 from django.utils import timezone
 
-from django_sendcloud.models import EntryState, ExceptionReport, Integration, OutboxEntry, PauseReason, WebhookEvent
+from django_sendcloud.models import EntryState, ExceptionReport, Integration, PauseReason, WebhookEvent
 from django_sendcloud.signals import exception_reported
 from django_sendcloud.sync import report
 from django_sendcloud.sync.pump import pump
@@ -44,7 +44,7 @@ def switched_on(sendcloud_settings: Any) -> None:
 def refused_order() -> None:
     factories.order(country="XX", number="SECRET-NUMBER")
     pump()
-    assert OutboxEntry.objects.get().state == EntryState.REJECTED
+    assert factories.outbox().get().state == EntryState.REJECTED
 
 
 def test_off_by_default(integration: Integration) -> None:

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_sendcloud.adapters import temporarily_registered
-from django_sendcloud.models import Integration, OutboxEntry, Tally
+from django_sendcloud.models import Integration, Tally
 from django_sendcloud.sync.prune import TALLY_DAYS, prune
 from django_sendcloud.sync.pump import pump
 from tests import factories
@@ -60,7 +60,7 @@ def test_an_order_that_stays_is_known_by_its_number(sandbox: Any, integration: I
     with temporarily_registered(Failing, Order):
         factories.order(number="CODE-1")
         pump()
-    assert set(OutboxEntry.objects.values_list("order_number", "error_code")) == {
+    assert set(factories.outbox().values_list("order_number", "error_code")) == {
         ("BAD-1", "payload_invalid"),
         ("CODE-1", "adapter_error"),
     }
@@ -74,5 +74,5 @@ def test_many_that_fail_together_are_numbered_in_one_statement(sandbox: Any, int
         pump()
     updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
     assert sum("order_number" in sql for sql in updates) == 1
-    assert sorted(OutboxEntry.objects.values_list("order_number", flat=True)) == [f"N-{n}" for n in range(5)]
-    assert set(OutboxEntry.objects.values_list("error_code", flat=True)) == {"server_error"}
+    assert sorted(factories.outbox().values_list("order_number", flat=True)) == [f"N-{n}" for n in range(5)]
+    assert set(factories.outbox().values_list("error_code", flat=True)) == {"server_error"}

@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from django_sendcloud import enqueue
 from django_sendcloud.clock import clock
-from django_sendcloud.models import Account, EntryState, Integration, OutboxEntry, Shipment
+from django_sendcloud.models import Account, EntryState, Integration, Shipment
 from django_sendcloud.sync import breaker, drift
 from django_sendcloud.sync.claim import claim
+from django_sendcloud.sync.fold import fold_all
 from django_sendcloud.sync.pump import bury_the_dead, pump
 from tests import factories
 from tests.factories import forget_transaction
@@ -96,7 +97,7 @@ def test_f09_a_deletion_waits_until_a_late_upsert_can_no_longer_land(
     later(31)
     pump()
     assert sandbox.shipments() == []
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_f15_what_kills_its_worker_goes_alone_and_is_given_up(
@@ -106,24 +107,25 @@ def test_f15_what_kills_its_worker_goes_alone_and_is_given_up(
     orders = [factories.order() for _ in range(5)]
     poison = str(orders[2].pk)
     claims: list[int] = []
+    fold_all()
     for _ in range(40):
         taken = claim(500)
         pks = [entry.order_pk for entry in taken.entries]
         if poison in pks:
             claims.append(len(pks))  # its worker dies here: nothing is settled
         elif pks:
-            OutboxEntry.objects.filter(order_pk__in=pks).delete()
+            factories.outbox().filter(order_pk__in=pks).delete()
         later(200)
     assert len(claims) == 8
     assert claims[0] == 5
     assert set(claims[3:]) == {1}, "alone after three"
     bury_the_dead()
-    entry = OutboxEntry.objects.get()
+    entry = factories.outbox().get()
     assert (entry.order_pk, entry.state, entry.error_code) == (poison, EntryState.DEAD, "worker_died")
     # A change gives it another chance.
     forget_transaction()
     orders[2].save()
-    assert OutboxEntry.objects.get().state == EntryState.PENDING
+    assert factories.outbox().get().state == EntryState.PENDING
 
 
 @pytest.mark.parametrize("retry_after", [None, "date", "-5", "1e9", "60"])
@@ -142,7 +144,7 @@ def test_f16_a_storm_of_429_costs_a_request_a_pause_and_no_attempt(
         pump()
         later(5)
     assert 1 <= len(sandbox.requests) <= 11
-    assert set(OutboxEntry.objects.values_list("attempts", "failures", "state")) == {(0, 0, EntryState.PENDING)}
+    assert set(factories.outbox().values_list("attempts", "failures", "state")) == {(0, 0, EntryState.PENDING)}
     sandbox.clear_faults()
     later(3600)
     pump()
@@ -162,13 +164,13 @@ def test_f18_two_hours_of_500_cost_one_probe_each_time_the_breaker_closes(
     # Five to open it, and then at most one every five minutes, but for the first shorter ones.
     assert 20 <= sent <= 5 + 4 + 24 + 2
     assert all(len(request.body) == 1 for request in sandbox.requests[10:])
-    assert not OutboxEntry.objects.filter(state=EntryState.DEAD).exists()
+    assert not factories.outbox().filter(state=EntryState.DEAD).exists()
     sandbox.clear_faults()
     for _ in range(120):
         pump()
         later(15)
     assert len(sandbox.shipments()) == 150
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
     assert Account.objects.get().openings == 0
 
 
@@ -211,7 +213,7 @@ def test_f20_keys_revoked_for_a_day_burn_nothing_and_it_resumes_by_itself(
         integration_paused.disconnect(note)
     assert told == ["credentials"], "told once"
     assert len(sandbox.requests) <= 1 + 24 * 12, "at most one probe in five minutes"
-    assert set(OutboxEntry.objects.values_list("attempts", "failures", "state")) == {(0, 0, EntryState.PENDING)}
+    assert set(factories.outbox().values_list("attempts", "failures", "state")) == {(0, 0, EntryState.PENDING)}
     sandbox.restore_credentials()
     later(301)
     probe_paused()
@@ -225,7 +227,7 @@ def test_f23_what_was_written_without_signals_is_found(
     """``bulk_create`` and ``update`` send no signals: ``enqueue`` says so, and what is forgotten is found."""
     customer = factories.customer()
     Order.objects.bulk_create(Order(number=str(number), customer=customer) for number in range(3))
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
     later(1000)
     drift.scan()
     later(1)
@@ -233,7 +235,7 @@ def test_f23_what_was_written_without_signals_is_found(
     assert len(sandbox.shipments()) == 3
     forget_transaction()
     Order.objects.update(address="Markt 1", modified=clock.now())
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
     later(1000)
     drift.scan()
     later(1)
@@ -259,7 +261,7 @@ def test_f24_many_cancellations_do_not_starve_new_orders_nor_the_reverse(
     new = [factories.order(lines=0) for _ in range(600)]
     sendcloud_settings(BATCH_SIZE=5, CLAIM_SIZE=50)
     before = len(sandbox.requests)
-    OutboxEntry.objects.update(due_at=timezone.now() - dt.timedelta(minutes=1))
+    factories.outbox().update(due_at=timezone.now() - dt.timedelta(minutes=1))
     pump()
     kinds = [request.path.endswith("/delete") for request in sandbox.requests[before:]]
     assert at_sendcloud(sandbox) == {str(order.pk) for order in new}
@@ -272,22 +274,48 @@ def test_f24_many_cancellations_do_not_starve_new_orders_nor_the_reverse(
 
 
 @pytest.mark.services("postgresql")
-def test_f22_an_order_held_by_a_long_transaction_keeps_no_other_waiting(make_project: Callable[..., Any]) -> None:
+def test_f22_a_long_transaction_of_the_shop_keeps_no_order_waiting(make_project: Callable[..., Any]) -> None:
     project = make_project("postgresql")
-    held, *others = project.place_orders(10)
+    held, *_ = project.place_orders(10)
     time.sleep(project.settings["DEBOUNCE_SECONDS"])
     import psycopg
 
     with psycopg.connect(project.database_url) as shop:
-        # A change of that order, recorded in a transaction that stays open.
-        shop.execute("UPDATE django_sendcloud_outboxentry SET version = version + 1 WHERE order_pk = %s", [held])
+        # A change of an order, recorded in a transaction that stays open.
+        shop.execute("UPDATE shop_order SET address = 'Markt 7' WHERE id = %s", [held])
+        shop.execute(
+            "INSERT INTO django_sendcloud_change (order_type, order_pk, gone, due_at, recorded_at) "
+            "VALUES ('shop.order', %s, false, now(), now())",
+            [held],
+        )
         project.run("from django_sendcloud.sync.pump import pump; pump()")
-        assert {s["external_order_id"] for s in project.sandbox.shipments()} == set(others)
-        assert project.outbox() == 1
+        assert len(project.sandbox.shipments()) == 10
+        assert project.outbox() == 0
         shop.commit()
     project.run("from django_sendcloud.sync.pump import pump; pump()")
     assert project.outbox() == 0
-    assert len(project.sandbox.shipments()) == 10
+    assert [s["address"] for s in project.sandbox.shipments() if s["external_order_id"] == held] == ["Markt 7"]
+
+
+@pytest.mark.services("postgresql")
+def test_f22_the_shop_never_waits_for_what_a_worker_holds(make_project: Callable[..., Any]) -> None:
+    """An order is saved although its entry is locked, and with a lock timeout that would not forgive waiting."""
+    project = make_project("postgresql")
+    held = project.place_orders(1)[0]
+    project.outbox()
+    import psycopg
+
+    with psycopg.connect(project.database_url) as worker:
+        worker.execute("SELECT * FROM django_sendcloud_outboxentry FOR UPDATE")
+        project.run(
+            f"""
+from django.db import connection, transaction
+from tests.shop.models import Order
+connection.cursor().execute("SET lock_timeout = '200ms'")
+with transaction.atomic():
+    Order.objects.get(pk="{held}").save()
+"""
+        )
 
 
 @pytest.mark.services("postgresql")
@@ -491,7 +519,7 @@ def test_f30_a_page_that_misses_an_order_once_starts_no_storm(sandbox: Any, inte
     assert reconcile.repair(integration, reconcile.scan(integration)) == 0
     # It is there again, as it always was.
     forget_transaction()
-    OutboxEntry.objects.all().delete()
+    factories.outbox().all().delete()
     Shipment.objects.filter(order_pk=str(orders[0].pk)).update(digest="")
     enqueue(orders[0])
     pump()
@@ -501,7 +529,7 @@ def test_f30_a_page_that_misses_an_order_once_starts_no_storm(sandbox: Any, inte
     assert reconcile.repair(integration, reconcile.scan(integration)) == 0
     assert sandbox.count("POST") == before
     assert not Shipment.objects.filter(suspicion__gt=0).exists()
-    assert not OutboxEntry.objects.exists()
+    assert not factories.outbox().exists()
 
 
 def test_f05_f06_and_others_stand_elsewhere() -> None:

@@ -104,7 +104,7 @@ class Project:
             time.sleep(0.1)
 
     def outbox(self) -> int:
-        return int(self.run("from django_sendcloud.models import OutboxEntry; print(OutboxEntry.objects.count())"))
+        return int(self.run("from tests.factories import outbox; print(outbox().count())"))
 
     def connect(self) -> None:
         self.run(

@@ -46,9 +46,9 @@ def test_f06_killed_at_any_step(make_project: Callable[..., Project], database: 
     assert project.sandbox.count("POST", "/shipments") == sent_before, "nobody else touches it during the lease"
 
     project.run(
-        "from django.utils import timezone\nfrom django_sendcloud.models import OutboxEntry\n"
+        "from django.utils import timezone\nfrom tests import factories\n"
         "from django_sendcloud.sync.pump import pump\n"
-        "OutboxEntry.objects.update(not_before=timezone.now())\n"
+        "factories.outbox().update(not_before=timezone.now(), due_at=timezone.now())\n"
         "pump()"
     )
     assert project.outbox() == 0
