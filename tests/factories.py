@@ -9,7 +9,7 @@ from django.db import connection
 from django.db.models import Manager
 
 from django_sendcloud.models import Change, Integration, OutboxEntry
-from django_sendcloud.sync.fold import fold_all
+from django_sendcloud.sync.fold import fold
 from tests.shop.models import Customer, Order, OrderLine
 
 _numbers = itertools.count(1)
@@ -22,7 +22,8 @@ def forget_transaction() -> None:
 
 def outbox() -> Manager[OutboxEntry]:
     """The outbox with all in it that was recorded until now."""
-    fold_all()
+    while fold():
+        pass
     return OutboxEntry.objects
 
 

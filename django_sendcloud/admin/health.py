@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
 from ..models import EntryState, Integration, OutboxEntry
-from ..sync.fold import fold_all
 from .explain import Explanation, explain, explain_pause
 
 if TYPE_CHECKING:
@@ -138,8 +137,7 @@ class Health:
 
 
 def overview() -> list[tuple[Integration, Health]]:
-    """All integrations with their health. Three queries."""
-    fold_all()
+    """All integrations with their health. Two queries."""
     now = timezone.now()
     integrations = list(Integration.objects.using(conf().DATABASE).select_related("account").order_by("pk"))
     groups = _groups(now)

@@ -24,6 +24,7 @@ from django.views.decorators.csrf import csrf_protect
 from ..conf import conf
 from ..labels import MOST
 from ..models import EntryState, Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
+from ..sync.fold import fold_all
 from .actions import Action, Question, Rows, action, in_chunks, log, ring, tell
 from .badges import SHIPMENT_TONES, badge
 from .base import EMPTY, ModelT, _may, _ModelAdmin, admin_path, admin_url, ago, in_time
@@ -184,6 +185,7 @@ class SendcloudOrderAdmin(_ModelAdmin[ModelT]):
         return actions
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
+        fold_all()
         changes = super().get_changelist_instance(request)
         if "sendcloud_state" in changes.list_display:
             page = _OrdersOnAPage(
@@ -264,6 +266,7 @@ class SendcloudOrderAdmin(_ModelAdmin[ModelT]):
         order_type, key = order_type_of(self.model), str(order.pk)
         if not order_type:
             return None
+        fold_all()
         return states_of(order_type, [key], with_parcels=self.has_sendcloud_parcel_permission(request))[key]
 
     def _panel(self, request: HttpRequest, state: OrderState | None) -> dict[str, Any]:

@@ -44,11 +44,9 @@ def pump(budget: float = 45.0) -> bool:
             taken = patiently(functools.partial(_next_claim, integrations, push))
             if taken is not None and taken.entries:
                 push.run(taken, integrations)
-            elif all_folded and just_folded:
+            elif all_folded and (just_folded or not fold()):
+                # And nothing has been recorded meanwhile.
                 return False
-            else:
-                # What has been recorded meanwhile.
-                all_folded = False
     return True
 
 
@@ -56,7 +54,8 @@ def _next_claim(integrations: Integrations, push: Push) -> Claim | None:
     """The entries to look at next; ``None`` where nothing may be sent to anybody."""
     now = clock.now()
     running = [each for each in integrations.active if not each.is_paused]
-    if not running or all(breaker.closed_until(integration.account, now) for integration in running):
+    if integrations.active and all(breaker.closed_until(integration.account, now) for integration in running):
+        # (Where none is in use at all, the orders are looked at, so that they say so.)
         return None
     for account in {integration.account_id: integration.account for integration in running}.values():
         if breaker.is_half_open(account, now) and breaker.take_probe(account, now):

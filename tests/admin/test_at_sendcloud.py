@@ -106,8 +106,8 @@ def test_the_page_reads_little_and_writes_nothing_but_the_limit(
 ) -> None:
     boss.get(settings_url(connected))
     sandbox.change_integration(shop_name="Tea", service_point_carriers=["ups"])
-    # Session and user; the integration and its account; the limiter.
-    with django_assert_num_queries(5) as queries:
+    # Session and user; what was recorded; the integration and its account; the limiter.
+    with django_assert_num_queries(6) as queries:
         boss.get(settings_url(connected))
     assert [query["sql"].split()[0] for query in queries].count("UPDATE") == 1
 

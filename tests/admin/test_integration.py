@@ -903,13 +903,13 @@ def test_the_page_costs_the_same_however_much_there_is(
     boss: Client, working: Integration, django_assert_num_queries: Any
 ) -> None:
     page_of(boss, working)
-    # Session and user; the integration, all of them and the outbox; the sweep; accounts to choose from; its account.
-    with django_assert_num_queries(8):
+    # Session and user; what was recorded; the integration, all of them and the outbox; the sweep; accounts to choose from; its account.
+    with django_assert_num_queries(9):
         page_of(boss, working)
     for number in range(20):
         OutboxEntry.objects.create(order_type="shop.order", order_pk=str(number), integration=working)
         Integration.objects.create(remote_id=100 + number, is_active=False)
-    with django_assert_num_queries(8):
+    with django_assert_num_queries(9):
         page_of(boss, working)
 
 
@@ -1005,8 +1005,8 @@ def test_an_account_says_what_is_left_of_the_rate_limit(
     assert "150 of 150 may be sent at once now, and then 850 a minute." in page
     assert "The last request went through." in page
     assert f'href="{reverse(CHANGE, args=[connected.pk])}">Bike shop</a>' in page
-    # Session and user, the account, the limiter, its integrations.
-    with django_assert_num_queries(5):
+    # Session and user, what was recorded, the account, the limiter, its integrations.
+    with django_assert_num_queries(6):
         boss.get(url)
     for _ in range(15):
         limiter.acquire(account.pk, "unsafe")

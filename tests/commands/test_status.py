@@ -103,7 +103,7 @@ def test_it_costs_the_same_however_much_there_is(beat: None, django_assert_max_n
     for _ in range(20):
         factories.order()
     pump()
-    with django_assert_max_num_queries(7):
+    with django_assert_max_num_queries(8):
         run("--json")
 
 

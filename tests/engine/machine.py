@@ -282,11 +282,17 @@ class Histories(RuleBasedStateMachine):
         finally:
             settle._write_rejected = original
 
-    @rule(key=keys, gone=st.booleans())
-    def changed_in_flight(self, key: uuid.UUID, gone: bool) -> None:
-        """The order changes while the request that pushes it is in the air."""
+    @rule(key=keys, gone=st.booleans(), folded=st.booleans())
+    def changed_in_flight(self, key: uuid.UUID, gone: bool, folded: bool) -> None:
+        """The order changes while the request that pushes it is in the air; and another worker may be awake."""
+
+        def meanwhile() -> None:
+            (self.delete if gone else self.save)(key)
+            if folded:
+                outbox()
+
         forget_transaction()
-        self.remote.mode, self.remote.meanwhile = "overtaken", lambda: (self.delete if gone else self.save)(key)
+        self.remote.mode, self.remote.meanwhile = "overtaken", meanwhile
         self.work()
         self.remote.mode, self.remote.meanwhile = "ok", None
 

@@ -106,7 +106,7 @@ def test_fifty_saves_cost_one_statement_and_one_more_at_the_commit(customer: Cus
         with transaction.atomic(using="elsewhere"):
             for _ in range(50):
                 order.save()
-        recorded = [query for query in queries.captured_queries if "outboxentry" in query["sql"]]
+        recorded = [query for query in queries.captured_queries if "django_sendcloud_change" in query["sql"]]
     assert len(recorded) == 2
 
 

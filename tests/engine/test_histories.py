@@ -93,7 +93,7 @@ ONE = KEYS[0]
 
 def changed_while_it_is_pushed(history: Histories) -> None:
     history.save(ONE)
-    history.changed_in_flight(ONE, gone=False)
+    history.changed_in_flight(ONE, gone=False, folded=True)
 
 
 def changed_twice_within_a_moment(history: Histories) -> None:

@@ -29,16 +29,16 @@ def test_a_database_that_hangs_while_the_limit_is_asked_costs_the_lease(
         order.save()
     make_due()
     before = len(sandbox.requests)
-    acquire, late = limiter.acquire, 0.0
+    ask, late = limiter.ask, 0.0
 
-    def hang(*args: Any) -> float:
+    def hang(*args: Any, **options: Any) -> Any:
         nonlocal late
         late = 1000.0
-        return acquire(*args)
+        return ask(*args, **options)
 
     steady = clock.monotonic
     with monkeypatch.context() as patched:
-        patched.setattr(limiter, "acquire", hang)
+        patched.setattr(limiter, "ask", hang)
         patched.setattr(clock, "monotonic", lambda: steady() + late)
         pump()
     assert len(sandbox.requests) == before, "by now it may be another worker's"
