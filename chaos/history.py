@@ -57,6 +57,7 @@ class History:
         tellings: All that was told, in order of arrival.
         unsafe: When each request arrived that may change something, in seconds of the steady clock.
         changes: How often each order was changed.
+        failures: Errors that the shop met because of the app, its database being there.
         events: How many things happened to the shop that may make it repeat itself.
         lost: How many orders were taken over from workers that were stopped or late, as those workers noticed.
         limit: Requests that change something, in any window.
@@ -71,6 +72,7 @@ class History:
     tellings: Sequence[Telling] = ()
     unsafe: Sequence[float] = ()
     changes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    failures: Sequence[str] = ()
     events: int = 0
     lost: int = 0
     limit: int = 100
@@ -217,6 +219,12 @@ def nothing_is_stuck(history: History) -> Iterator[Broken]:
         yield Broken("nothing is stuck", str(entry["order"]), f"is left in the outbox as {entry['state']}: {details}.")
 
 
+def the_shop_never_fails(history: History) -> Iterator[Broken]:
+    """No order could not be saved because of the app: no deadlock, no lock that was waited for too long."""
+    for text, count in collections.Counter(history.failures).items():
+        yield Broken("the shop never fails", "", f"{count} times: {text}.")
+
+
 RULES: dict[str, Callable[[History], Iterator[Broken]]] = {
     "both sides are equal": both_sides_are_equal,
     "nothing after the last delete": nothing_after_the_last_delete,
@@ -224,6 +232,7 @@ RULES: dict[str, Callable[[History], Iterator[Broken]]] = {
     "stamps grow": stamps_grow,
     "no more requests than reasons": no_more_than_there_was_reason_to,
     "nothing is stuck": nothing_is_stuck,
+    "the shop never fails": the_shop_never_fails,
 }
 
 

@@ -6,10 +6,12 @@ import datetime as dt
 from typing import Any
 
 from django.core.management import call_command
+from django.db.models import QuerySet
 from shop.models import Order, Product
 
 from django_sendcloud.models import Integration, OutboxEntry, Shipment
 from django_sendcloud.sync.build import preview
+from django_sendcloud.sync.fold import fold
 
 _ANY_TIME = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
 
@@ -27,6 +29,12 @@ def prepare(remote_id: int, public_key: str, secret_key: str) -> None:
     Integration.objects.create(remote_id=remote_id, name="Chaos", public_key=public_key, secret_key=secret_key)
 
 
+def _outbox() -> QuerySet[OutboxEntry]:
+    while fold():
+        pass
+    return OutboxEntry.objects.order_by("pk")
+
+
 def outbox() -> list[dict[str, Any]]:
     """What is left in the outbox, and why."""
     return [
@@ -39,7 +47,7 @@ def outbox() -> list[dict[str, Any]]:
             "not_before": entry.not_before.isoformat(),
             "due_at": entry.due_at.isoformat(),
         }
-        for entry in OutboxEntry.objects.order_by("pk")
+        for entry in _outbox()
     ]
 
 

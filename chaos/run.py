@@ -240,6 +240,7 @@ class _Run:
             tellings=tellings,
             unsafe=[request.time for request in requests if request.method != "GET"],
             changes=self.changes(),
+            failures=self.failures(),
             events=self.events,
             lost=sum(map(int, re.findall(r"The lease of (\d+) orders was lost", self.shop.everything_said()))),
             limit=WINDOW_REQUESTS,
@@ -252,8 +253,17 @@ class _Run:
         for line in self.diary.read_text().splitlines():
             with contextlib.suppress(ValueError):
                 # Half a line is that of a writer that was killed before it did anything.
-                changes.update(json.loads(line)["changes"])
+                changes.update(json.loads(line).get("changes", {}))
         return dict(changes)
+
+    def failures(self) -> list[str]:
+        """What the app's own statements did to the writers."""
+        found = []
+        for line in self.diary.read_text().splitlines():
+            with contextlib.suppress(ValueError):
+                if failed := json.loads(line).get("failed"):
+                    found.append(failed)
+        return found
 
 
 def _seconds(moment: str) -> int:

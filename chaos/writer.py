@@ -36,6 +36,20 @@ def customer_pk(number: int) -> int:
     return 1 + number // ORDERS_OF_A_CUSTOMER
 
 
+# Not able to serve, lost, or shut down: PostgreSQL's classes of states, MariaDB's numbers.
+GONE_STATES = ("08", "57")
+GONE_NUMBERS = (1053, 1927, 2002, 2003, 2006, 2013, 2055)
+
+
+def _was_gone(error: Exception) -> bool:
+    cause = error.__cause__
+    if cause is None or type(error).__name__ == "InterfaceError":
+        return True
+    if hasattr(cause, "sqlstate"):
+        return cause.sqlstate is None or cause.sqlstate.startswith(GONE_STATES)
+    return bool(cause.args) and cause.args[0] in GONE_NUMBERS
+
+
 class RolledBack(Exception):
     """The shop has changed its mind."""
 
@@ -59,6 +73,7 @@ class Writer:
         """Write until somebody ends the process."""
         from django.db import Error, connection
 
+        connection.execute_wrappers.append(self.watch)
         while True:
             work, weight = self.random.choice(WORKS)
             if self.random.random() < weight:
@@ -70,6 +85,18 @@ class Writer:
                     # The database is gone, or another writer was first. Both belong to it.
                     connection.close()
             time.sleep(self.random.uniform(0, 2 * PAUSE_SECONDS))
+
+    def watch(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        """Note each failure of a statement that is the app's own, unless the database itself was gone."""
+        from django.db import Error
+
+        try:
+            return execute(sql, params, many, context)
+        except Error as error:
+            if "django_sendcloud_" in sql and not _was_gone(error):
+                self.diary.write(json.dumps({"time": time.monotonic(), "failed": f"{error!r}"[:200]}) + "\n")
+                self.diary.flush()
+            raise
 
     # -- single orders ----------------------------------------------------------------------------
 

@@ -144,10 +144,16 @@ def test_something_left_in_the_outbox(state: str) -> None:
     assert "worker_died" in found.text
 
 
+def test_an_order_that_could_not_be_saved() -> None:
+    (found,) = check(history(failures=["OperationalError('deadlock detected')"] * 3))
+    assert (found.rule, found.order) == ("the shop never fails", "")
+    assert "3 times: OperationalError('deadlock detected')" in found.text
+
+
 def test_each_rule_says_its_own_name() -> None:
     worst = history(
         upsert(1, 20), delete(2, order=B), upsert(3, 10), upsert(4, 9), upsert(5, 8, order=B),
-        wanted={}, outbox=[{"order": A, "state": "dead"}], limit=1, changes={},
+        wanted={}, outbox=[{"order": A, "state": "dead"}], limit=1, changes={}, failures=["deadlock"],
     )  # fmt: skip
     assert {each.rule for each in check(worst)} == set(RULES)
 
