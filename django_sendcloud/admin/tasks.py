@@ -210,8 +210,8 @@ def _not_in_use(glance: Glance, integration: Integration, health: Health) -> Ite
     cures = _shown(_("Use it again"), use) if has_keys else enter_keys(glance, integration)
     show = _shown(_("Show them"), glance.of(integration, OutboxEntry, state="pending"))
     text = _(
-        "Nothing is sent through it. Use it again, and they go out by themselves; or save them in the shop, if it sends "
-        "them elsewhere by now."
+        "Nothing is sent through it. Use it again, and they go out by themselves; or save them in the shop, if it "
+        "sends them elsewhere by now."
     )
     title = sentence % {"number": grouped(number), "name": integration}
     yield Task(1, title, text, cures + show, number, stops=True)
