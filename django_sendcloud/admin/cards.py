@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any
 
-from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -115,7 +114,7 @@ def _facts(glance: Glance, integration: Integration, health: Health) -> list[Fac
         told = glance.of(integration, Shipment, age="today", status__exact=ShipmentStatus.SYNCED.value)
         found.insert(0, Fact(_("pushed today"), grouped(number), told, number))
     if glance.sees_webhooks:
-        found.append(_behind(glance, integration))
+        found += _behind(glance, integration)
     found.append(Fact(_("last success"), _moment(integration.last_success_at), glance.of(integration, Shipment)))
     found.append(Fact(_("last webhook"), _moment(integration.last_webhook_at), glance.of(integration, WebhookEvent)))
     return found
@@ -144,15 +143,13 @@ def _of_orders(glance: Glance, integration: Integration, health: Health) -> list
     return found
 
 
-def _behind(glance: Glance, integration: Integration) -> Fact:
-    label = _("webhooks to be applied")
+def _behind(glance: Glance, integration: Integration) -> list[Fact]:
     url = glance.of(integration, WebhookEvent, state__exact=EventState.RECEIVED.value)
+    label = _("webhooks to be applied")
     for waiting in glance.webhooks(EventState.RECEIVED, integration):
-        text = format_html(
-            gettext("{number}, the oldest {ago}"), number=grouped(waiting.number), ago=when(waiting.oldest)
-        )
-        return Fact(label, text, url, waiting.number)
-    return Fact(label, grouped(0), url, 0)
+        oldest = Fact(_("oldest to be applied"), when(waiting.oldest), url)
+        return [Fact(label, grouped(waiting.number), url, waiting.number), oldest]
+    return [Fact(label, grouped(0), url, 0)]
 
 
 def _moment(moment: Any) -> Any:

@@ -122,6 +122,8 @@ class Backlog:
         next_at: When the first of what is not due yet will be.
         problem: The commonest problem of what waits.
         failing_since: Since when it fails.
+        rejected_since: Since when the oldest of what needs a correction has not gone out.
+        dead_since: The same of what was given up.
     """
 
     due: int = 0
@@ -134,6 +136,8 @@ class Backlog:
     next_at: dt.datetime | None = None
     problem: str = ""
     failing_since: dt.datetime | None = None
+    rejected_since: dt.datetime | None = None
+    dead_since: dt.datetime | None = None
 
     @property
     def waiting(self) -> int:
@@ -266,6 +270,7 @@ class _Group:
     oldest_due: dt.datetime | None
     next_at: dt.datetime | None
     failing_since: dt.datetime | None
+    recorded_at: dt.datetime
 
     @property
     def later(self) -> int:
@@ -284,6 +289,7 @@ def _groups(now: dt.datetime) -> list[_Group]:
             oldest_due=Min("due_at", filter=due(now)),
             next_at=Min(Greatest("due_at", "not_before"), filter=later(now)),
             oldest_failure=Min("failing_since"),
+            oldest=Min("recorded_at"),
         )
     )
     return [_Group(*row) for row in rows]
@@ -303,7 +309,13 @@ def _sum_up(groups: list[_Group]) -> Backlog:
         next_at=min((group.next_at for group in waiting if group.next_at), default=None),
         problem=max(failing, key=lambda group: group.number).code if failing else "",
         failing_since=min((group.failing_since for group in failing if group.failing_since), default=None),
+        rejected_since=_oldest(groups, EntryState.REJECTED),
+        dead_since=_oldest(groups, EntryState.DEAD),
     )
+
+
+def _oldest(groups: list[_Group], state: EntryState) -> dt.datetime | None:
+    return min((group.recorded_at for group in groups if group.state == state), default=None)
 
 
 def _problems(groups: list[_Group]) -> list[Problem]:
@@ -333,13 +345,15 @@ def _health(integration: Integration, backlog: Backlog, now: dt.datetime) -> Hea
     if integration.is_active and not has_keys:
         # Of what never worked nothing is lost: it is only not finished.
         is_new = integration.last_success_at is None
-        findings.append(Finding(CONNECTING, NO_KEYS_YET) if is_new else Finding(ATTENTION, NO_KEYS))
+        findings.append(
+            Finding(CONNECTING, NO_KEYS_YET, integration.created_at) if is_new else Finding(ATTENTION, NO_KEYS)
+        )
     if _nobody_works(integration, backlog, now):
         findings.append(Finding(ATTENTION, NOBODY_WORKS, backlog.oldest_due))
     if backlog.rejected:
-        findings.append(Finding(ATTENTION, REJECTED))
+        findings.append(Finding(ATTENTION, REJECTED, backlog.rejected_since))
     if backlog.dead:
-        findings.append(Finding(ATTENTION, DEAD))
+        findings.append(Finding(ATTENTION, DEAD, backlog.dead_since))
     if integration.failing_since:
         findings.append(Finding(ATTENTION, FAILING_THERE, integration.failing_since))
     if account.blocked_until and account.blocked_until > now:

@@ -55,6 +55,7 @@ def test_a_correction_that_is_needed_needs_attention(integration: Integration) -
     assert found.state == "attention"
     assert titles(found) == ["Some orders need a correction", "Some orders were given up"]
     assert (found.backlog.rejected, found.backlog.dead) == (1, 1)
+    assert found.since == OutboxEntry.objects.earliest("recorded_at").recorded_at
 
 
 def test_what_could_not_be_built_counts_for_the_only_integration_in_use(integration: Integration) -> None:
