@@ -192,7 +192,9 @@ def _found(glance: Glance, integration: Integration, health: Health, finding: Fi
         logs = glance.page(integration).removesuffix("change/")
         shown = _shown(_("What Sendcloud says went wrong"), f"{logs}logs/" if logs else "")
         return Task(20, title, text, (shown if can_be_asked(integration) else ()) + page)
-    return Task(20, title, text, page, integration=integration, stops=explanation is NOBODY_WORKS)
+    # What waits and does not heal goes out as little as what nobody pushes.
+    stops = explanation is NOBODY_WORKS or finding.state == WAITING
+    return Task(20, title, text, page, integration=integration if stops else None, stops=stops)
 
 
 def _not_in_use(glance: Glance, integration: Integration, health: Health) -> Iterator[Task]:

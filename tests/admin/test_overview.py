@@ -177,6 +177,16 @@ def test_no_and_what_comes_first(boss: Client, well: Integration) -> None:
     assert says(boss) == ("bad", "No: 1 integration needs you")
 
 
+def test_what_waits_and_does_not_heal_needs_somebody(boss: Client, well: Integration) -> None:
+    entry(integration=well, error_code="order_conflict")
+    assert titles(boss) == ["Bike shop: Another order has the same id at Sendcloud"]
+    assert says(boss) == ("bad", "No: 1 integration needs you")
+    OutboxEntry.objects.all().delete()
+    Integration.objects.update(failing_since=timezone.now())
+    assert titles(boss) == ["Bike shop: Sendcloud reports that the integration fails"]
+    assert says(boss)[0] == "good"
+
+
 def test_what_comes_back_does_not_keep_orders_from_going_out(boss: Client, well: Integration) -> None:
     Parcel.objects.create(integration=well, remote_id=9)
     assert says(boss) == ("good", "Yes, everything is going out")
