@@ -110,7 +110,7 @@ def play(sandbox: Sandbox, shop: Shop) -> list[Any]:
     """A day of orders: most of them travel, some arrive, the last two are refused. Returns all, oldest first."""
     from shop.models import Order
 
-    from django_sendcloud.models import OutboxEntry, Parcel, Shipment
+    from django_sendcloud.models import OutboxEntry, Parcel, Shipment, Tally
 
     end = dt.datetime.now(dt.UTC)
     for batch in range(STEPS):
@@ -145,9 +145,11 @@ def play(sandbox: Sandbox, shop: Shop) -> list[Any]:
 
     # What took seconds here takes a day in a shop.
     chance = random.Random(1)
+    Tally.objects.all().delete()
     for shipment in Shipment.objects.order_by("pk"):
         told = end - dt.timedelta(hours=chance.triangular(0, 23, 3))
         Shipment.objects.filter(pk=shipment.pk).update(told_at=told)
+        Tally.add(told, {shipment.integration_id: (1, 0)})
     return orders
 
 

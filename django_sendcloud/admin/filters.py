@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
@@ -13,9 +13,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
-from ..models import EntryState, OutboxEntry, Parcel, ShipmentStatus
+from ..models import EntryState, Integration, OutboxEntry, Parcel, ShipmentStatus
 from ..models.webhook_event import ACTIONS
 from .explain import explain
+from .health import due, in_hand, later
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -39,15 +40,22 @@ class EntryStateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("stuck", _("needs a person")), *_states()]
+        moments = [("due", _("due now")), ("in_hand", _("being pushed")), ("later", _("not due yet"))]
+        return [("stuck", _("needs a person")), *_states(), *moments]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
         if value == "stuck":
             return queryset.stuck()  # type: ignore[attr-defined,no-any-return]  # OutboxQuerySet
+        if value is not None and value in MOMENTS:
+            return queryset.filter(MOMENTS[value](timezone.now()))
         if value in dict(_states()):
             return queryset.filter(state=value)
         return queryset
+
+
+#: What waits, by whether it could go now: as the overview counts it.
+MOMENTS: Mapping[str, Callable[[dt.datetime], Q]] = {"due": due, "in_hand": in_hand, "later": later}
 
 
 def _states() -> list[tuple[Any, Any]]:
@@ -114,11 +122,23 @@ class ShipmentStateFilter(admin.SimpleListFilter):
 
 
 class IntegrationFilter(admin.RelatedFieldListFilter):
-    """By integration, whatever the relation to it is called."""
+    """By integration, whatever the relation to it is called.
+
+    What waits and does not know for whom yet is the concern of the only integration in use: it is counted for it, and
+    found with it.
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.title = str(_("integration"))
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
+        if not self.lookup_val or self.lookup_val_isnull:
+            return super().queryset(request, queryset)
+        active = Integration.objects.using(conf().DATABASE).active().values_list("pk", flat=True)[:2]
+        if [str(pk) for pk in active] != [str(value) for value in self.lookup_val]:
+            return super().queryset(request, queryset)
+        return queryset.filter(Q(integration__in=list(active)) | Q(integration__isnull=True))
 
 
 class MatchedFilter(admin.SimpleListFilter):

@@ -23,7 +23,7 @@ from .at_sendcloud import carrier_name
 from .badges import badge
 from .base import EMPTY, ago
 from .explain import Explanation
-from .health import CONNECTING, DEAD, DISCONNECTED, FAILING_THERE, NO_KEYS, NOT_IN_USE, REJECTED, Health
+from .health import CONNECTING, DEAD, DISCONNECTED, FAILING_THERE, NO_KEYS, NO_KEYS_YET, NOT_IN_USE, REJECTED, Health
 from .health import overview as all_healths
 from .steps import Step, steps
 from .webhook import can_be_asked, is_registered, where_shop_is
@@ -142,7 +142,7 @@ class IntegrationPage:
 
     def _cure_by_keys(self, explanation: Explanation) -> Button | None:
         refused = self.integration.paused_reason == PauseReason.CREDENTIALS
-        if self.may_change and (explanation in (NO_KEYS, DISCONNECTED) or refused):
+        if self.may_change and (explanation in (NO_KEYS, NO_KEYS_YET, DISCONNECTED) or refused):
             where = "#id_new_secret_key" if self.integration.public_key else "#id_public_key"
             return Button(_("Enter the keys"), where, emphasis="default")
         return None

@@ -7,26 +7,30 @@ import datetime as dt
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Count, QuerySet
+from django.db.models import Count, QuerySet, Sum
 from django.db.models.functions import TruncHour
 from django.utils import timezone
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
 from ..enums import ParcelPhase
-from ..models import Attempt, AttemptOutcome, ParcelStatus, Shipment, ShipmentStatus
+from ..models import Attempt, AttemptOutcome, ParcelStatus, Shipment, ShipmentStatus, Tally
 from ..models.parcel import PHASES
 from .badges import PHASE_TONES
+from .spoken import grouped
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["HOURS", "Row", "by_hour", "last_day", "pushed_since"]
+__all__ = ["HEIGHT", "HOURS", "Day", "Row", "last_day", "pushed_since", "scale"]
 
 HOURS = 24
 # What the bars are drawn in: one unit wide for each hour.
 HEIGHT = 10.0
 WIDTH = 0.8
+# What a scale may end with: numbers a person counts in, whose halves are round, too.
+ROUND = (1, 2, 4, 6, 8)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +43,7 @@ class Bar:
         height: Of ``HEIGHT``.
         hour: When it began, in the current time zone.
         number: How many there were.
+        spoken: The same, as it is read.
     """
 
     x: float
@@ -46,6 +51,7 @@ class Bar:
     height: float
     hour: dt.datetime
     number: int
+    spoken: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,9 +73,42 @@ class Row:
         return sum(bar.number for bar in self.bars)
 
     @property
-    def most(self) -> int:
-        """The greatest number in one hour."""
-        return max(bar.number for bar in self.bars)
+    def spoken_total(self) -> str:
+        return grouped(self.total)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Tick:
+    """A line of the scale.
+
+    Args:
+        y: From the top.
+        number: What it stands for, as it is read.
+    """
+
+    y: float
+    number: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Day:
+    """The last 24 hours, all kinds of things on one scale.
+
+    Args:
+        rows: The kinds of things.
+        ticks: The scale, from its top to zero.
+        hours: When each hour began.
+    """
+
+    rows: list[Row]
+    ticks: list[Tick]
+    hours: list[dt.datetime]
+
+    @property
+    def table(self) -> list[tuple[dt.datetime, list[str]]]:
+        """The same as a table: each hour with the number of every row."""
+        lines = zip(*(row.bars for row in self.rows), strict=True)
+        return [(bars[0].hour, [bar.spoken for bar in bars]) for bars in lines]
 
 
 def hours(now: dt.datetime) -> list[dt.datetime]:
@@ -79,35 +118,57 @@ def hours(now: dt.datetime) -> list[dt.datetime]:
     return [timezone.localtime(begun - dt.timedelta(hours=back)) for back in reversed(range(HOURS))]
 
 
-def last_day(now: dt.datetime) -> list[Row]:
-    """Pushed, refused, and parcels by phase, hour by hour. Three statements."""
+def last_day(now: dt.datetime, *, pushes: bool = True, refusals: bool = True, parcels: bool = True) -> Day:
+    """Pushed, refused, and parcels by phase, hour by hour. A statement for each of the three.
+
+    Args:
+        now: When the day ends.
+        pushes: Whether what was told may be seen.
+        refusals: Whether what was refused may be seen.
+        parcels: Whether parcels may be seen.
+    """
     slots = hours(now)
-    database = conf().DATABASE
-    refused = Attempt.objects.using(database).filter(at__gte=slots[0], outcome=AttemptOutcome.REFUSED)
-    moved = ParcelStatus.objects.using(database).filter(at__gte=slots[0], at__lte=now)
-    by_phase: dict[str, list[tuple[dt.datetime, int]]] = {}
-    for phase, hour, number in _by_hour(moved, "at", "phase"):
-        by_phase.setdefault(phase, []).append((hour, number))
-    rows = [
-        _row(_("pushed"), "good", slots, [(hour, number) for _, hour, number in pushed(slots[0])]),
-        _row(_("refused"), "bad", slots, _by_hour(refused, "at")),
-    ]
-    labels = dict(PHASES)
-    for phase in ParcelPhase:
-        if phase.value in by_phase:
-            rows.append(_row(labels[phase.value], PHASE_TONES[phase.value], slots, by_phase[phase.value]))
-    return rows
+    counted: list[tuple[StrOrPromise, str, list[tuple[dt.datetime, int]]]] = []
+    if pushes:
+        told = _told(slots[0])
+        counted.append((_("pushed"), "good", [(hour, pushed) for hour, pushed, _deleted in told]))
+        # Orders that were cancelled: of interest where there are any.
+        if any(deleted for _hour, _pushed, deleted in told):
+            counted.append((_("deleted"), "off", [(hour, deleted) for hour, _pushed, deleted in told]))
+    if refusals:
+        refused = Attempt.objects.using(conf().DATABASE).filter(at__gte=slots[0], outcome=AttemptOutcome.REFUSED)
+        counted.append((_("refused"), "bad", _by_hour(refused, "at")))
+    if parcels:
+        moved = ParcelStatus.objects.using(conf().DATABASE).filter(at__gte=slots[0], at__lte=now)
+        labels = dict(PHASES)
+        by_phase: dict[str, list[tuple[dt.datetime, int]]] = {}
+        for phase, hour, number in _by_hour(moved, "at", "phase"):
+            by_phase.setdefault(phase, []).append((hour, number))
+        for each in ParcelPhase:
+            if each.value in by_phase:
+                # The same words as in the lists, and with them what it is that is delivered.
+                label = format_lazy(_("parcels: {phase}"), phase=labels[each.value])
+                counted.append((label, PHASE_TONES[each.value], by_phase[each.value]))
+    numbers = [_numbers(slots, found) for _label, _tone, found in counted]
+    top, step = scale(max((number for each in numbers for number in each), default=0))
+    rows = [_row(label, tone, slots, each, top) for (label, tone, _), each in zip(counted, numbers, strict=True)]
+    ticks = [Tick(round(HEIGHT * (top - at) / top, 2), grouped(at)) for at in range(top, -1, -step)]
+    return Day(rows, ticks, slots)
 
 
-def by_hour(rows: Sequence[Row]) -> list[tuple[dt.datetime, list[int]]]:
-    """The same as a table: each hour with the number of every row."""
-    return [(bars[0].hour, [bar.number for bar in bars]) for bars in zip(*(row.bars for row in rows), strict=True)]
+def scale(most: int) -> tuple[int, int]:
+    """The top of a scale for numbers up to ``most``, and the step between its lines."""
+    power = 1
+    while most > ROUND[-1] * power:
+        power *= 10
+    top = next(digit * power for digit in ROUND if most <= digit * power)
+    return top, max(top // 2, 1)
 
 
-def pushed(since: dt.datetime) -> list[tuple[int, dt.datetime, int]]:
-    """Integration, hour and number of shipments that Sendcloud was told then for the last time. One statement."""
-    told = Shipment.objects.using(conf().DATABASE).filter(told_at__gte=since, status=ShipmentStatus.SYNCED)
-    return _by_hour(told, "told_at", "integration")
+def _told(since: dt.datetime) -> list[tuple[dt.datetime, int, int]]:
+    """Hour, and how many shipments Sendcloud was told of and told to forget. One statement."""
+    told = Tally.objects.using(conf().DATABASE).filter(hour__gte=since).order_by().values_list("hour")
+    return list(told.annotate(Sum("pushed"), Sum("deleted")))
 
 
 def pushed_since(midnight: dt.datetime) -> dict[int, int]:
@@ -122,15 +183,19 @@ def _by_hour(rows: QuerySet[Any], moment: str, *more: str) -> list[Any]:
     return list(grouped.annotate(number=Count("pk")))
 
 
-def _row(label: StrOrPromise, tone: str, slots: Sequence[dt.datetime], found: Iterable[tuple[dt.datetime, int]]) -> Row:
+def _numbers(slots: Sequence[dt.datetime], found: Iterable[tuple[dt.datetime, int]]) -> list[int]:
     numbers = {slot.astimezone(dt.UTC): 0 for slot in slots}
     for hour, number in found:
         if hour in numbers:
             numbers[hour] += number
-    most = max(numbers.values()) or 1
+    return list(numbers.values())
+
+
+def _row(label: StrOrPromise, tone: str, slots: Sequence[dt.datetime], numbers: Sequence[int], top: int) -> Row:
     bars = []
-    for x, (slot, number) in enumerate(zip(slots, numbers.values(), strict=True)):
+    for x, (slot, number) in enumerate(zip(slots, numbers, strict=True)):
         # What is there is seen, however little it is.
-        height = round(max(HEIGHT * number / most, 0.5), 2) if number else 0.0
-        bars.append(Bar(x + (1 - WIDTH) / 2, round(HEIGHT - height, 2), height, slot, number))
+        height = round(max(HEIGHT * number / top, 0.3), 2) if number else 0.0
+        y = round(HEIGHT - height, 2)
+        bars.append(Bar(round(x + (1 - WIDTH) / 2, 2), y, height, slot, number, grouped(number)))
     return Row(label, tone, bars)

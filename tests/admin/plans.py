@@ -1,79 +1,164 @@
 """How PostgreSQL reads for the overview when there is much: ``python -m tests.admin.plans`` prints it as JSON.
 
-A process of its own, since it needs a PostgreSQL with many rows, whatever database the tests run on.
+A process of its own, since it needs a PostgreSQL with many rows, whatever database the tests run on. They are made
+by the database itself: a million of them would take Python minutes.
 """
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 from collections.abc import Iterator
 from typing import Any
 
-ROWS = 40_000
-LARGE = {f"django_sendcloud_{name}" for name in ("shipment", "parcel", "parcelstatus", "webhookevent", "attempt")}
+# A shop that has shipped for years, and ships some thousands of orders a day.
+SHIPMENTS = 1_000_000
+PARCELS = 200_000
+# What waits after an hour without Sendcloud, and what will not go by itself.
+WAITING, STUCK = 50_000, 500
+INTEGRATIONS = 3
+# What grows with the shop. (The outbox holds only what has not gone out: it is counted whole, and once.)
+LARGE = {
+    f"django_sendcloud_{name}" for name in ("shipment", "parcel", "parcelstatus", "webhookevent", "attempt", "tally")
+}
+
+# One a minute, into the past.
+AT = "now() - n * interval '1 minute'"
+ROWS = {
+    "shipment": (
+        SHIPMENTS,
+        {
+            "integration_id": "ids[1 + n % 3]",
+            "order_type": "'shop.order'",
+            "order_pk": "n::text",
+            "order_number": "n::text",
+            "external_order_id": "n::text",
+            "external_shipment_id": "n::text",
+            "status": "'synced'",
+            "errors": "'{}'",
+            "digest": "''",
+            "stamp": "n",
+            "told_at": AT,
+            "created_at": AT,
+            "seen_scan": "0",
+            "suspicion": "0",
+        },
+    ),
+    "parcel": (
+        PARCELS,
+        {
+            "integration_id": "ids[1 + n % 3]",
+            "shipment_id": "CASE WHEN n % 1000 > 0 THEN (SELECT min(id) FROM django_sendcloud_shipment) + n END",
+            "remote_id": "n",
+            "external_order_id": "n::text",
+            "external_shipment_id": "n::text",
+            "order_number": "n::text",
+            "carrier": "'postnl'",
+            "tracking_number": "n::text",
+            "tracking_url": "''",
+            "labels": "'{}'",
+            "is_return": "false",
+            "status_message": "''",
+            "phase": "'in_transit'",
+            "status_at": AT,
+            "last_event_ms": "n",
+            "last_event_digest": "''",
+            "created_at": AT,
+            "updated_at": AT,
+        },
+    ),
+    "parcelstatus": (
+        PARCELS,
+        {
+            "parcel_id": "(SELECT min(id) FROM django_sendcloud_parcel) + n - 1",
+            "status_id": "3",
+            "message": "''",
+            "phase": "'in_transit'",
+            "event_ms": "n",
+            "at": AT,
+            "received_at": AT,
+        },
+    ),
+    "webhookevent": (
+        PARCELS,
+        {
+            "integration_id": "ids[1 + n % 3]",
+            "digest": "n::text",
+            "body": "''",
+            "action": "'parcel_status_changed'",
+            "state": "CASE n % 2000 WHEN 0 THEN 'received' WHEN 1 THEN 'failed' WHEN 2 THEN 'unheard' ELSE 'processed' END",
+            "due_at": AT,
+            "attempts": "0",
+            "error": "''",
+            "received_at": AT,
+        },
+    ),
+    "attempt": (
+        PARCELS,
+        {
+            "integration_id": "ids[1 + n % 3]",
+            "order_type": "'shop.order'",
+            "order_pk": "n::text",
+            "at": AT,
+            "outcome": "'refused'",
+            "code": "'rejected'",
+        },
+    ),
+    # Kept for weeks; here for years, so that it is clear how it is read.
+    "tally": (
+        60_000,
+        {
+            "integration_id": "ids[1 + n % 3]",
+            "hour": "date_trunc('hour', now()) - (n / 3) * interval '1 hour'",
+            "pushed": "60",
+            "deleted": "1",
+        },
+    ),
+    "outboxentry": (
+        WAITING + STUCK,
+        {
+            "integration_id": "ids[1 + n % 3]",
+            "order_type": "'shop.order'",
+            "order_pk": "n::text",
+            "state": f"CASE WHEN n <= {WAITING} THEN 'pending' ELSE 'rejected' END",
+            "due_at": "now() - n * interval '0.1 second'",
+            "not_before": "now() - n * interval '0.1 second'",
+            "error_code": f"CASE WHEN n <= {WAITING} THEN '' ELSE 'rejected' END",
+            "error_detail": "''",
+            "error_fields": "'{}'",
+            "recorded_at": "now()",
+            "changed_at": "now()",
+        },
+    ),
+}
 
 
 def fill() -> None:
-    from django.utils import timezone
+    from django.db import connection
 
-    from django_sendcloud.models import Attempt, Integration, Parcel, ParcelStatus, Shipment, WebhookEvent
+    from django_sendcloud.models import Integration
 
-    now = timezone.now()
-    integration = Integration.objects.create(remote_id=1, name="Shop", public_key="p", secret_key="s")
-
-    def times() -> Iterator[tuple[int, dt.datetime]]:
-        for number in range(ROWS):
-            yield number, now - dt.timedelta(minutes=5 * number)
-
-    def insert(rows: Any) -> None:
-        rows = list(rows)
-        type(rows[0]).objects.bulk_create(rows, batch_size=5000)
-
-    insert(
-        Shipment(
-            integration=integration,
-            order_type="shop.order",
-            order_pk=str(number),
-            external_order_id=str(number),
-            external_shipment_id=str(number),
-            status="synced",
-            told_at=at,
-        )
-        for number, at in times()
-    )
-    shipments = list(Shipment.objects.values_list("pk", flat=True))
-    insert(
-        Parcel(
-            integration=integration,
-            shipment_id=shipments[number] if number else None,
-            remote_id=number + 1,
-            status_at=at,
-        )
-        for number, at in times()
-    )
-    parcels = list(Parcel.objects.values_list("pk", flat=True))
-    insert(
-        ParcelStatus(parcel_id=parcels[number], status_id=3, phase="in_transit", event_ms=number, at=at)
-        for number, at in times()
-    )
-    insert(
-        WebhookEvent(integration=integration, digest=f"{number:064}", action="x", state="processed", body="")
-        for number, _ in times()
-    )
-    insert(
-        Attempt(integration=integration, order_type="shop.order", order_pk=str(number), at=at, outcome="refused")
-        for number, at in times()
-    )
+    ids = [
+        Integration.objects.create(remote_id=1 + n, name=str(n), public_key="p", secret_key="s").pk
+        for n in range(INTEGRATIONS)
+    ]
+    with connection.cursor() as cursor:
+        for name, (number, columns) in ROWS.items():
+            values = ", ".join(columns.values()).replace("ids", f"(ARRAY{ids})")
+            sql = f"INSERT INTO django_sendcloud_{name} ({', '.join(columns)}) SELECT {values} "
+            cursor.execute(f"{sql} FROM generate_series(1, {number}) AS n")
 
 
-def tables(plan: dict[str, Any]) -> Iterator[str]:
-    """What a plan reads from end to end."""
-    if plan["Node Type"] == "Seq Scan":
-        yield plan["Relation Name"]
+def nodes(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    yield plan
     for inner in plan.get("Plans", ()):
-        yield from tables(inner)
+        yield from nodes(inner)
+
+
+def rows_read(node: dict[str, Any]) -> int:
+    """How many rows a node reads, those it throws away included."""
+    removed = sum(value for key, value in node.items() if key.startswith("Rows Removed by"))
+    return int((node["Actual Rows"] + removed) * node["Actual Loops"])
 
 
 def main() -> None:
@@ -98,10 +183,20 @@ def main() -> None:
     found = []
     with connection.cursor() as cursor:
         for query in queries.captured_queries:
-            if query["sql"].startswith("SELECT"):
-                cursor.execute(f"EXPLAIN (FORMAT JSON) {query['sql']}")
-                (plan,) = cursor.fetchone()[0]
-                found.append({"sql": query["sql"], "read whole": sorted(LARGE & set(tables(plan["Plan"])))})
+            if not query["sql"].startswith("SELECT"):
+                continue
+            cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {query['sql']}")
+            (plan,) = cursor.fetchone()[0]
+            scans = [node for node in nodes(plan["Plan"]) if node.get("Relation Name", "") in LARGE]
+            found.append(
+                {
+                    "sql": query["sql"],
+                    "large": sorted({node["Relation Name"] for node in scans}),
+                    "read whole": sorted({n["Relation Name"] for n in scans if n["Node Type"].endswith("Seq Scan")}),
+                    "rows": sum(map(rows_read, scans)),
+                    "milliseconds": plan["Execution Time"],
+                }
+            )
     print(json.dumps({"statements": len(queries), "plans": found}))
 
 

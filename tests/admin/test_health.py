@@ -6,15 +6,21 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from django_sendcloud.admin.health import Health, overview
+from django_sendcloud.admin.health import Health, due, in_hand, overview, standing
+from django_sendcloud.admin.health import later as later_
 from django_sendcloud.models import Integration, OutboxEntry, PauseReason
+
+CONNECTED: dict[str, Any] = {
+    "public_key": "p",
+    "secret_key": "s",
+    "webhook_active": True,
+    "webhook_url": "https://shop.example/hook",
+}
 
 
 @pytest.fixture
 def integration(db: None) -> Integration:
-    return Integration.objects.create(
-        remote_id=1, name="Shop", public_key="p", secret_key="s", last_success_at=timezone.now()
-    )
+    return Integration.objects.create(remote_id=1, name="Shop", last_success_at=timezone.now(), **CONNECTED)
 
 
 def health(integration: Integration) -> Health:
@@ -49,12 +55,13 @@ def test_a_correction_that_is_needed_needs_attention(integration: Integration) -
     assert found.state == "attention"
     assert titles(found) == ["Some orders need a correction", "Some orders were given up"]
     assert (found.backlog.rejected, found.backlog.dead) == (1, 1)
+    assert found.since == OutboxEntry.objects.earliest("recorded_at").recorded_at
 
 
 def test_what_could_not_be_built_counts_for_the_only_integration_in_use(integration: Integration) -> None:
     entry(state="rejected", error_code="payload_invalid")
     assert health(integration).state == "attention"
-    other = Integration.objects.create(remote_id=2, public_key="p", secret_key="s", last_success_at=timezone.now())
+    other = Integration.objects.create(remote_id=2, last_success_at=timezone.now(), **CONNECTED)
     assert health(integration).state == "working", "whose it is, nobody knows"
     assert health(other).state == "working"
 
@@ -125,6 +132,54 @@ def test_what_has_sent_nothing_yet_is_being_connected(integration: Integration) 
     assert (found.state, titles(found)) == ("connecting", ["No order has been sent yet"])
     entry(integration=integration, state="rejected", error_code="rejected")
     assert health(integration).state == "attention", "what is wrong goes before"
+
+
+def test_one_without_keys_that_never_worked_is_not_finished_rather_than_ill(integration: Integration) -> None:
+    Integration.objects.update(last_success_at=None, secret_key="")
+    found = health(integration)
+    assert (found.state, titles(found)) == ("connecting", ["Its keys are still to be entered"])
+
+
+def test_without_a_webhook_it_is_still_being_connected(integration: Integration, settings: Any) -> None:
+    Integration.objects.update(webhook_active=False)
+    found = health(integration)
+    assert (found.state, found.since) == ("connecting", integration.created_at)
+    assert titles(found) == ["Orders go out, but news of parcels does not come in yet"]
+    Integration.objects.update(last_webhook_at=timezone.now())
+    assert health(integration).state == "waiting", "it was there, and somebody switched it off"
+    settings.ROOT_URLCONF = "rest_framework.urls"
+    assert health(integration).state == "working", "nobody asked for news"
+
+
+def test_what_waits_is_told_by_whether_it_could_go(integration: Integration) -> None:
+    now = timezone.now()
+    past, soon, later = (now + dt.timedelta(minutes=minutes) for minutes in (-5, 5, 10))
+    entry(integration=integration, due_at=past, not_before=past)
+    entry(integration=integration, due_at=past, not_before=later, lease="somebody")
+    entry(integration=integration, due_at=past, not_before=later)
+    entry(integration=integration, due_at=soon, not_before=past)
+    entry(integration=integration, due_at=soon, not_before=past, lease="somebody who died")
+    backlog = health(integration).backlog
+    assert (backlog.due, backlog.in_hand, backlog.later, backlog.waiting) == (1, 1, 3, 5)
+    assert (backlog.oldest_due, backlog.next_at) == (past, soon)
+    for filtered, number in ((due, 1), (in_hand, 1), (later_, 3)):
+        assert OutboxEntry.objects.filter(filtered(now)).count() == number
+
+
+def test_what_nobody_takes_belongs_to_nobody(integration: Integration) -> None:
+    entry()
+    assert standing().unassigned.waiting == 0, "there is only one that could take it"
+    Integration.objects.create(remote_id=2, **CONNECTED)
+    entry(state="dead", error_code="worker_died")
+    entry(integration=integration, state="dead", error_code="worker_died")
+    found = standing()
+    assert (found.unassigned.waiting, found.unassigned.dead) == (1, 1)
+    assert [(problem.state, problem.code, problem.number) for problem in found.problems] == [
+        ("dead", "worker_died", 2),
+        ("pending", "", 1),
+    ]
+    Integration.objects.update(is_active=False)
+    assert standing().unassigned.waiting == 1
 
 
 def test_what_lost_its_keys_is_disconnected_and_nothing_else(integration: Integration) -> None:

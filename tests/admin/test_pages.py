@@ -176,7 +176,10 @@ def test_the_outbox_is_filtered_by_state_and_problem(boss: Client, data: Data) -
     assert rows(boss, "outboxentry", state="pending") == {waiting.pk}
     assert rows(boss, "outboxentry", state="nonsense") == {data.entry.pk, dead.pk, waiting.pk}
     assert rows(boss, "outboxentry", problem="worker_died") == {dead.pk}
-    assert rows(boss, "outboxentry", integration__id__exact=str(data.integration.pk)) == {data.entry.pk}
+    here = {"integration__id__exact": str(data.integration.pk)}
+    assert rows(boss, "outboxentry", **here) == {data.entry.pk, dead.pk, waiting.pk}, "there is nowhere else to go"
+    Integration.objects.create(remote_id=2)
+    assert rows(boss, "outboxentry", **here) == {data.entry.pk}
     html = page(boss, "outboxentry_changelist")
     assert "This order stopped its worker again and again (1)" in html
 

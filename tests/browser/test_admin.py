@@ -126,7 +126,7 @@ def test_a_rejected_order_is_mended(office: Office) -> None:
     office.open("overview_changelist")
     task = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="1 order:"))
     expect(task).to_contain_text("correct", ignore_case=True)
-    task.get_by_role("link", name="Open").click()
+    task.get_by_role("link", name="Show them").click()
     row = page.locator("#result_list tbody tr")
     expect(row).to_have_count(1)
     expect(row).to_contain_text("country", ignore_case=True)
