@@ -14,6 +14,7 @@ from django.views.decorators.csrf import csrf_protect
 
 from ..conf import conf
 from ..models import EventState, OutboxEntry, Overview, WebhookEvent
+from ..sync.fold import fold_all
 from .answer import answer
 from .base import SendcloudAdmin
 from .cards import cards
@@ -50,6 +51,7 @@ class OverviewAdmin(SendcloudAdmin[Overview]):
             return self._press(request)
         if request.method not in ("GET", "HEAD"):
             return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
+        fold_all()
         glance = Glance(self, request)
         found = tasks(glance)
         day = last_day(
