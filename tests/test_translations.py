@@ -315,11 +315,11 @@ PAGES = [
     ("overview_changelist", "", ["Overview", "What needs a person", "The last 24 hours", "As a table", "Hour"]),
     ("integration_changelist", "", ["Need a person", "Last success", "Last webhook"]),
     ("integration_add", "", ["Keys", "Secret key", "Authentication", "In use"]),
-    ("integration_change", "integration", ["Connecting, step by step", "Keys", "At Sendcloud", "Failing since"]),
+    ("integration_change", "integration", ["Connecting, step by step", "Keys", "At Sendcloud"]),
     ("integration_settings", "integration", ["Settings at Sendcloud", "Change at Sendcloud", "Setting", "Here"]),
     ("integration_logs", "integration", ["What Sendcloud says went wrong", "Technical details"]),
-    ("outboxentry_changelist", "", ["Order", "Waits for", "Due", "By problem"]),
-    ("outboxentry_change", "outboxentry", ["Sendcloud refused the order", "Failed attempts", "Recorded at"]),
+    ("outboxentry_changelist", "", ["Order", "Due", "By problem"]),
+    ("outboxentry_change", "outboxentry", ["Sendcloud refused the order", "Recorded at"]),
     ("outboxentry_payload", "outboxentry", ["What would be sent now"]),
     ("shipment_changelist", "", ["Parcels", "Last told", "Select shipment to view"]),
     ("shipment_change", "shipment", ["Sendcloud refused the order", "Parcels", "Order number", "First recorded"]),
@@ -329,7 +329,7 @@ PAGES = [
     ("webhookevent_changelist", "", ["Received", "Parcel"]),
     ("webhookevent_change", "webhookevent", ["It could not be applied", "Content", "Belongs to", "Processed at"]),
     ("account_changelist", "", ["Integrations", "Speed"]),
-    ("account_change", "account", ["Speed", "Failures in a row"]),
+    ("account_change", "account", ["Speed"]),
 ]
 
 

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests import services
+
 from .machine import KEYS, QUARANTINE, Histories
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 
 @pytest.fixture(autouse=True)
@@ -33,8 +38,42 @@ def histories(count: int) -> None:
     )
 
 
-def test_both_sides_are_equal_after_any_history() -> None:
-    histories(int(os.environ.get("SENDCLOUD_HISTORIES", "200")))
+HISTORIES = int(os.environ.get("SENDCLOUD_HISTORIES", "200"))
+
+
+@pytest.fixture(scope="module")
+def on_postgresql() -> Iterator[subprocess.Popen[str] | None]:
+    """The same test on PostgreSQL, in a process of its own, while this one goes on."""
+    if not services.available("postgresql") or os.environ.get("TEST_DATABASE_URL"):
+        yield None
+        return
+    environment = os.environ | {
+        "TEST_DATABASE_URL": services.URLS["postgresql"],
+        # It is about twice as slow there.
+        "SENDCLOUD_HISTORIES": str(HISTORIES // 2),
+    }
+    command = [sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--create-db"]
+    test = f"{__file__}::{test_both_sides_are_equal_after_any_history.__name__}"
+    root = Path(__file__).resolve().parents[2]
+    child = subprocess.Popen(
+        [*command, test], cwd=root, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    yield child
+    child.kill()
+    child.wait()
+
+
+def test_both_sides_are_equal_after_any_history(on_postgresql: object) -> None:
+    histories(HISTORIES)
+
+
+@pytest.mark.services("postgresql")
+def test_and_so_they_are_on_postgresql(on_postgresql: subprocess.Popen[str] | None) -> None:
+    if on_postgresql is None:
+        pytest.skip("All tests run on another database here.")
+    said, _ = on_postgresql.communicate(timeout=850)
+    assert on_postgresql.returncode == 0, said[-8000:]
+    assert "1 passed" in said
 
 
 def settles_whatever_was_pushed(monkeypatch: pytest.MonkeyPatch) -> None:
