@@ -1,0 +1,202 @@
+"""Whatever stands for an order's row is heard, and nothing of ours makes the shop's own save fail."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+
+from django_sendcloud import OrderAdapter, enqueue
+from django_sendcloud.adapters import temporarily_registered
+from django_sendcloud.models import Change, Integration, Shipment
+from django_sendcloud.payloads import ShipmentPayload, Status
+from django_sendcloud.sync import record as recording
+from django_sendcloud.sync.pump import pump
+from django_sendcloud.sync.record import record
+from tests import factories
+from tests.factories import clear_outbox, forget_transaction
+from tests.shop.models import Customer, Order, OrderLine, OrderProxy, Tag, WholesaleOrder
+
+
+def recorded() -> set[tuple[str, str]]:
+    return set(Change.objects.values_list("order_type", "order_pk"))
+
+
+@pytest.fixture
+def order(db: None) -> Order:
+    order = factories.order(lines=1)
+    clear_outbox()
+    return order
+
+
+class OfAnAdapter(OrderAdapter[Any]):
+    def get_shipments(self, order: Any) -> Iterator[ShipmentPayload]:
+        yield ShipmentPayload(
+            external_order_id=f"W-{order.pk}",
+            order_number=order.number,
+            order_status=Status(id="paid", message="Paid"),
+            name="Jane Doe",
+            address=order.address,
+            postal_code=order.postal_code,
+            city=order.city,
+            country=order.country,
+            created_at=order.created,
+            parcel_items=[],
+        )
+
+
+# -- who stands for a row -------------------------------------------------------------------------------
+
+
+def test_a_child_with_an_adapter_of_its_own_is_heard_by_its_own_and_by_its_parents_signals(db: None) -> None:
+    with temporarily_registered(OfAnAdapter, WholesaleOrder):
+        child = WholesaleOrder.objects.create(number="W-1", customer=factories.customer())
+        assert recorded() == {("shop.wholesaleorder", str(child.pk))}
+        clear_outbox()
+        # Whoever loads the same row as its parent does not know of the child.
+        Order.objects.get(pk=child.pk).save()
+        assert ("shop.order", str(child.pk)) in recorded()
+
+
+def test_what_is_recorded_of_a_child_under_its_parents_name_is_handed_over_and_told_once(
+    sandbox: Any, integration: Integration
+) -> None:
+    with temporarily_registered(OfAnAdapter, WholesaleOrder):
+        child = WholesaleOrder.objects.create(number="W-1", customer=factories.customer())
+        plain = factories.order()
+        clear_outbox()
+        Order.objects.get(pk=child.pk).save()
+        OrderLine.objects.create(order_id=child.pk)
+        enqueue(Order.objects.all())
+        while factories.outbox().exists():
+            factories.outbox().update(due_at="2020-01-01T00:00:00Z")
+            pump()
+            forget_transaction()
+        assert {s["external_order_id"] for s in sandbox.shipments()} == {f"W-{child.pk}", str(plain.pk)}
+        assert set(Shipment.objects.values_list("order_type", flat=True)) == {"shop.wholesaleorder", "shop.order"}
+
+
+def test_an_adapter_of_a_child_hears_the_proxies_of_its_parent(db: None) -> None:
+    from tests.shop.sendcloud import ShopOrder
+
+    del ShopOrder
+    child = WholesaleOrder.objects.create(number="W-1", customer=factories.customer())
+    clear_outbox()
+    OrderProxy.objects.get(pk=child.pk).save()
+    assert recorded() == {("shop.order", str(child.pk))}
+
+
+class WithTags(OfAnAdapter):
+    related = {Tag: "orders", "shop.OrderLine": "order"}
+
+
+def test_what_is_put_together_with_a_related_model_is_heard(db: None) -> None:
+    """From both ends, and before it is taken apart: afterwards nothing tells any more which orders it was about."""
+    with temporarily_registered(WithTags, WholesaleOrder):
+        child = WholesaleOrder.objects.create(number="W-1", customer=factories.customer())
+        tag = Tag.objects.create(name="fragile")
+        for change in (
+            lambda: tag.orders.add(child),
+            lambda: tag.save(),
+            lambda: tag.orders.remove(child),
+            lambda: child.tags.add(tag),
+            lambda: tag.orders.clear(),
+            lambda: child.tags.add(tag),
+            lambda: tag.delete(),
+        ):
+            clear_outbox()
+            change()
+            assert ("shop.wholesaleorder", str(child.pk)) in recorded(), change
+
+
+# -- without a transaction ------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_line_saved_without_a_transaction_is_noted_before_it_is_committed() -> None:
+    """A process may die between the commit and ``post_save``."""
+    order = factories.order(lines=1)
+    line = order.lines.get()
+    clear_outbox()
+    statements: list[str] = []
+
+    def note(execute: Any, sql: str, *args: Any) -> Any:
+        if "django_sendcloud_change" in sql or "shop_orderline" in sql:
+            statements.append(sql.split()[0] + " " + ("ours" if "django_sendcloud" in sql else "line"))
+        return execute(sql, *args)
+
+    with connection.execute_wrapper(note):
+        line.quantity = 7
+        line.save()
+    assert statements.index("INSERT ours") < statements.index("UPDATE line")
+    assert statements[-1] == "INSERT ours"
+
+
+# -- nothing of ours fails the shop ---------------------------------------------------------------------
+
+
+class Careless(OfAnAdapter):
+    related = {Customer: lambda customer: [1 / 0]}
+
+
+def test_a_related_callable_that_fails_is_the_adapters_and_not_the_checkouts(
+    db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with temporarily_registered(Careless, WholesaleOrder), caplog.at_level(logging.ERROR, "django_sendcloud"):
+        customer = factories.customer(name="Jane Secret")
+    assert customer.pk
+    assert "Careless.related[Customer] failed: ZeroDivisionError." in caplog.text
+    assert "Secret" not in caplog.text
+
+
+def test_a_setting_that_cannot_work_does_not_stop_an_order_from_being_saved(
+    order: Order, settings: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "DEBOUNCE_SECONDS": "soon", "LEESE_SECONDS": 3}
+    with transaction.atomic(), caplog.at_level(logging.ERROR, "django_sendcloud"):
+        order.save()
+    assert recorded() == {("shop.order", str(order.pk))}
+    assert "DEBOUNCE_SECONDS" in caplog.text
+    assert "LEESE_SECONDS" in caplog.text
+
+
+def test_a_key_that_cannot_be_stored_is_not_recorded_and_fails_nobody(
+    db: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.ERROR, "django_sendcloud"):
+        assert record("shop.unknown", ["x" * 256, "x" * 255]) == 1
+    assert "255 characters" in caplog.text
+    assert "xxx" not in caplog.text
+
+
+# -- the one form of a key ------------------------------------------------------------------------------
+
+
+def test_an_order_is_one_however_its_key_is_written(db: None) -> None:
+    """An instance may bear its key as it was given, which is not how it is read back."""
+    key = uuid.uuid4()
+    customer = factories.customer()
+    clear_outbox()
+    for written in (key, str(key), str(key).upper(), key.hex, f"{{{key}}}"):
+        forget_transaction()
+        order = Order(pk=written, number="1", customer=customer)
+        order._state.adding = not Order.objects.exists()
+        order.save(update_fields=None if order._state.adding else ["number"])
+    assert recorded() == {("shop.order", str(key))}
+
+
+def test_more_orders_than_are_remembered_cost_a_row_more_and_nothing_else(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recording, "REMEMBERED", 3)
+    orders = [factories.order(lines=0) for _ in range(5)]
+    clear_outbox()
+    for _ in range(2):
+        for order in orders:
+            order.save()
+    assert Change.objects.count() == 5 + 2
+    assert factories.outbox().count() == 5
