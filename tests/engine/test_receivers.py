@@ -19,7 +19,7 @@ from django_sendcloud.sync.pump import pump
 from django_sendcloud.sync.record import record
 from tests import factories
 from tests.factories import clear_outbox, forget_transaction
-from tests.shop.models import Customer, Order, OrderLine, OrderProxy, Tag, WholesaleOrder
+from tests.shop.models import Bundle, Customer, Order, OrderLine, OrderProxy, WholesaleOrder
 
 
 def recorded() -> set[tuple[str, str]]:
@@ -90,27 +90,30 @@ def test_an_adapter_of_a_child_hears_the_proxies_of_its_parent(db: None) -> None
     assert recorded() == {("shop.order", str(child.pk))}
 
 
-class WithTags(OfAnAdapter):
-    related = {Tag: "orders", "shop.OrderLine": "order"}
+class Bundled(OfAnAdapter):
+    related = {Bundle: "orders"}
 
 
-def test_what_is_put_together_with_a_related_model_is_heard(db: None) -> None:
+@pytest.mark.parametrize("change", ["add", "remove", "clear", "set", "save", "delete"])
+@pytest.mark.parametrize("end", ["bundle", "order"])
+def test_what_is_put_together_with_a_related_model_is_heard(db: None, change: str, end: str) -> None:
     """From both ends, and before it is taken apart: afterwards nothing tells any more which orders it was about."""
-    with temporarily_registered(WithTags, WholesaleOrder):
+    with temporarily_registered(Bundled, WholesaleOrder):
         child = WholesaleOrder.objects.create(number="W-1", customer=factories.customer())
-        tag = Tag.objects.create(name="fragile")
-        for change in (
-            lambda: tag.orders.add(child),
-            lambda: tag.save(),
-            lambda: tag.orders.remove(child),
-            lambda: child.tags.add(tag),
-            lambda: tag.orders.clear(),
-            lambda: child.tags.add(tag),
-            lambda: tag.delete(),
-        ):
-            clear_outbox()
-            change()
-            assert ("shop.wholesaleorder", str(child.pk)) in recorded(), change
+        bundle = Bundle.objects.create()
+        if change != "add":
+            bundle.orders.add(child)
+        clear_outbox()
+        here, other = (bundle.orders, child) if end == "bundle" else (child.bundles, bundle)
+        {
+            "add": lambda: here.add(other),
+            "remove": lambda: here.remove(other),
+            "clear": lambda: here.clear(),
+            "set": lambda: here.set([]),
+            "save": lambda: bundle.save(),
+            "delete": lambda: bundle.delete(),
+        }[change]()
+        assert recorded() == {("shop.wholesaleorder", str(child.pk))}
 
 
 # -- without a transaction ------------------------------------------------------------------------------

@@ -55,3 +55,10 @@ class Unrelated(models.Model):
     """Nobody's business: its saves and deletes must cost nothing extra."""
 
     name = models.CharField(max_length=50)
+
+
+class Bundle(models.Model):
+    """Orders that are sent together: a relation that the other model has."""
+
+    name = models.CharField(max_length=50, default="Friday")
+    orders = models.ManyToManyField(Order, blank=True, related_name="bundles")
