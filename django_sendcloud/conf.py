@@ -58,7 +58,7 @@ class Settings:
     DEBOUNCE_SECONDS: float = 1.0
     """How long a change waits for others of the same order before it is pushed."""
     LEASE_SECONDS: float = 120.0
-    """How long a worker may work on what it claimed. Must be longer than ``DEADLINE_SECONDS``."""
+    """How long a worker may work on what it claimed. At least five seconds longer than ``DEADLINE_SECONDS``."""
     QUARANTINE_SECONDS: float = 60.0
     """How long an order rests after an outcome nobody knows, so that a late request can no longer overtake."""
     BACKOFF_MAX_SECONDS: float = 900.0
