@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -17,12 +18,20 @@ from tests import services
 
 from .machine import KEYS, QUARANTINE, Histories
 
-pytestmark = pytest.mark.timeout(900)
+# On SQLite, and half as many on PostgreSQL.
+HISTORIES = int(os.environ.get("SENDCLOUD_HISTORIES", "200"))
+SECONDS = max(600, HISTORIES)
+
+pytestmark = pytest.mark.timeout(SECONDS)
 
 
 @pytest.fixture(autouse=True)
-def engine_settings(db: None, settings: Any) -> None:
+def engine_settings(db: None, settings: Any) -> Iterator[None]:
     settings.SENDCLOUD = {**settings.SENDCLOUD, "LEASE_SECONDS": 120.0, "QUARANTINE_SECONDS": 60.0}
+    # What would be said in thousands of histories fills the memory.
+    logging.disable(logging.WARNING)
+    yield
+    logging.disable(logging.NOTSET)
 
 
 def histories(count: int) -> None:
@@ -38,9 +47,6 @@ def histories(count: int) -> None:
     )
 
 
-HISTORIES = int(os.environ.get("SENDCLOUD_HISTORIES", "200"))
-
-
 @pytest.fixture(scope="module")
 def on_postgresql() -> Iterator[subprocess.Popen[str] | None]:
     """The same test on PostgreSQL, in a process of its own, while this one goes on."""
@@ -49,7 +55,6 @@ def on_postgresql() -> Iterator[subprocess.Popen[str] | None]:
         return
     environment = os.environ | {
         "TEST_DATABASE_URL": services.URLS["postgresql"],
-        # It is about twice as slow there.
         "SENDCLOUD_HISTORIES": str(HISTORIES // 2),
     }
     command = [sys.executable, "-W", "ignore", "-m", "pytest", "-q", "-p", "no:cacheprovider", "--create-db"]
@@ -71,7 +76,7 @@ def test_both_sides_are_equal_after_any_history(on_postgresql: object) -> None:
 def test_and_so_they_are_on_postgresql(on_postgresql: subprocess.Popen[str] | None) -> None:
     if on_postgresql is None:
         pytest.skip("All tests run on another database here.")
-    said, _ = on_postgresql.communicate(timeout=850)
+    said, _ = on_postgresql.communicate(timeout=SECONDS)
     assert on_postgresql.returncode == 0, said[-8000:]
     assert "1 passed" in said
 
