@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,24 +21,6 @@ from django_sendcloud.sync.pump import bury_the_dead, pump
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
-    """Let seconds pass on the engine's clock, both kinds of it; who sleeps lets them pass, too."""
-    passed = 0.0
-    now, steady = clock.now, clock.monotonic
-
-    def move(seconds: float) -> None:
-        nonlocal passed
-        passed += seconds
-
-    monkeypatch.setattr(clock, "now", lambda: now() + dt.timedelta(seconds=passed))
-    monkeypatch.setattr(clock, "monotonic", lambda: steady() + passed)
-    monkeypatch.setattr(clock, "sleep", move)
-    breaker.recent._ended.clear()
-    yield move
-    breaker.recent._ended.clear()
 
 
 def at_sendcloud(sandbox: Any) -> set[str]:
