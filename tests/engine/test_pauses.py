@@ -172,6 +172,16 @@ def test_a_persons_pause_replaces_any_other_and_is_never_probed(
     assert told == ["permission", "person", "resumed"]
 
 
+def test_it_is_not_probed_though_a_time_for_it_is_left_over(
+    integration: Integration, sandbox: Any, later: Callable[[float], None]
+) -> None:
+    integration.pause(PauseReason.PERSON)
+    Integration.objects.update(probe_at=clock.now())
+    later(60)
+    assert probe_paused() == 0
+    assert not sandbox.requests
+
+
 def test_no_other_reason_replaces_a_persons(integration: Integration, told: list[str]) -> None:
     integration.pause(PauseReason.PERSON)
     for reason in PauseReason:

@@ -17,6 +17,8 @@ from django_sendcloud.payloads import ShipmentPayload
 from django_sendcloud.sync import limiter, reconcile
 from django_sendcloud.sync.pump import pump
 from tests import factories
+from tests.processes.conftest import Project
+from tests.processes.conftest import make_project as make_project
 from tests.shop.models import Order
 
 
@@ -83,6 +85,40 @@ def test_of_two_at_once_the_second_is_told_that_another_process_compares(
     assert (scan.seen, scan.missing) == (4, 1)
     assert suspicion(missing) == 1
     assert Scan.objects.count() == 1
+
+
+@pytest.mark.services("postgresql")
+@pytest.mark.parametrize("database", ["postgresql", "sqlite"])
+def test_of_several_that_begin_at_the_same_moment_one_begins(
+    make_project: Callable[..., Project], database: str
+) -> None:
+    project = make_project(database)
+    said = project.run(
+        """
+import threading
+from django.db import connections
+from django_sendcloud.models import Integration, Scan
+from django_sendcloud.sync import reconcile
+integration = Integration.objects.get()
+for _ in range(10):
+    Scan.objects.all().delete()
+    together, begun, postponed = threading.Barrier(4), [], []
+    def begin():
+        Integration.objects.count()
+        together.wait()
+        try:
+            begun.append(reconcile._take(integration))
+        except reconcile.Postponed:
+            postponed.append(1)
+        finally:
+            connections.close_all()
+    threads = [threading.Thread(target=begin) for _ in range(4)]
+    [thread.start() for thread in threads]
+    [thread.join() for thread in threads]
+    print(len(begun), len(postponed), Scan.objects.count())
+"""
+    )
+    assert said.splitlines() == ["1 3 1"] * 10
 
 
 def test_one_of_another_integration_is_nobody_elses_business(
