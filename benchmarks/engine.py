@@ -322,8 +322,9 @@ def reconcile(count: int = 100_000) -> None:
                 cursor.execute(
                     "INSERT INTO django_sendcloud_shipment (integration_id, order_type, order_pk, order_number, "
                     "external_order_id, external_shipment_id, status, errors, digest, stamp, told_at, created_at, "
-                    "seen_scan, suspicion) SELECT %s, 'shop.order', md5(n::text)::uuid::text, 'A-' || n, n::text, n::text, "
-                    "'synced', '{}', repeat('0', 64), %s, now() - interval '1 hour', %s, 0, 0 FROM generate_series(0, %s) n",
+                    "seen_scan, suspicion) SELECT %s, 'shop.order', md5(n::text)::uuid::text, 'A-' || n, n::text, "
+                    "n::text, 'synced', '{}', repeat('0', 64), %s, now() - interval '1 hour', %s, 0, 0 "
+                    "FROM generate_series(0, %s) n",
                     [integration.pk, int(CHANGED.timestamp()), CHANGED, count - 1],
                 )
                 cursor.execute("ANALYZE")
