@@ -55,6 +55,9 @@ def erase(adapter: OrderAdapter[Any], order_pk: str) -> Erased:
     fold_all()
     if shipments.alive().exists() or entries.exists():
         record(order_type, [order_pk], gone=True, ring=False)
+        # At once, without waiting for other changes of it to come.
+        fold_all()
+        entries.wake()
         pump()
         if entry := entries.first():
             why = f" ({entry.error_code}: {entry.error_detail})" if entry.error_code else ""

@@ -16,6 +16,7 @@ from django.test import override_settings
 from django_sendcloud import OrderAdapter, checks
 from django_sendcloud.adapters import registry, temporarily_registered
 from django_sendcloud.models import Integration
+from tests import factories
 from tests.celery_app import app as celery
 from tests.shop.models import Customer, Order, OrderLine, Unrelated
 
@@ -94,6 +95,59 @@ def test_settings(settings: Any, setting: Any, code: str, says: str) -> None:
     assert says in f"{message.msg} {message.hint}"
     assert message.hint
     assert "not-a-fernet-key" not in f"{message.msg} {message.hint}"
+
+
+@pytest.mark.parametrize(("lease", "found"), [(12.9, {"E002"}), (13.0, set()), (8.0, {"E002"})])
+def test_a_lease_outlives_a_whole_exchange_by_five_seconds(settings: Any, lease: float, found: set[str]) -> None:
+    settings.SENDCLOUD = {"DEADLINE_SECONDS": 8, "LEASE_SECONDS": lease}
+    assert set(run(checks.check_settings)) == found
+
+
+def test_a_lease_that_the_check_allows_is_long_enough_to_send(
+    integration: Any, sandbox: Any, sendcloud_settings: Any
+) -> None:
+    """What it forbids is what the engine would do nothing with."""
+    from django_sendcloud.sync.pump import pump
+
+    order = factories.order()
+    sendcloud_settings(DEADLINE_SECONDS=8.0, LEASE_SECONDS=8.0 + checks.LEASE_MARGIN)
+    pump()
+    assert sandbox.shipment(str(order.pk))
+
+
+def test_another_database_needs_a_router(settings: Any) -> None:
+    settings.SENDCLOUD = {"DATABASE": "elsewhere"}
+    message = run(checks.check_settings)["E006"]
+    assert "'elsewhere'" in message.msg
+    assert "'default'" in message.msg
+    assert "django_sendcloud.routers.SendcloudRouter" in str(message.hint)
+    assert "migrate --database elsewhere" in str(message.hint)
+    settings.DATABASE_ROUTERS = ["django_sendcloud.routers.SendcloudRouter"]
+    assert run(checks.check_settings) == {}
+
+
+def test_a_router_that_comes_before_ours_is_found_out(settings: Any) -> None:
+    settings.SENDCLOUD = {"DATABASE": "elsewhere"}
+    ours, all_here = "django_sendcloud.routers.SendcloudRouter", "tests.test_checks.EverythingToDefault"
+    settings.DATABASE_ROUTERS = [all_here, ours]
+    assert set(run(checks.check_settings)) == {"E006"}
+    settings.DATABASE_ROUTERS = [ours, all_here]
+    assert run(checks.check_settings) == {}
+
+
+def test_a_router_that_takes_our_tables_away_from_the_default_is_found_out(settings: Any) -> None:
+    settings.DATABASE_ROUTERS = ["tests.test_checks.EverythingElsewhere"]
+    assert "'elsewhere'" in run(checks.check_settings)["E006"].msg
+
+
+class EverythingToDefault:
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "default"
+
+
+class EverythingElsewhere:
+    def db_for_write(self, model: Any, **hints: Any) -> str:
+        return "elsewhere"
 
 
 @pytest.mark.parametrize(
@@ -177,6 +231,29 @@ def test_a_composite_primary_key() -> None:
         from django.apps import apps
 
         del apps.all_models["shop"]["pair"]
+        apps.clear_cache()
+
+
+@pytest.mark.parametrize(("length", "found"), [(255, set()), (256, {"E019"})])
+def test_a_primary_key_longer_than_an_entry_can_name(length: int, found: set[str]) -> None:
+    from django.apps import apps
+
+    class Verbose(models.Model):
+        code = models.CharField(primary_key=True, max_length=length)
+
+        class Meta:
+            app_label = "shop"
+
+    try:
+        made = adapter(related={}, changed_at="")()
+        made.model = Verbose  # type: ignore[assignment]
+        messages = {str(m.id).removeprefix("sendcloud."): m for m in checks._check_adapter(made)}
+        assert set(messages) == found
+        for message in messages.values():
+            assert "shop.Verbose" in message.msg
+            assert "255" in str(message.hint)
+    finally:
+        del apps.all_models["shop"]["verbose"]
         apps.clear_cache()
 
 

@@ -92,7 +92,8 @@ def scan(
             if error.resource != "page" or not current.cursor:
                 raise
             # A cursor that Sendcloud does not know any more: begin anew.
-            current.delete()
+            if not _forget(_mine(current)):
+                raise _lost() from None
             current = _take(integration)
             _read(integration, current, progress, unknown)
         _finish(current)
@@ -117,7 +118,7 @@ def _take(integration: Integration) -> Scan:
                 f"Another process is comparing this integration since {found.started_at:%Y-%m-%d %H:%M:%S} UTC."
             )
         if found is None or found.started_at < now - TOO_OLD:
-            unfinished.delete()
+            _forget(unfinished)
             found = Scan(integration=integration, start_date=EARLIEST, started_at=now)
         found.lease, found.leased_until = uuid.uuid4().hex, now + LEASE
         found.save(using=database)
@@ -132,7 +133,21 @@ def _save(current: Scan, **values: Any) -> None:
     """Write down how far it has got, unless somebody else has gone on with it meanwhile."""
     counts = ("pages", "cursor", "seen", "unknown", "stale", "undead", "orphaned", "missing")
     if not _mine(current).update(**{name: getattr(current, name) for name in counts}, **values):
-        raise Postponed("Another process has gone on with this comparison, because it was heard of no more.")
+        raise _lost()
+
+
+def _lost() -> Postponed:
+    return Postponed("Another process has gone on with this comparison, because this one was heard of no more.")
+
+
+def _forget(unfinished: QuerySet[Scan]) -> int:
+    """Delete scans that nobody will finish. What they found does not count: only a whole one agrees with another."""
+    database = conf().DATABASE
+    with transaction.atomic(using=database):
+        pks = list(unfinished.values_list("pk", flat=True))
+        found = Shipment.objects.using(database).filter(seen_scan__in=pks, suspicion__gt=0)
+        found.update(suspicion=F("suspicion") - 1)
+        return unfinished.delete()[0]
 
 
 def _read(
@@ -141,6 +156,9 @@ def _read(
     progress: Progress | None,
     unknown: Callable[[Difference], None] | None,
 ) -> None:
+    if current.pages and not current.cursor:
+        # It was interrupted between its last page and its end.
+        return
     with integration.client(limiter=_HalfTheBudget(integration)) as client:
         pages = client.shipments(integration.remote_id).pages(
             start_date=current.start_date, cursor=current.cursor or None

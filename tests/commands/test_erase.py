@@ -9,7 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from django_sendcloud.models import Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from django_sendcloud.models import Change, Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from django_sendcloud.sync.record import record
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import inbox
 from tests import factories
@@ -112,3 +113,27 @@ def test_repeated_it_says_that_there_was_nothing(order: Order) -> None:
 def test_an_unknown_model(order: Order) -> None:
     with pytest.raises(CommandError, match=r"shop\.Order"):
         run(str(order.pk), "--model", "shop.Nothing")
+
+
+def test_what_was_recorded_and_not_folded_yet_is_forgotten_too(order: Order, sandbox: Any) -> None:
+    """It is deleted at Sendcloud already, and still somebody has touched it since."""
+    pk = str(order.pk)
+    order.delete()
+    drain()
+    assert sandbox.shipment(pk) is None
+    record("shop.order", [pk])
+    factories.forget_transaction()
+    assert Change.objects.get().order_pk == pk
+    run(pk)
+    assert not Change.objects.exists()
+    assert pk not in remembered()
+
+
+def test_it_does_not_wait_for_other_changes_to_come(order: Order, sandbox: Any, sendcloud_settings: Any) -> None:
+    sendcloud_settings(DEBOUNCE_SECONDS=60)
+    pk = str(order.pk)
+    order.delete()
+    factories.forget_transaction()
+    assert "1 shipments" in run(pk)
+    assert sandbox.shipment(pk) is None
+    assert pk not in remembered()

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_sendcloud import clock as clock_module
-from django_sendcloud.models import EntryState, Integration, OutboxEntry, Scan, Shipment, ShipmentStatus
+from django_sendcloud.models import EntryState, Integration, OutboxEntry, PauseReason, Scan, Shipment, ShipmentStatus
 from django_sendcloud.sync import reconcile
 from django_sendcloud.sync.pump import pump
 from tests import factories
@@ -182,3 +182,56 @@ def test_the_table_has_a_row_for_each_integration(orders: list[Order]) -> None:
     call_command("sendcloud_reconcile", stdout=out)
     assert "Webshop" in out.getvalue()
     assert "only here" in out.getvalue()
+
+
+def outcome(*arguments: str) -> tuple[str, Any]:
+    """What it fails with, and the reports it printed before."""
+    out = io.StringIO()
+    with pytest.raises(CommandError) as failed:
+        call_command("sendcloud_reconcile", "--json", *arguments, stdout=out, stderr=io.StringIO())
+    return str(failed.value), json.loads(out.getvalue())["integrations"]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_one_that_fails_is_named_and_hides_no_other(
+    orders: list[Order], sandbox: Any, integration: Integration, failing: int
+) -> None:
+    both = [integration, factories.integration(sandbox.add_integration("Other"), name="Other shop")]
+    broken, other = both[failing], both[1 - failing]
+    sandbox.revoke_credentials(broken.remote_id)
+    said, reports = outcome()
+    assert str(broken) in said
+    assert str(other) not in said
+    assert [report["name"] for report in reports] == [str(other)]
+    assert reports[0]["seen"] == (5 if other == integration else 0)
+
+
+def test_one_that_is_paused_is_named_with_the_reason(orders: list[Order], sandbox: Any, integration: Any) -> None:
+    other = factories.integration(sandbox.add_integration("Other"), name="Other shop")
+    other.pause(PauseReason.PERSON)
+    said, reports = outcome()
+    assert said == "Other shop: The integration is paused, or not in use. Run it again to go on."
+    assert [report["name"] for report in reports] == ["Webshop"]
+
+
+def test_an_order_that_vanished_without_a_signal(orders: list[Order], sandbox: Any) -> None:
+    vanished = orders[2]
+    vanished.lines.all()._raw_delete("default")
+    Order.objects.filter(pk=vanished.pk)._raw_delete("default")
+    for confirmed in (0, 1):
+        code, report = run("--fix")
+        assert (code, report["orphaned"], report["confirmed"], report["repaired"]) == (1, 1, confirmed, confirmed)
+        assert sandbox.shipment(str(vanished.pk)), "it is told by a worker, and never after one comparison"
+        assert factories.outbox().count() == confirmed
+    pump()
+    assert sandbox.shipment(str(vanished.pk)) is None
+    assert run()[0] == 0
+
+
+def test_an_order_that_vanished_is_listed_as_gone(orders: list[Order]) -> None:
+    vanished = orders[2]
+    vanished.lines.all()._raw_delete("default")
+    Order.objects.filter(pk=vanished.pk)._raw_delete("default")
+    found, said = listed()
+    assert [(each["kind"], each["order_number"]) for each in found] == [("orphaned", vanished.number)]
+    assert f"order gone     {vanished.number}" in said

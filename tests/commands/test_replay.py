@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 from typing import Any
 
@@ -77,3 +78,37 @@ def test_failed_webhooks(integration: Any, client: Any, monkeypatch: pytest.Monk
 def test_a_date_that_is_none(db: None) -> None:
     with pytest.raises(CommandError, match=r"--since 31\.1\."):
         run("--since", "31.1.")
+
+
+@pytest.mark.parametrize(
+    ("zone", "at", "found"),
+    [
+        ("Europe/Amsterdam", "2026-01-30T23:30+00:00", 1),
+        ("Europe/Amsterdam", "2026-01-30T22:30+00:00", 0),
+        ("America/New_York", "2026-01-31T05:30+00:00", 1),
+        ("America/New_York", "2026-01-31T04:30+00:00", 0),
+    ],
+)
+def test_a_day_begins_where_the_shop_is(refused: Order, settings: Any, zone: str, at: str, found: int) -> None:
+    settings.TIME_ZONE = zone
+    factories.outbox().update(changed_at=dt.datetime.fromisoformat(at))
+    WebhookEvent.objects.create(
+        integration_id=factories.outbox().get().integration_id,
+        digest="a" * 64,
+        body="x",
+        state=EventState.FAILED,
+        received_at=dt.datetime.fromisoformat(at),
+    )
+    said = run("--since", "2026-01-31", "--dry-run")
+    assert f"{found} order{'' if found == 1 else 's'} would be" in said
+    assert f"{found} webhook{'' if found == 1 else 's'} would be" in said
+    run("orders", "--since", "2026-01-31")
+    assert (factories.outbox().get().state == EntryState.PENDING) is bool(found)
+
+
+def test_what_has_been_recorded_since_it_was_refused_counts_as_changed(refused: Order) -> None:
+    """It waits already, as the order is now: there is nothing to be tried again."""
+    factories.forget_transaction()
+    refused.save()
+    assert "0 orders" in run("orders")
+    assert factories.outbox().get().state == EntryState.PENDING

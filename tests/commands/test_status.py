@@ -212,3 +212,84 @@ def test_what_nobody_has_looked_at_belongs_to_the_only_one_in_use(two: Any) -> N
 )
 def test_each_threshold_is_an_option(two: Any, options: list[str], code: int) -> None:
     assert run(*options)[0] == code
+
+
+# -- what waits for something else than a worker ------------------------------------------------------
+
+
+def due_since(minutes: float, integration: Integration | None = None) -> None:
+    then = timezone.now() - dt.timedelta(minutes=minutes)
+    pk = str(OutboxEntry.objects.count())
+    OutboxEntry.objects.create(
+        order_type="shop.order", order_pk=pk, integration=integration, due_at=then, not_before=then
+    )
+
+
+def paused(integration: Integration) -> None:
+    integration.pause(PauseReason.CREDENTIALS)
+
+
+def blocked(integration: Integration) -> None:
+    until = timezone.now() + dt.timedelta(minutes=5)
+    Account.objects.filter(pk=integration.account_id).update(blocked_until=until)
+
+
+def broken(integration: Integration) -> None:
+    until = timezone.now() + dt.timedelta(minutes=5)
+    Account.objects.filter(pk=integration.account_id).update(failures=5, openings=1, open_until=until)
+
+
+def unused(integration: Integration) -> None:
+    Integration.objects.filter(pk=integration.pk).update(is_active=False)
+
+
+OBSTACLES = [(paused, 1), (blocked, 0), (broken, 0), (unused, 0)]
+
+
+@pytest.fixture
+def other(beat: None) -> Integration:
+    """Another one, of an account of its own."""
+    account = Account.objects.create(name="another", swept_at=timezone.now())
+    return Integration.objects.create(remote_id=2002, name="Second", public_key="p", secret_key="s", account=account)
+
+
+@pytest.mark.parametrize(("obstacle", "code"), OBSTACLES)
+def test_what_waits_for_one_that_may_not_be_asked_waits_for_no_worker(
+    other: Integration, obstacle: Any, code: int
+) -> None:
+    due_since(60, other)
+    obstacle(other)
+    assert run("--max-due", "0")[0] == code
+    assert "is a worker running?" not in run()[1]
+
+
+@pytest.mark.parametrize(("obstacle", "_code"), OBSTACLES)
+def test_what_waits_for_one_that_works_beside_it_waits_for_a_worker(
+    other: Integration, integration: Integration, obstacle: Any, _code: int
+) -> None:
+    due_since(60, integration)
+    due_since(120, other)
+    obstacle(other)
+    code, said = run()
+    assert code == 2
+    assert "An order has been due for 3600 s: is a worker running?" in said, "the age of what could be sent"
+    assert "1 orders are due" in run("--max-due", "0")[1]
+
+
+@pytest.mark.parametrize(("obstacle", "_code"), OBSTACLES)
+def test_what_nobody_has_looked_at_waits_for_a_worker_where_any_works(
+    other: Integration, obstacle: Any, _code: int
+) -> None:
+    due_since(60)
+    obstacle(other)
+    assert run()[0] == 2
+
+
+@pytest.mark.parametrize(("obstacle", "code"), [(paused, 1), (blocked, 0), (broken, 0), (unused, 1)])
+def test_where_none_works_nothing_waits_for_a_worker(
+    beat: None, integration: Integration, obstacle: Any, code: int
+) -> None:
+    due_since(60)
+    due_since(60, integration)
+    obstacle(integration)
+    assert run("--max-due", "0")[0] == code

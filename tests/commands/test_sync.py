@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from typing import Any
 
 import pytest
@@ -150,3 +151,39 @@ def test_interrupted_and_repeated_it_ends_complete(
     run("--all")
     assert len(sandbox.shipments()) == 5
     assert not factories.outbox().exists()
+
+
+def test_what_is_due_is_pushed_once_without_waiting_for_what_is_not(
+    integration: Any, sandbox: Any, sendcloud_settings: Any
+) -> None:
+    due = factories.order()
+    factories.outbox()
+    sendcloud_settings(DEBOUNCE_SECONDS=5)
+    factories.forget_transaction()
+    later = factories.order()
+    begin = time.monotonic()
+    said = run("--due")
+    assert time.monotonic() - begin < 3
+    assert sandbox.shipment(str(due.pk))
+    assert sandbox.shipment(str(later.pk)) is None
+    assert "1 orders settled" in said
+    assert "1 wait for later, 0 need a person" in said
+    assert "recorded" not in said
+
+
+def test_what_is_due_and_does_not_arrive_is_said_to_wait(integration: Any, sandbox: Any) -> None:
+    factories.order()
+    factories.order(country="XX")
+    sandbox.fail_next(500, times=100)
+    said = run("--due")
+    assert sandbox.count("POST", "/shipments") == 1, "once"
+    assert "1 wait for later, 1 need a person" in said
+
+
+def test_without_it_the_end_of_the_debounce_is_waited_for(
+    integration: Any, sandbox: Any, sendcloud_settings: Any
+) -> None:
+    sendcloud_settings(DEBOUNCE_SECONDS=0.5)
+    order = factories.order()
+    assert "1 orders settled" in run()
+    assert sandbox.shipment(str(order.pk))

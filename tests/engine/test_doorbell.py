@@ -8,6 +8,8 @@ import sys
 import threading
 import time
 
+import pytest
+
 from django_sendcloud.doorbell import Doorbell
 
 
@@ -84,3 +86,44 @@ def test_a_process_that_ends_rings_at_once_and_lets_the_worker_wait() -> None:
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
     assert done.stdout.strip() == "3600"
+
+
+def test_without_a_thread_to_be_had_ringing_raises_nothing_and_the_next_ring_tries_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    notified: list[int] = []
+    bell = Doorbell(lambda delay: notified.append(1), lambda: 0.0)
+
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", refuse)
+        for _ in range(2):
+            bell.ring()
+    assert not bell.wait_until_passed_on(0.05)
+    assert "the sweep will" in caplog.text
+    bell.ring()
+    assert bell.wait_until_passed_on(5)
+    assert notified == [1]
+
+
+def test_a_window_that_cannot_be_read_is_survived(caplog: pytest.LogCaptureFixture) -> None:
+    """As where the settings cannot work: the bell rings again once they are corrected."""
+    notified: list[int] = []
+    windows = iter([ZeroDivisionError("canary"), 0.0])
+
+    def window() -> float:
+        found = next(windows)
+        if isinstance(found, Exception):
+            raise found
+        return found
+
+    bell = Doorbell(lambda delay: notified.append(1), window)
+    bell.ring()
+    assert bell.wait_until_passed_on(5)
+    assert notified == []
+    assert "canary" not in caplog.text
+    bell.ring()
+    assert bell.wait_until_passed_on(5)
+    assert notified == [1]

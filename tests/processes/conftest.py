@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -86,9 +86,10 @@ class Project:
         self._children.append(child)
         return child
 
-    def worker(self, *, beat: bool = True) -> subprocess.Popen[bytes]:
+    def worker(self, *, beat: bool = True, options: Sequence[str] = ()) -> subprocess.Popen[bytes]:
         """A real Celery worker with two processes, with the periodic work beside it unless told otherwise."""
-        options = ["-B", "-s", str(self.folder / f"beat-{uuid.uuid4().hex}")] if beat else []
+        if beat:
+            options = [*options, "-B", "-s", str(self.folder / f"beat-{uuid.uuid4().hex}")]
         return self.start(
             "-m", "celery", "-A", "tests.celery_app", "worker", "--concurrency", "2", "--loglevel", "INFO",
             "--without-gossip", "--without-mingle", *options,

@@ -103,3 +103,19 @@ def test_a_failure_of_the_shops_side_is_written_to_sendclouds_log(make_project: 
     project.run("from tests import factories; factories.order(country='XX')")
     project.wait_for(lambda: project.sandbox.connection_log, what="the entry in the log")
     assert "payload_invalid: country" in str(project.sandbox.connection_log)
+
+
+@pytest.mark.services("postgresql", "redis")
+def test_a_workers_short_time_limits_do_not_end_our_tasks(make_project: Callable[..., Project]) -> None:
+    """The shop's own tasks may end after a second; what waits for a slow Sendcloud takes longer, and is done."""
+    project = make_project("postgresql", "redis")
+    project.settings |= {"READ_TIMEOUT_SECONDS": 8.0, "DEADLINE_SECONDS": 8.0, "LEASE_SECONDS": 20.0}
+    project.sandbox.latency = 2.5
+    orders = project.place_orders(2)
+    import redis
+
+    redis.Redis.from_url(project.broker_url).flushdb()
+    project.worker(options=("--time-limit", "1", "--soft-time-limit", "1"))
+    project.wait_for(lambda: len(project.sandbox.shipments()) == len(orders), seconds=40, what="the sweep")
+    project.wait_for(lambda: project.outbox() == 0, what="settling")
+    assert project.sandbox.count("POST", "/shipments") == 1, "nobody was ended and began again"

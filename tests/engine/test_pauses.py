@@ -1,0 +1,211 @@
+"""Pauses: each cause its reason, tried again ever more seldom while it stays, and a person's word stands."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from django_sendcloud.clock import clock
+from django_sendcloud.conf import conf
+from django_sendcloud.models import EntryState, Integration, OutboxEntry, PauseReason
+from django_sendcloud.models.integration import MOST_RELAPSES
+from django_sendcloud.signals import integration_paused, integration_resumed
+from django_sendcloud.sync.probe import probe_paused
+from django_sendcloud.sync.pump import pump
+from tests import factories
+
+
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    """What the shop is told: the reasons of pauses, and that it goes on."""
+    heard: list[str] = []
+
+    def paused(reason: str, **kwargs: Any) -> None:
+        heard.append(reason)
+
+    def resumed(**kwargs: Any) -> None:
+        heard.append("resumed")
+
+    integration_paused.connect(paused)
+    integration_resumed.connect(resumed)
+    yield heard
+    integration_paused.disconnect(paused)
+    integration_resumed.disconnect(resumed)
+
+
+def fresh() -> Integration:
+    return Integration.objects.get()
+
+
+def wait() -> float:
+    """Seconds until the next probe."""
+    probe_at = fresh().probe_at
+    assert probe_at is not None
+    return (probe_at - clock.now()).total_seconds()
+
+
+def forbid(sandbox: Any, times: int = 1) -> None:
+    """Orders are not allowed, all else is: so a probe succeeds."""
+    sandbox.fail_next(403, times=times, match="POST shipments")
+
+
+def test_what_these_keys_may_not_do_pauses_with_its_reason(
+    integration: Integration, sandbox: Any, told: list[str]
+) -> None:
+    factories.order()
+    forbid(sandbox)
+    pump()
+    assert fresh().paused_reason == PauseReason.PERMISSION
+    assert told == ["permission"]
+    entry = factories.outbox().get()
+    assert (entry.state, entry.error_code, entry.attempts, entry.failures) == (EntryState.PENDING, "permission", 0, 0)
+    before = len(sandbox.requests)
+    pump()
+    assert len(sandbox.requests) == before
+
+
+def relapse(later: Callable[[float], None]) -> None:
+    """The time of the probe comes, it succeeds, and the order fails as before."""
+    later(wait() + 1)
+    assert probe_paused() == 1
+    later(2)
+    pump()
+    assert fresh().is_paused
+
+
+def test_each_relapse_doubles_the_wait_and_is_told_to_nobody(
+    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+) -> None:
+    factories.order()
+    forbid(sandbox, times=100)
+    pump()
+    waits = [wait()]
+    for _ in range(MOST_RELAPSES + 2):
+        relapse(later)
+        waits.append(wait())
+    assert [round(seconds / conf().PROBE_SECONDS) for seconds in waits] == [1, 2, 4, 8, 16, 32, 64, 64, 64]
+    assert told == ["permission", "resumed"], "once that it is paused, and the first time that it goes on"
+
+
+def test_a_success_makes_the_next_one_the_first(
+    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+) -> None:
+    order = factories.order()
+    forbid(sandbox, times=3)
+    pump()
+    relapse(later)
+    relapse(later)
+    assert fresh().relapses == 2
+    later(wait() + 1)
+    probe_paused()
+    later(2)
+    pump()
+    assert sandbox.shipment(str(order.pk))
+    assert (fresh().relapses, fresh().resumed_from) == (0, "")
+    told.clear()
+    factories.forget_transaction()
+    order.address = "Markt 1"
+    order.save()
+    forbid(sandbox)
+    pump()
+    assert told == ["permission"]
+    assert round(wait()) == conf().PROBE_SECONDS
+
+
+def test_another_reason_is_no_relapse(
+    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+) -> None:
+    factories.order()
+    forbid(sandbox)
+    pump()
+    later(wait() + 1)
+    probe_paused()
+    later(2)
+    sandbox.fail_next(401, match="POST shipments")
+    pump()
+    assert fresh().paused_reason == PauseReason.CREDENTIALS
+    assert told == ["permission", "resumed", "credentials"]
+    assert round(wait()) == conf().PROBE_SECONDS
+
+
+def test_a_probe_that_fails_waits_for_the_usual_time(
+    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+) -> None:
+    factories.order()
+    sandbox.revoke_credentials()
+    pump()
+    for _ in range(3):
+        later(wait() + 1)
+        before = len(sandbox.requests)
+        assert probe_paused() == 0
+        assert len(sandbox.requests) == before + 1
+        assert round(wait()) == conf().PROBE_SECONDS
+        assert probe_paused() == 0
+        assert len(sandbox.requests) == before + 1, "not before its time"
+    assert told == ["credentials"]
+
+
+# -- by a person --------------------------------------------------------------------------------------
+
+
+def test_a_persons_pause_replaces_any_other_and_is_never_probed(
+    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+) -> None:
+    factories.order()
+    forbid(sandbox)
+    pump()
+    fresh().pause(PauseReason.PERSON, "stocktaking")
+    paused = fresh()
+    assert (paused.paused_reason, paused.paused_detail, paused.probe_at) == ("person", "stocktaking", None)
+    before = len(sandbox.requests)
+    for _ in range(3):
+        later(86_400)
+        assert probe_paused() == 0
+        pump()
+    assert len(sandbox.requests) == before
+    assert fresh().resume()
+    pump()
+    assert len(sandbox.shipments()) == 1
+    assert told == ["permission", "person", "resumed"]
+
+
+def test_it_is_not_probed_though_a_time_for_it_is_left_over(
+    integration: Integration, sandbox: Any, later: Callable[[float], None]
+) -> None:
+    integration.pause(PauseReason.PERSON)
+    Integration.objects.update(probe_at=clock.now())
+    later(60)
+    assert probe_paused() == 0
+    assert not sandbox.requests
+
+
+def test_no_other_reason_replaces_a_persons(integration: Integration, told: list[str]) -> None:
+    integration.pause(PauseReason.PERSON)
+    for reason in PauseReason:
+        if reason != PauseReason.PERSON:
+            assert not Integration.objects.get().pause(reason)
+    assert fresh().paused_reason == PauseReason.PERSON
+    assert fresh().probe_at is None
+    assert told == ["person"]
+
+
+def test_of_other_reasons_the_first_stands(integration: Integration, told: list[str]) -> None:
+    assert integration.pause(PauseReason.CREDENTIALS)
+    assert not fresh().pause(PauseReason.GONE)
+    assert fresh().paused_reason == PauseReason.CREDENTIALS
+    assert told == ["credentials"]
+
+
+def test_what_waited_goes_at_once_when_it_is_resumed(integration: Integration, sandbox: Any) -> None:
+    for _ in range(3):
+        factories.order()
+    forbid(sandbox)
+    pump()
+    in_an_hour = clock.now() + dt.timedelta(hours=1)
+    assert OutboxEntry.objects.filter(due_at__gt=in_an_hour).count() == 3
+    assert fresh().resume()
+    pump()
+    assert len(sandbox.shipments()) == 3
