@@ -6,6 +6,7 @@ Retries, order, leases and limits live in the database, never in Celery: the bro
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from celery import Celery, Task, shared_task
@@ -66,16 +67,24 @@ def apply_inbox() -> None:
 @shared_task(name="django_sendcloud.sweep", **SHORT)
 def sweep() -> None:
     """Find due work whose wake-up was lost, and parcels whose shipment has become known."""
+    _all_of("sweep", mark_sweep, sync_pump.bury_the_dead, push, apply_inbox, apply.relink_unmatched)
+
+
+def _all_of(what: str, *parts: Callable[[], object]) -> None:
+    """Do each of these, whatever comes of the others: what is wrong with one may stay so for long.
+
+    Raises:
+        Exception: the first of theirs, in the end.
+    """
     failures = []
-    for part in (mark_sweep, sync_pump.bury_the_dead, push, apply_inbox, apply.relink_unmatched):
+    for part in parts:
         try:
             part()
         except SoftTimeLimitExceeded:
             raise
         except Exception as error:
-            # What is wrong with one must not keep the others from being done, for as long as it is wrong.
             name = getattr(part, "__name__", type(part).__name__)
-            logger.error("A part of the sweep failed (%s): %s.", name, type(error).__name__)
+            logger.error("A part of the %s failed (%s): %s.", what, name, type(error).__name__)
             failures.append(error)
     if failures:
         raise failures[0]
@@ -108,8 +117,7 @@ def probe() -> None:
 @shared_task(name="django_sendcloud.prune", **LONG)
 def prune() -> None:
     """Forget what is older than it has to be kept."""
-    sync_prune()
-    apply.prune()
+    _all_of("pruning", sync_prune, apply.prune)
 
 
 @shared_task(name="django_sendcloud.report_exception", **SHORT)

@@ -80,24 +80,3 @@ def sendcloud_settings(settings: Any, sandbox: Any) -> Any:
 def integration(db: None, sandbox: Any, sendcloud_settings: Any) -> Any:
     """The sandbox's integration, connected."""
     return factories.integration(sandbox)
-
-
-@pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
-    """Let seconds pass on the engine's clock, both kinds of it; who sleeps lets them pass, too."""
-    from django_sendcloud.clock import clock
-    from django_sendcloud.sync import breaker
-
-    passed = 0.0
-    now, steady = clock.now, clock.monotonic
-
-    def move(seconds: float) -> None:
-        nonlocal passed
-        passed += seconds
-
-    monkeypatch.setattr(clock, "now", lambda: now() + dt.timedelta(seconds=passed))
-    monkeypatch.setattr(clock, "monotonic", lambda: steady() + passed)
-    monkeypatch.setattr(clock, "sleep", move)
-    breaker.recent._ended.clear()
-    yield move
-    breaker.recent._ended.clear()

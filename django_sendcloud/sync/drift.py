@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
+import logging
 from typing import Any
 
-from django.db import router
+from django.db import DatabaseError, router
 from django.db.models import QuerySet
 
 from ..adapters import OrderAdapter, registry
@@ -16,6 +17,8 @@ from ..models import EntryState, OutboxEntry, Position, Shipment
 from .bulk import among
 from .fold import fold_all
 from .record import CHUNK, record
+
+logger = logging.getLogger("django_sendcloud.sync")
 
 # Looked at once more: transactions may commit long after the time they wrote into the order.
 OVERLAP = dt.timedelta(hours=1)
@@ -33,22 +36,34 @@ def scan(since: dt.datetime | None = None) -> int:
 
     Returns:
         How many orders were recorded.
+
+    Raises:
+        DatabaseError: of the first kind of order that could not be read; the others have been looked at all the same.
     """
     clock.synchronize()
     fold_all()
-    positions = Position.objects.using(conf().DATABASE)
     found = 0
+    failures = []
     for adapter in registry:
-        if not adapter.changed_at:
-            continue
-        name = f"drift {adapter.model._meta.label_lower}"
-        started = clock.now()
-        if since is not None:
-            found += _scan(adapter, since)
-            continue
-        until = positions.filter(name=name).values_list("until", flat=True).first()
-        found += _scan(adapter, (until or started - HORIZON) - OVERLAP)
-        positions.update_or_create(name=name, defaults={"until": started})
+        if adapter.changed_at:
+            try:
+                found += _scan(adapter, since) if since is not None else _go_on(adapter)
+            except DatabaseError as error:
+                logger.error("%s could not be looked through: %s.", adapter.model._meta.label, type(error).__name__)
+                failures.append(error)
+    if failures:
+        raise failures[0]
+    return found
+
+
+def _go_on(adapter: OrderAdapter[Any]) -> int:
+    """From where the last scan began."""
+    positions = Position.objects.using(conf().DATABASE)
+    name = f"drift {adapter.model._meta.label_lower}"
+    started = clock.now()
+    until = positions.filter(name=name).values_list("until", flat=True).first()
+    found = _scan(adapter, (until or started - HORIZON) - OVERLAP)
+    positions.update_or_create(name=name, defaults={"until": started})
     return found
 
 

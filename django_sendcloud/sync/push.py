@@ -631,6 +631,9 @@ class _Round:
             self.stop_account(account, until, reaction.problem)
         if reaction.breaks and breaker.failed(account, trial=self.claim.trial):
             self.stop_account(account, account.open_until, reaction.problem)
+        if self.claim.trial and isinstance(error, APIError) and not reaction.breaks:
+            # It was refused, and by a Sendcloud that is back: that was the question.
+            breaker.succeeded(account, trial=True)
         return reaction
 
     def stop_account(self, account: Account, until: dt.datetime | None, problem: Problem | None) -> None:

@@ -24,7 +24,7 @@ from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
 from ..exceptions import APIError, NotFound
 from ..models import Integration, OutboxEntry, Scan, Shipment, ShipmentStatus
-from . import limiter
+from . import breaker, limiter
 from .fold import fold_all
 from .record import record
 
@@ -159,11 +159,13 @@ def _read(
     if current.pages and not current.cursor:
         # It was interrupted between its last page and its end.
         return
-    with integration.client(limiter=_HalfTheBudget(integration)) as client:
+    budget = _HalfTheBudget(integration)
+    with integration.client(limiter=budget) as client:
         pages = client.shipments(integration.remote_id).pages(
             start_date=current.start_date, cursor=current.cursor or None
         )
         for page in pages:
+            budget.went_well()
             with transaction.atomic(using=conf().DATABASE):
                 strangers = _compare(current, page.results)
                 current.pages += 1
@@ -180,18 +182,28 @@ def _read(
 class _HalfTheBudget:
     """Two tokens for each request: a scan leaves at least half of the account's reading budget to others.
 
-    And none at all while the integration is paused, or its account is to be left alone.
+    And none at all while the integration is paused, or its account is to be left alone. Where Sendcloud was, and no
+    order waits that could find out whether it is back, the scan's own request does.
     """
 
     def __init__(self, integration: Integration) -> None:
         self._integration = integration
+        self._trial = False
 
     def acquire(self, kind: limiter.Kind) -> None:
         for _ in range(2):
-            while answer := limiter.ask(self._integration, kind):
-                if isinstance(answer, limiter.Closed):
+            while answer := limiter.ask(self._integration, kind, trial=self._trial):
+                if not isinstance(answer, limiter.Closed):
+                    clock.sleep(answer)
+                elif answer.reason == "open" and breaker.take_probe(self._integration.account, clock.now()):
+                    self._trial = True
+                else:
                     raise Postponed(_WHY[answer.reason])
-                clock.sleep(answer)
+
+    def went_well(self) -> None:
+        if self._trial:
+            breaker.succeeded(self._integration.account, trial=True)
+        self._trial = False
 
 
 _WHY = {
@@ -325,7 +337,7 @@ def _in_portions(rows: QuerySet[Shipment]) -> Iterator[list[Shipment]]:
 
 
 def suspects(integration: Integration) -> QuerySet[Shipment]:
-    """Shipments that two scans in a row found different, and whose orders do not wait in the outbox anyway."""
+    """Shipments that two scans in a row found different."""
     return Shipment.objects.using(conf().DATABASE).filter(integration=integration, suspicion__gte=SCANS_TO_ACT)
 
 

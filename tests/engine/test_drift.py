@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.clock import clock
@@ -233,3 +234,24 @@ def test_rows_of_a_child_without_one_are_orders_like_any_other(integration: Inte
         order = WholesaleOrder.objects.create(number="W-1", customer=factories.customer())
     assert drift.scan() == 1
     assert set(factories.outbox().values_list("order_type", "order_pk")) == {("shop.order", str(order.pk))}
+
+
+def test_one_kind_of_order_that_cannot_be_read_keeps_no_other_from_being_looked_at(
+    integration: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original = drift._scan
+
+    def scan(adapter: Any, since: dt.datetime) -> int:
+        if adapter.model is WholesaleOrder:
+            raise OperationalError("no such table")
+        return original(adapter, since)
+
+    monkeypatch.setattr(drift, "_scan", scan)
+    found = written()
+    with temporarily_registered(ShopOrder, WholesaleOrder), monkeypatch.context() as patched:
+        # It comes first.
+        first, second = drift.registry._adapters.items()
+        patched.setattr(drift.registry, "_adapters", dict([second, first]))
+        with pytest.raises(OperationalError):
+            drift.scan()
+    assert recorded() == {str(found.pk)}

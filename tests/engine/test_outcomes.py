@@ -402,3 +402,17 @@ def test_a_success_does_not_end_the_pause_that_sendcloud_asked_for(db: None) -> 
     account.refresh_from_db()
     assert account.blocked_until == until
     assert breaker.block(account, 10.0) == until, "of two answers, the one that asks for more time counts"
+
+
+@pytest.mark.parametrize("status", [400, 413, 401, 404])
+def test_a_refusal_tells_that_sendcloud_is_back_as_well(
+    sandbox: Any, integration: Integration, later: Later, status: int
+) -> None:
+    """The one order that tries may be a bad one: what was asked is whether anybody is there."""
+    Account.objects.update(failures=5, openings=2, open_until=clock.now())
+    orders(1)
+    later(2)
+    sandbox.fail_next(status=status, times=1)
+    pump()
+    account = Account.objects.get()
+    assert (account.failures, account.openings, account.open_until) == (0, 0, None)

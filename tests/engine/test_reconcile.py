@@ -451,3 +451,24 @@ def test_one_that_comes_back_in_between_is_left_where_it_is(
     assert reconcile.repair(integration, reconcile.scan(integration)) == 0
     assert suspicion(vanished) == 0
     assert sandbox.shipment(str(vanished.pk)) is not None
+
+
+def test_where_no_order_waits_the_comparison_finds_out_whether_sendcloud_is_back(
+    integration: Integration, sandbox: Any
+) -> None:
+    Account.objects.update(failures=5, openings=3, open_until=clock.now() - dt.timedelta(seconds=1))
+    reconcile.scan(integration)
+    account = Account.objects.get()
+    assert (account.failures, account.openings, account.open_until) == (0, 0, None)
+
+
+def test_and_where_it_is_not_one_request_was_enough(integration: Integration, sandbox: Any) -> None:
+    Account.objects.update(failures=5, openings=3, open_until=clock.now() - dt.timedelta(seconds=1))
+    sandbox.fail_next(status=500, times=9)
+    with pytest.raises(ServerError):
+        reconcile.scan(integration)
+    tried = len(sandbox.requests)
+    with pytest.raises(reconcile.Postponed, match="left alone"):
+        reconcile.scan(integration)
+    assert len(sandbox.requests) == tried
+    assert Account.objects.get().openings == 3

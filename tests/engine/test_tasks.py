@@ -186,3 +186,18 @@ def test_they_go_with_the_message_also_when_the_doorbell_or_beat_sends_it() -> N
             message.ack()
             assert message.headers["task"] == name
             assert message.headers["timelimit"] == [task.time_limit, task.soft_time_limit]
+
+
+def test_pruning_does_its_other_part_where_one_fails(
+    work: Callable[[], set[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = []
+
+    def fail() -> None:
+        raise RuntimeError("locked")
+
+    monkeypatch.setattr(tasks, "sync_prune", fail)
+    monkeypatch.setattr(tasks.apply, "prune", lambda: done.append("inbox"))
+    with pytest.raises(RuntimeError, match="locked"):
+        tasks.prune()
+    assert done == ["inbox"]
