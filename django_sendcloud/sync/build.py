@@ -23,10 +23,10 @@ from ..clock import EpochMicroseconds, clock
 from ..conf import conf
 from ..exceptions import PayloadError
 from ..models import Integration, OutboxEntry, Shipment, ShipmentStatus
+from ..patience import patiently
 from ..payloads import ShipmentPayload
 from .bulk import among
 from .interruption import interruptions
-from .patience import patiently
 from .record import record
 
 logger = logging.getLogger("django_sendcloud.sync")

@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ..clock import clock
 from ..conf import conf
 from ..models import Change, OutboxEntry
-from .patience import patiently
+from ..patience import patiently
 
 __all__ = ["fold", "fold_all", "put_in"]
 

@@ -9,11 +9,11 @@ import threading
 
 from ..clock import clock
 from ..conf import conf
+from ..patience import patiently
 from . import breaker
 from .build import Integrations
 from .claim import Claim, bury_the_dead, claim
 from .fold import CHUNK, fold
-from .patience import patiently
 from .push import DELETES_PER_CLAIM, UPSERTS_PER_DELETE, Push
 
 __all__ = ["bury_the_dead", "pump"]

@@ -21,6 +21,7 @@ from ..enums import UpsertStatus
 from ..exceptions import APIError, PayloadError, RequestNotSent, TooLarge
 from ..models import Account, EntryState, ExceptionReport, Integration, OutboxEntry, Shipment, ShipmentStatus, Tally
 from ..models.outbox import local_order
+from ..patience import patiently
 from . import breaker, limiter
 from .announce import announce
 from .batches import Batch, Refused, divided
@@ -28,7 +29,6 @@ from .build import Integrations, Plan, Problem, Upsert, build
 from .claim import Claim
 from .interruption import interruptions
 from .outcomes import Reaction, reaction_to
-from .patience import patiently
 from .settle import Settled, Verdict, settle
 
 logger = logging.getLogger("django_sendcloud.sync")

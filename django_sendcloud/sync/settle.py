@@ -18,12 +18,12 @@ from django.dispatch import Signal
 from ..clock import clock
 from ..conf import conf
 from ..models import Attempt, AttemptOutcome, EntryState, OutboxEntry, Shipment, ShipmentStatus
+from ..patience import patiently
 from ..signals import shipment_deleted, shipment_rejected, shipment_synced
 from . import bulk
 from .build import Plan, Problem
 from .claim import Claim
 from .fold import put_in
-from .patience import patiently
 
 logger = logging.getLogger("django_sendcloud.sync")
 

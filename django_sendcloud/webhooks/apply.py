@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime as dt
+import functools
 import json
 import logging
 from typing import Any
@@ -18,6 +19,7 @@ from ..crypto import DecryptionError, Secret
 from ..enums import WebhookAction
 from ..exceptions import APIError
 from ..models import EventState, ExceptionReport, Integration, WebhookEvent
+from ..patience import patiently
 from ..signals import webhook_received, work_due
 from . import handlers
 from .credentials import REMOVED
@@ -59,6 +61,19 @@ def drain(limit: int = 500, now: dt.datetime | None = None) -> int:
 
 
 def _batch(size: int, now: dt.datetime) -> int:
+    taken, after = patiently(functools.partial(_take_and_apply, size, now))
+    for event in taken:
+        if event.state == EventState.FAILED:
+            _report(event)
+    for event, outcome, payload in after:
+        _afterwards(event, outcome, payload, now)
+    return len(taken)
+
+
+def _take_and_apply(
+    size: int, now: dt.datetime
+) -> tuple[list[WebhookEvent], list[tuple[WebhookEvent, handlers.Outcome, dict[str, Any]]]]:
+    """In one transaction; where another one was in its way, all of it is done again."""
     database = conf().DATABASE
     after: list[tuple[WebhookEvent, handlers.Outcome, dict[str, Any]]] = []
     with transaction.atomic(using=database):
@@ -67,7 +82,7 @@ def _batch(size: int, now: dt.datetime) -> int:
             events = events.select_for_update(skip_locked=True)
         taken = list(events[:size])
         if not taken:
-            return 0
+            return taken, after
         integrations = Integration.objects.using(database).in_bulk({event.integration_id for event in taken})
         for event in taken:
             event.integration = integrations[event.integration_id]
@@ -78,12 +93,12 @@ def _batch(size: int, now: dt.datetime) -> int:
                 after.append((event, *result))
         _save(taken)
         _note_arrival(taken)
-    for event in taken:
-        if event.state == EventState.FAILED:
-            _report(event)
-    for event, outcome, payload in after:
-        _afterwards(event, outcome, payload, now)
-    return len(taken)
+    return taken, after
+
+
+def _is_lost() -> bool:
+    """Whether the whole transaction is, and not only a savepoint: to end a deadlock, MySQL takes all of it back."""
+    return connections[conf().DATABASE].needs_rollback
 
 
 def _save(events: list[WebhookEvent]) -> None:
@@ -130,6 +145,8 @@ def _apply_together(events: list[WebhookEvent], now: dt.datetime) -> dict[int, t
             # It can be seen by now, and locked with the others. One by one, in any order, would end in a deadlock.
             continue
         except Exception as error:
+            if _is_lost():
+                raise
             logger.info("Webhooks are applied one by one (%s).", type(error).__name__)
             return {}
     else:
@@ -156,6 +173,8 @@ def _apply(event: WebhookEvent, now: dt.datetime) -> tuple[handlers.Outcome, dic
         _try_later(event, str(error), now)
         return None
     except Exception as error:
+        if _is_lost():
+            raise
         if isinstance(error, DatabaseError):
             logger.warning("A webhook met a database error (%s); it is tried again.", type(error).__name__)
         else:

@@ -157,8 +157,8 @@ def test_a_lock_that_passes_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> No
         return original(*args)
 
     monkeypatch.setattr(folding, name, refuse)
-    monkeypatch.setattr("django_sendcloud.sync.patience.connections", _OutsideOfTransactions())
-    monkeypatch.setattr("django_sendcloud.sync.patience.clock.sleep", lambda seconds: None)
+    monkeypatch.setattr("django_sendcloud.patience.connections", _OutsideOfTransactions())
+    monkeypatch.setattr("django_sendcloud.patience.clock.sleep", lambda seconds: None)
     assert fold() == 1
 
 

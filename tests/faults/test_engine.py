@@ -417,7 +417,7 @@ def test_f12_a_worker_that_wakes_from_a_long_sleep_sends_nothing(make_project: C
     )
     project.wait_for(lambda: stopped(zombie.pid), what="the worker's sleep")
     assert project.sandbox.count("POST") == 0
-    time.sleep(project.settings["LEASE_SECONDS"])
+    time.sleep(project.settings["LEASE_SECONDS"] + project.settings["QUARANTINE_SECONDS"])
     # Meanwhile the order changes, and its new owner sends it.
     project.run(
         f"from tests.shop.models import Order; o = Order.objects.get(pk={order!r}); o.address = 'New 1'; o.save()\n"

@@ -27,7 +27,9 @@ true = timezone.now
 timezone.now = lambda: true() + dt.timedelta(seconds={wrong})
 from django_sendcloud.sync.build import Integrations
 from django_sendcloud.sync.claim import claim
+from django_sendcloud.sync.fold import fold
 Integrations()
+fold()
 print(len(claim(10).entries))
 """
 

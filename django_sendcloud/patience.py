@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from django.db import InterfaceError, OperationalError, connections
 
-from ..clock import clock
-from ..conf import conf
+from .clock import clock
+from .conf import conf
 
 __all__ = ["patiently"]
 
