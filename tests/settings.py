@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 
 import dj_database_url
 
@@ -60,7 +61,14 @@ else:
         "default": {
             "ENGINE": "django.db.backends.sqlite3",
             "NAME": os.environ.get("TEST_SQLITE", ":memory:"),
-            "OPTIONS": {"timeout": 30, "transaction_mode": "IMMEDIATE"},
+            "OPTIONS": {
+                "timeout": 30,
+                "transaction_mode": "IMMEDIATE",
+                "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
+            },
+            # A file: what is in memory has one connection for all threads, those of the browser tests' server as well,
+            # and transactions of two threads on one connection are nobody's.
+            "TEST": {"NAME": os.path.join(tempfile.gettempdir(), f"sendcloud-tests-{os.getpid()}.sqlite3")},
         }
     }
 if DATABASES["default"]["ENGINE"].endswith("mysql"):

@@ -54,6 +54,7 @@ def busy(office: Office) -> Office:
     sandbox.change_integration(shop_name="Coffee & Tea", service_point_enabled=True, service_point_carriers=["dhl"])
     sent.address = "Markt 1"
     sent.save()
+    factories.outbox()
     WebhookEvent.objects.filter(parcel__isnull=False).update(
         state="failed", error="A receiver of the shop failed: shop.mail: KeyError."
     )
