@@ -8,7 +8,7 @@ from unfold.admin import ModelAdmin, TabularInline
 from unfold.sites import UnfoldAdminSite
 
 from django_sendcloud.admin import SendcloudOrderAdmin, register
-from tests.shop.models import Order, OrderLine, WholesaleOrder
+from tests.shop.models import Order, OrderLine, OrderProxy
 
 
 class LineInline(TabularInline):
@@ -33,7 +33,7 @@ for model, registered in ours._registry.items():
     styled.register(model, type(f"Styled{type(registered).__name__}", (type(registered), ModelAdmin), {}))
 for site in (styled, admin.site):
     site.register(Order, OrderAdmin)
-    site.register(WholesaleOrder, PlainOrderAdmin)
+    site.register(OrderProxy, PlainOrderAdmin)
 
 urlpatterns = [
     path("admin/", admin.site.urls),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -20,7 +21,7 @@ from playwright.sync_api import expect
 from django_sendcloud.sandbox import Sandbox
 from tests.webhooks import messages
 
-from .look import findings
+from .look import THEMES, WIDTHS, findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -32,6 +33,7 @@ UNFOLDS_OWN = [
     "#main > :not(.\\@container)",
     "#nav-sidebar",
     "#toolbar",
+    "#lines-group",
     "#changelist-filter",
     "#changelist-actions",
     "#submit-row",
@@ -151,9 +153,7 @@ class Themed:
             sandbox.advance(parcel["id"])
             sandbox.advance(parcel["id"])
         sandbox.send_webhook(None, "parcel_status_changed", messages.parcel(order_number="2026-0099"))
-        sandbox.change_integration(
-            shop_name="Coffee & Tea", service_point_enabled=True, service_point_carriers=["dhl"]
-        )
+        sandbox.change_integration(shop_name="Coffee & Tea", service_point_enabled=True, service_point_carriers=["dhl"])
         assert sandbox.wait_webhooks()
         self.run(HEAR)
 
@@ -188,6 +188,8 @@ def page(themed: Themed, browser: Any) -> Iterator[Any]:
     with browser.new_context() as context:
         context.set_default_timeout(15_000)
         context.add_cookies([{"name": "sessionid", "value": themed.session, "url": themed.url}])
+        # Which browsers ask for by themselves, and the theme brings none.
+        context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
@@ -241,20 +243,30 @@ PAGES: dict[str, tuple[str, tuple[str, dict[str, Any]] | None, list[str], list[s
         ["Timeline"],
         [],
     ),
-    "assigning": ("django_sendcloud/parcel/{}/assign/?number=2026-0001", ("django_sendcloud.parcel", {"shipment": None}), [], ["Search", "Assign"]),
+    "assigning": (
+        "django_sendcloud/parcel/{}/assign/?number=2026-0001",
+        ("django_sendcloud.parcel", {"shipment": None}),
+        [],
+        ["Search", "Assign"],
+    ),
     "inbox": ("django_sendcloud/webhookevent/", None, [], []),
     "webhook": (
         "django_sendcloud/webhookevent/{}/change/",
-        ("django_sendcloud.webhookevent", {"state": "failed"}),
+        ("django_sendcloud.webhookevent", {"state": "failed", "body__gt": ""}),
         ["It could not be applied"],
         ["Replay"],
     ),
     "accounts": ("django_sendcloud/account/", None, [], []),
     "account": ("django_sendcloud/account/{}/change/", ("django_sendcloud.account", {}), [], []),
     "orders": ("shop/order/", None, [], []),
-    "order": ("shop/order/{}/change/", ("shop.order", {"number": "2026-0001"}), ["Sendcloud"], ["Push to Sendcloud now"]),
+    "order": (
+        "shop/order/{}/change/",
+        ("shop.order", {"number": "2026-0001"}),
+        ["Sendcloud"],
+        ["Push to Sendcloud now"],
+    ),
     "rejected order": ("shop/order/{}/change/", ("shop.order", {"number": "2026-0002"}), ["Sendcloud"], []),
-    "plain order": ("shop/wholesaleorder/{}/change/", ("shop.order", {"number": "2026-0001"}), ["Sendcloud"], []),
+    "plain order": ("shop/orderproxy/{}/change/", ("shop.order", {"number": "2026-0001"}), ["Sendcloud"], []),
 }
 
 
@@ -262,22 +274,79 @@ def show(themed: Themed, page: Any, name: str, site: str) -> None:
     address, row, headings, buttons = PAGES[name]
     page.goto(f"{themed.url}/{site}/{address.format(themed.first(row[0], **row[1]) if row else '')}")
     for heading in headings:
-        expect(page.get_by_role("heading", name=heading).first).to_be_visible()
+        expect(page.locator("#content").get_by_role("heading", name=heading).first).to_be_visible()
     for button in buttons:
-        expect(
-            page.get_by_role("button", name=button).or_(page.get_by_role("link", name=button)).first
-        ).to_be_visible()
+        expect(pressable(page, button)).to_be_visible()
+
+
+def pressable(page: Any, name: str) -> Any:
+    """A button, or a link that looks like one, outside of the theme's navigation."""
+    main = page.locator("#main")
+    return main.get_by_role("button", name=name).or_(main.get_by_role("link", name=name)).first
+
+
+def themed_looks(page: Any) -> Iterator[tuple[str, int]]:
+    """Show the page in each of the theme's themes, while the system asks for the other one, and in each width."""
+    for width, (theme, other) in itertools.product(WIDTHS, (THEMES, THEMES[::-1])):
+        page.set_viewport_size({"width": width, "height": 900})
+        page.emulate_media(color_scheme=other)
+        page.evaluate("(dark) => document.documentElement.classList.toggle('dark', dark)", theme == "dark")
+        page.evaluate("document.getAnimations().forEach((animation) => animation.finish())")
+        yield theme, width
 
 
 @pytest.mark.parametrize("site", ["admin", "styled"])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page(name: str, site: str, themed: Themed, page: Any) -> None:
     show(themed, page, name, site)
-    if folder := os.environ.get("UNFOLD_PICTURES"):
-        from .look import looks
-
-        for theme, width in looks(page):
-            page.wait_for_timeout(150)
+    if folder := os.environ.get("UNFOLD_PICTURES"):  # a person may want to look, too
+        for theme, width in themed_looks(page):
             page.screenshot(path=f"{folder}/{name}-{site}-{theme}-{width}.png", full_page=True)
-    found = findings(page, UNFOLDS_OWN)
+    found = findings(page, UNFOLDS_OWN, themed_looks)
     assert found == [], "\n".join(found)
+
+
+@pytest.mark.parametrize("site", ["admin", "styled"])
+def test_a_button_that_asks_first(site: str, themed: Themed, page: Any) -> None:
+    show(themed, page, "integration", site)
+    pressable(page, "Pause…").click()
+    expect(page.get_by_role("link", name="No, take me back")).to_be_visible()
+    assert findings(page, UNFOLDS_OWN, themed_looks) == []
+    page.get_by_role("button", name="Pause", exact=True).click()
+    expect(page.locator("#content").get_by_role("heading", name="paused")).to_be_visible()
+    pressable(page, "Resume").click()
+    expect(page.locator("#content").get_by_role("heading", name="paused")).to_have_count(0)
+
+
+@pytest.mark.parametrize("site", ["admin", "styled"])
+def test_a_button_that_does_it_at_once(site: str, themed: Themed, page: Any) -> None:
+    show(themed, page, "rejected entry", site)
+    page.get_by_role("button", name="Push now").click()
+    expect(page.locator("#main")).to_contain_text("The order cannot be sent as it is")
+    expect(page.get_by_role("button", name="Push now")).to_be_visible()
+
+
+@pytest.mark.parametrize("site", ["admin", "styled"])
+def test_filters_and_actions(site: str, themed: Themed, page: Any) -> None:
+    show(themed, page, "outbox", site)
+    expect(page.locator("#result_list tbody tr.data-row")).to_have_count(2)
+    page.get_by_text("Filters", exact=False).first.click()
+    page.locator("#changelist-filter").get_by_role("link", name="needs a correction").click()
+    expect(page.locator("#result_list tbody tr.data-row")).to_have_count(1)
+
+    page.locator("#result_list tbody .action-select").check()
+    page.locator("select[name=action]").select_option(label="Push now")
+    page.get_by_role("button", name="Run").click()
+    expect(page.locator("#main")).to_contain_text("2026-0002")
+
+
+@pytest.mark.parametrize("site", ["admin", "styled"])
+def test_keys_are_tried_and_settings_changed(site: str, themed: Themed, page: Any) -> None:
+    show(themed, page, "integration", site)
+    page.get_by_label("Secret key").fill(themed.sandbox.secret_key)
+    page.get_by_role("button", name="Test connection").click()
+    expect(page.get_by_text("The connection works").first).to_be_visible()
+    show(themed, page, "settings", site)
+    page.get_by_label("PostNL").set_checked(site == "admin")
+    page.get_by_role("button", name="Change at Sendcloud").click()
+    expect(page.get_by_text("Sendcloud confirms the change.")).to_be_visible()
