@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from axe_playwright_python.base import AXE_SCRIPT
@@ -34,12 +34,15 @@ def looks(page: Any) -> Iterator[tuple[str, int]]:
         yield theme, width
 
 
-def findings(page: Any, exclude: Sequence[str] = ()) -> list[str]:
+def findings(
+    page: Any, exclude: Sequence[str] = (), looks: Callable[[Any], Iterator[tuple[str, int]]] = looks
+) -> list[str]:
     """What is wrong with the page as it stands, in each theme and width: one line a finding, nothing where it is fine.
 
     Args:
         page: Playwright's page.
         exclude: CSS selectors of what is not ours to mend.
+        looks: Shows the page in each theme and width.
     """
     page.evaluate(AXE_SCRIPT)
     context = {"exclude": [[selector] for selector in exclude]}
