@@ -140,7 +140,9 @@ def question(model: type[Any], action: str) -> Callable[[Office], None]:
         listed(model)(office)
         office.page.locator("#action-toggle").check()
         office.page.get_by_label("Action:").select_option(action)
-        office.press("Run" if office.page.get_by_role("button", name="Run").count() else "Go")
+        button = "Run" if office.page.get_by_role("button", name="Run").count() else "Go"
+        with office.page.expect_navigation():
+            office.press(button)
 
     return open_
 
