@@ -328,9 +328,13 @@ class Histories(RuleBasedStateMachine):
     @precondition(lambda self: self.remote.late)
     @rule(data=st.data())
     def a_late_request_lands(self, data: st.DataObject) -> None:
-        self.remote.land(data.draw(st.integers(0, len(self.remote.late) - 1)))
+        # Time may have passed since, while a worker slept or died.
+        self.remote.expire()
+        if self.remote.late:
+            self.remote.land(data.draw(st.integers(0, len(self.remote.late) - 1)))
 
     def a_late_request_lands_if_there_is_one(self) -> None:
+        self.remote.expire()
         while self.remote.late:
             self.remote.land(0)
 
