@@ -23,8 +23,8 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from django.core.exceptions import FieldDoesNotExist
-from django.db import models
+from django.core.exceptions import FieldDoesNotExist, ValidationError
+from django.db import models, router
 from django.db.models.constants import LOOKUP_SEP
 from django.utils.module_loading import autodiscover_modules
 
@@ -245,6 +245,22 @@ class Registry:
 def in_database(order_type: str, alias: str) -> str:
     """What is stored to name orders that live in another database than the router sends their model to."""
     return f"{order_type}@{alias}"
+
+
+def database_of(order_type: str, model: type[models.Model]) -> str:
+    """Alias of the database that orders stored under this name are in: the primary one, as a replica may lag."""
+    return order_type.partition("@")[2] or router.db_for_write(model)
+
+
+def keys_of(model: type[models.Model], stored: Iterable[str]) -> list[Any]:
+    """Stored keys as the model's own, without those that cannot be the key of an existing order."""
+    keys = []
+    for key in stored:
+        try:
+            keys.append(model._meta.pk.to_python(key))
+        except (ValidationError, ValueError):
+            continue
+    return keys
 
 
 registry = Registry()

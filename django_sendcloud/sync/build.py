@@ -15,10 +15,9 @@ import traceback
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.db import InterfaceError, OperationalError, connections, models, router
 
-from ..adapters import OrderAdapter, registry
+from ..adapters import OrderAdapter, database_of, keys_of, registry
 from ..clock import EpochMicroseconds, clock
 from ..conf import conf
 from ..exceptions import PayloadError
@@ -187,17 +186,8 @@ def preview(order: models.Model) -> list[ShipmentPayload]:
 
 
 def _load(adapter: OrderAdapter[Any], pks: Iterable[str], order_type: str, alias: str = "") -> dict[str, models.Model]:
-    key = adapter.model._meta.pk
-    values = []
-    for pk in pks:
-        try:
-            values.append(key.to_python(pk))
-        except (ValidationError, ValueError):
-            continue  # cannot be the key of an existing order
-    # The primary database: a replica may not have the change yet.
-    alias = alias or order_type.partition("@")[2] or router.db_for_write(adapter.model)
-    queryset = adapter.get_queryset().using(alias)
-    return {str(order.pk): order for order in queryset.filter(pk__in=values)}
+    queryset = adapter.get_queryset().using(alias or database_of(order_type, adapter.model))
+    return {str(order.pk): order for order in queryset.filter(pk__in=keys_of(adapter.model, pks))}
 
 
 def _hand_over(adapter: OrderAdapter[Any], orders: dict[str, models.Model], order_type: str) -> None:
@@ -206,7 +196,7 @@ def _hand_over(adapter: OrderAdapter[Any], orders: dict[str, models.Model], orde
     What was recorded knows only the model whose signal was heard: that of the parent, of a line, of a bulk write.
     """
     for other in registry.nearer(adapter) if orders else ():
-        alias = order_type.partition("@")[2] or router.db_for_write(other.model)
+        alias = database_of(order_type, other.model)
         rows = other.model._base_manager.using(alias).filter(pk__in=[order.pk for order in orders.values()])
         theirs = [str(pk) for pk in rows.values_list("pk", flat=True)]
         for pk in theirs:

@@ -14,11 +14,10 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Literal
 
-from django.core.exceptions import ValidationError
-from django.db import router, transaction
+from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from ..adapters import registry
+from ..adapters import database_of, keys_of, registry
 from ..api import Shipment as RemoteShipment
 from ..clock import clock
 from ..conf import SendcloudConfigurationError, conf
@@ -257,14 +256,8 @@ def _without_order(rows: Iterable[Shipment]) -> set[int]:
         adapter = registry.for_order_type(order_type)
         if adapter is None:
             continue
-        keys = []
-        for pk in pks:
-            try:
-                keys.append(adapter.model._meta.pk.to_python(pk))
-            except (ValidationError, ValueError):
-                continue
-        alias = order_type.partition("@")[2] or router.db_for_write(adapter.model)
-        there = adapter.model._base_manager.using(alias).filter(pk__in=keys).values_list("pk", flat=True)
+        orders = adapter.model._base_manager.using(database_of(order_type, adapter.model))
+        there = orders.filter(pk__in=keys_of(adapter.model, pks)).values_list("pk", flat=True)
         for pk in pks.keys() - {str(pk) for pk in there}:
             gone.update(pks[pk])
     return gone
