@@ -43,7 +43,12 @@ class EpochMicroseconds(Func):
     def as_vendor(
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
     ) -> tuple[str, tuple[Any, ...]]:
-        return _SQL[connection.vendor], ()
+        return self.sql(connection), ()
+
+    @staticmethod
+    def sql(connection: BaseDatabaseWrapper) -> str:
+        """As SQL, where a statement is written by hand."""
+        return _SQL[connection.vendor]
 
     as_postgresql = as_mysql = as_sqlite = as_vendor
 
@@ -79,7 +84,7 @@ class Clock:
             return
         asked = time.monotonic()
         with connection.cursor() as cursor:
-            cursor.execute(f"SELECT {_SQL[connection.vendor]}")
+            cursor.execute(f"SELECT {EpochMicroseconds.sql(connection)}")
             self.learn(cursor.fetchone()[0], asked)
 
     def sql(self, connection: BaseDatabaseWrapper, seconds: float = 0.0) -> tuple[str, list[Any]]:
