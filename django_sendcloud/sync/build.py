@@ -21,10 +21,11 @@ from ..adapters import OrderAdapter, database_of, keys_of, registry
 from ..clock import EpochMicroseconds, clock
 from ..conf import conf
 from ..exceptions import PayloadError
-from ..models import Integration, OutboxEntry, Shipment, ShipmentStatus
+from ..models import Integration, Shipment, ShipmentStatus
 from ..patience import patiently
 from ..payloads import ShipmentPayload
 from .bulk import among
+from .claim import Claimed
 from .interruption import interruptions
 from .record import record
 
@@ -75,7 +76,7 @@ class Upsert:
 class Plan:
     """What one order needs."""
 
-    entry: OutboxEntry
+    entry: Claimed
     integration: Integration | None = None
     upserts: list[Upsert] = dataclasses.field(default_factory=list)
     deletes: list[Shipment] = dataclasses.field(default_factory=list)
@@ -122,7 +123,7 @@ class Integrations:
         )
 
 
-def build(entries: Sequence[OutboxEntry], integrations: Integrations, time_is_up: Callable[[], bool]) -> list[Plan]:
+def build(entries: Sequence[Claimed], integrations: Integrations, time_is_up: Callable[[], bool]) -> list[Plan]:
     """Plans for these entries, in a constant number of queries.
 
     Args:
@@ -205,7 +206,7 @@ def _hand_over(adapter: OrderAdapter[Any], orders: dict[str, models.Model], orde
 
 
 def _plan(
-    entry: OutboxEntry,
+    entry: Claimed,
     adapter: OrderAdapter[Any],
     order: models.Model | None,
     told: list[Shipment],

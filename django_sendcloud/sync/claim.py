@@ -25,24 +25,25 @@ ALONE_AFTER = 3
 DEAD_AFTER = 8
 
 
-# What those who push look at. (A backlog is read a page at a time, and each column costs.)
-_NEEDED = (
-    "order_type",
-    "order_pk",
-    "order_number",
-    "integration",
-    "version",
-    "claimed_version",
-    "stamp",
-    "gone",
-    "state",
-    "lease",
-    "attempts",
-    "failures",
-    "failing_since",
-    "in_doubt",
-    "error_code",
-)
+@dataclasses.dataclass(slots=True)
+class Claimed:
+    """An outbox entry as it stands with its claim. (No model: there are hundreds of them, and each cost counts.)"""
+
+    pk: int
+    order_type: str
+    order_pk: str
+    order_number: str
+    version: int
+    stamp: int
+    gone: bool
+    attempts: int
+    failures: int
+    failing_since: dt.datetime | None
+    in_doubt: bool
+    error_code: str
+
+
+_COLUMNS = tuple(field.name for field in dataclasses.fields(Claimed))
 
 
 @dataclasses.dataclass(slots=True)
@@ -51,7 +52,7 @@ class Claim:
 
     lease: str
     deadline: float
-    entries: list[OutboxEntry]
+    entries: list[Claimed]
     # It is to find out whether Sendcloud is back (``breaker``).
     trial: bool = False
 
@@ -87,7 +88,7 @@ def claim(limit: int, *, gone: bool | None = None, waiting_for: Collection[int] 
     due = due.filter(attempts__lt=DEAD_AFTER)
     if gone is not None:
         due = due.filter(gone=gone)
-    candidates = due.order_by("due_at", "pk").only(*_NEEDED)
+    candidates = due.order_by("due_at", "pk").values_list(*_COLUMNS)
     # Whoever takes over from a worker that is heard of no more may do so when the lease is over and nothing that this
     # worker has sent at its very end can land any more.
     rest = now + dt.timedelta(seconds=settings.LEASE_SECONDS + settings.QUARANTINE_SECONDS)
@@ -102,27 +103,26 @@ def claim(limit: int, *, gone: bool | None = None, waiting_for: Collection[int] 
 
     if connections[database].features.has_select_for_update_skip_locked:
         with transaction.atomic(using=database):
-            entries = _of_one_kind(list(candidates.select_for_update(skip_locked=True)[:limit]))
+            entries = _of_one_kind([Claimed(*row) for row in candidates.select_for_update(skip_locked=True)[:limit]])
             if entries:
                 pks = [entry.pk for entry in entries]
                 entries_there.filter(among("pk", pks, database)).update(**values)
     else:
         # The condition is part of the UPDATE: of two workers that saw the same rows, one gets each.
-        entries = _of_one_kind(list(candidates[:limit]))
+        entries = _of_one_kind([Claimed(*row) for row in candidates[:limit]])
         pks = [entry.pk for entry in entries]
         taken = due.filter(pk__in=pks).update(**values) if entries else 0
         if taken < len(entries):
             mine = set(entries_there.filter(lease=lease).values_list("pk", flat=True))
             entries = [entry for entry in entries if entry.pk in mine]
+    least = int(now.timestamp())
     for entry in entries:
-        entry.lease = lease
-        entry.claimed_version = entry.version
         entry.attempts += 1
-        entry.stamp = max(entry.stamp + 1, int(now.timestamp()))
+        entry.stamp = max(entry.stamp + 1, least)
     return Claim(lease, deadline, entries)
 
 
-def _of_one_kind(entries: list[OutboxEntry]) -> list[OutboxEntry]:
+def _of_one_kind(entries: list[Claimed]) -> list[Claimed]:
     """Only those as suspect as the first, and not more of them than may go together."""
     if not entries:
         return entries

@@ -26,7 +26,7 @@ from . import breaker, limiter
 from .announce import announce
 from .batches import Batch, Refused, divided
 from .build import Integrations, Plan, Problem, Upsert, build
-from .claim import Claim
+from .claim import Claim, Claimed
 from .interruption import interruptions
 from .outcomes import Reaction, reaction_to
 from .settle import Settled, Verdict, settle
@@ -174,7 +174,7 @@ class _Round:
             self.finish(plan)
         self.settle_now()
 
-    def prepare(self, entries: Sequence[OutboxEntry]) -> None:
+    def prepare(self, entries: Sequence[Claimed]) -> None:
         """Find out what these orders need; what needs nothing, or cannot be told, is judged at once."""
         plans = build(entries, self.integrations, self.time_is_up)
         built = {plan.entry.pk for plan in plans}

@@ -160,8 +160,7 @@ def _write_numbers(verdicts: Sequence[Verdict]) -> None:
     for verdict in verdicts:
         entry, number = verdict.plan.entry, verdict.plan.order_number
         if number and entry.order_number != number:
-            entry.order_number = number
-            fresh.append(entry)
+            fresh.append(OutboxEntry(pk=entry.pk, order_number=number))
     if fresh:
         OutboxEntry.objects.using(conf().DATABASE).bulk_update(fresh, ["order_number"])
 
@@ -169,14 +168,14 @@ def _write_numbers(verdicts: Sequence[Verdict]) -> None:
 def _write_rejected(verdicts: Sequence[Verdict], there: Mapping[int, _Now], now: dt.datetime) -> None:
     """Each has errors of its own; they are written together all the same."""
     names: set[str] = set()
+    rows = []
     for verdict in verdicts:
         values = _values(verdict, there, now, 0.0)
         values["order_number"] = verdict.plan.order_number or verdict.plan.entry.order_number
         names |= values.keys()
-        for name, value in values.items():
-            setattr(verdict.plan.entry, name, value)
-    if verdicts:
-        OutboxEntry.objects.using(conf().DATABASE).bulk_update([v.plan.entry for v in verdicts], sorted(names))
+        rows.append(OutboxEntry(pk=verdict.plan.entry.pk, **values))
+    if rows:
+        OutboxEntry.objects.using(conf().DATABASE).bulk_update(rows, sorted(names))
 
 
 def _apart(claim: Claim, missing: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
