@@ -6,8 +6,11 @@ database does. PostgreSQL takes a column as an array; elsewhere Django's own way
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+import datetime as dt
+import operator
+import uuid
+from collections.abc import Callable, Sequence
+from typing import Any, Final
 
 from django.db import connections, models
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -23,10 +26,38 @@ class _EqualsAny(Func):
 
 
 def among(field: str, values: Sequence[Any], using: str) -> Q | Func:
-    """The condition ``field IN (values)``, for ``filter()``."""
+    """The condition ``field IN (values)``, for ``filter()``. The values are numbers or text."""
     if connections[using].vendor != "postgresql":
         return Q(**{f"{field}__in": values})
-    return _EqualsAny(F(field), Value(list(values)))
+    return _EqualsAny(F(field), Value(array(values)))
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+_ELEMENTS: Final[dict[type, Callable[[Any], str]]] = {
+    int: str,
+    str: _quoted,
+    bool: str,
+    type(None): lambda _: "NULL",
+    uuid.UUID: str,
+    dt.datetime: lambda moment: f'"{moment.isoformat()}"',
+}
+
+# What Django hands to PostgreSQL as it is.
+_PLAIN: Final = frozenset({int, str, bool, type(None), uuid.UUID})
+
+
+def array(values: Sequence[Any]) -> Any:
+    """What PostgreSQL is given as an array: its text, where we can write it.
+
+    (To have psycopg write each element takes as long as to have the statement executed.)
+    """
+    try:
+        return f"{{{','.join([_ELEMENTS[type(value)](value) for value in values])}}}"
+    except KeyError:
+        return list(values)
 
 
 def update(rows: Sequence[models.Model], fields: Sequence[str], using: str) -> None:
@@ -80,11 +111,15 @@ class _Columns:
         self.connection = connection
         self.arrays: list[tuple[str, str]] = []
         self._same: list[Any] = []
-        self._differing: list[list[Any]] = []
+        self._differing: list[Any] = []
 
     def add(self, field: Any, rows: Sequence[models.Model], *, add: bool = False) -> str:
         """The SQL that stands for this column in each row."""
-        values = [field.pre_save(row, add) for row in rows]
+        if isinstance(field, models.DateTimeField):
+            # Some set the time themselves.
+            values = [field.pre_save(row, add) for row in rows]
+        else:
+            values = list(map(operator.attrgetter(field.attname), rows))
         if values.count(values[0]) == len(values):
             self._same.append(field.get_db_prep_save(values[0], self.connection))
             return f"%s::{_type(field, self.connection)}"
@@ -93,7 +128,9 @@ class _Columns:
     def _array(self, field: Any, values: list[Any]) -> str:
         name = self.connection.ops.quote_name(field.column)
         self.arrays.append((f"%s::{_type(field, self.connection)}[]", name))
-        self._differing.append([field.get_db_prep_save(value, self.connection) for value in values])
+        if not _PLAIN.issuperset(map(type, values)) or isinstance(field, models.JSONField):
+            values = [field.get_db_prep_save(value, self.connection) for value in values]
+        self._differing.append(array(values))
         return f"new.{name}"
 
     def source(self, also: tuple[Any, Sequence[models.Model]] | None = None) -> str:
