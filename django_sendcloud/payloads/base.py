@@ -75,10 +75,9 @@ class Payload:
             errors = {f"{name}{path}": problems for path, problems in violation.problems.items()}
             raise PayloadError(errors, self._subject()) from None
         copy = object.__new__(type(self))
-        put = object.__setattr__
-        for other, kept in zip(schema.names, schema.values(self), strict=True):
-            put(copy, other, kept)
-        put(copy, name, clean)
+        for put, kept in zip(schema.setters, schema.values(self), strict=True):
+            put(copy, kept)
+        object.__setattr__(copy, name, clean)
         return copy
 
 
@@ -111,12 +110,14 @@ class Schema(NamedTuple):
     Attributes:
         names: The fields.
         values: Reads all of them from an instance.
+        setters: Write each of them into a new instance: the slots themselves, as frozen as the class may be.
         fields: Name, check, the default (which needs no check), and whether ``None`` is allowed.
         writers: Name, how it is written (``None``: as it is), and whether ``None`` becomes ``null``.
     """
 
     names: tuple[str, ...]
     values: Callable[[Any], tuple[Any, ...]]
+    setters: tuple[Callable[[Any, Any], None], ...]
     fields: tuple[tuple[str, Callable[[Any], Any], Any, bool], ...]
     writers: tuple[tuple[str, Callable[[Any], Any] | None, bool], ...]
 
@@ -144,7 +145,8 @@ def _read_schema(payload: type[Any]) -> Schema:
         fields.append((field.name, rule.clean, field.default, rule.none is not None))
         writers.append((field.name, None if type(rule).dump is Rule.dump else rule.dump, rule.none is NULL))
     names = tuple(name for name, *_ in fields)
-    return Schema(names, operator.attrgetter(*names), tuple(fields), tuple(writers))
+    setters = tuple(getattr(payload, name).__set__ for name in names)
+    return Schema(names, operator.attrgetter(*names), setters, tuple(fields), tuple(writers))
 
 
 _schemas: dict[type[Any], Schema] = {}

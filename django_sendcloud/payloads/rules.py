@@ -343,7 +343,7 @@ class Number(Rule):
         none: See :class:`Rule`.
     """
 
-    __slots__ = ("fixed", "max_decimals", "max_length", "minimum", "unit")
+    __slots__ = ("_step", "fixed", "max_decimals", "max_length", "minimum", "unit")
 
     def __init__(
         self,
@@ -361,6 +361,8 @@ class Number(Rule):
         self.max_decimals = max_decimals
         self.max_length = max_length
         self.fixed = fixed
+        # Numbers of a decimal field have exactly its digits behind the point, and that is quickly seen.
+        self._step = Decimal(1).scaleb(-max_decimals)
 
     def clean(self, value: Any) -> Decimal:
         if not isinstance(value, Decimal):
@@ -371,7 +373,7 @@ class Number(Rule):
             raise Violation(f"Must be at least {self.minimum}{self.unit}, got {shorten(str(value))}{self.or_none}.")
         if not value:
             return Decimal(0)  # whatever its sign and exponent
-        if -int(value.as_tuple().exponent) > self.max_decimals and _decimals(value) > self.max_decimals:
+        if not value.same_quantum(self._step) and _decimals(value) > self.max_decimals:
             raise Violation(
                 f"May have at most {self.max_decimals} digits behind the point, got {shorten(str(value))}; "
                 f'round it the way the shop does, for instance with .quantize(Decimal("{self._step}")).'
@@ -396,10 +398,6 @@ class Number(Rule):
         if isinstance(value, str):
             raise Violation(f'Must be a Decimal, not text; write Decimal("{shorten(value)}").')
         raise Violation(f"Must be a Decimal, got {quote(value)}{self.or_none}.")
-
-    @property
-    def _step(self) -> Decimal:
-        return Decimal(1).scaleb(-self.max_decimals)
 
 
 def _decimals(value: Decimal) -> int:

@@ -60,6 +60,7 @@ class Status(Payload):
 _Status: TypeAlias = Annotated[Status | None, Nested(Status, none=NULL)]
 _Centimetres: TypeAlias = Annotated[Decimal | None, Number("cm", max_length=10, none=NULL)]
 _UPDATED_AT = Moment(none=OMIT)
+_CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
 class _Written(Payload):
@@ -211,7 +212,7 @@ class ShipmentPayload(_Written):
         if text is None:
             body = Payload.to_json(self)
             body.pop("updated_at", None)
-            text = json.dumps(body, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+            text = _CANONICAL.encode(body)
             object.__setattr__(self, "_written", text)
         return text
 
