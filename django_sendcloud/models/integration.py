@@ -284,8 +284,8 @@ class Integration(models.Model):
         """Stop talking to this integration. Returns whether it was running until now.
 
         The first reason stands until it is resumed, except that a person's pause replaces any other. Each time it is
-        paused for the same reason without having worked meanwhile, it is tried again half as often, and nobody is
-        alarmed once more.
+        paused for the same reason without having worked since a probe resumed it, it is tried again half as often, and
+        nobody is alarmed once more.
         """
         from ..signals import integration_paused
 
@@ -310,13 +310,18 @@ class Integration(models.Model):
             integration_paused.send_robust(sender=Integration, integration=self, reason=reason.value)
         return changed
 
-    def resume(self) -> bool:
-        """Talk to it again. Returns whether it was paused. What waited for it becomes due at once."""
+    def resume(self, *, by_probe: bool = False) -> bool:
+        """Talk to it again. Returns whether it was paused. What waited for it becomes due at once.
+
+        Args:
+            by_probe: Nobody has decided so: a harmless request went well, which need not mean that orders will.
+        """
         from ..signals import integration_resumed
         from .outbox import OutboxEntry
 
         values: dict[str, Any] = {
-            "resumed_from": self.paused_reason,
+            "resumed_from": self.paused_reason if by_probe else "",
+            "relapses": self.relapses if by_probe else 0,
             "paused_since": None,
             "paused_reason": "",
             "paused_detail": "",

@@ -33,7 +33,7 @@ def probe_paused() -> int:
         except (APIError, SendcloudConfigurationError) as error:
             logger.info("Integration %s is still unreachable: %s.", integration.remote_id, type(error).__name__)
         else:
-            resumed += integration.resume()
+            resumed += integration.resume(by_probe=True)
     if resumed:
         work_due.send_robust(sender=OutboxEntry, queue="outbox")
     return resumed

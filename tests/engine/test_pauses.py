@@ -115,6 +115,22 @@ def test_a_success_makes_the_next_one_the_first(
     assert round(wait()) == conf().PROBE_SECONDS
 
 
+def test_when_a_person_resumes_it_all_begins_anew(
+    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+) -> None:
+    factories.order()
+    forbid(sandbox, times=100)
+    pump()
+    relapse(later)
+    relapse(later)
+    told.clear()
+    assert fresh().resume()
+    later(2)
+    pump()
+    assert told == ["resumed", "permission"]
+    assert round(wait()) == conf().PROBE_SECONDS
+
+
 def test_another_reason_is_no_relapse(
     integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
 ) -> None:
