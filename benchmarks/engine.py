@@ -260,8 +260,6 @@ def worker(count: int = 20_000, warm_up: int = 2_000) -> None:
     sandbox = RemoteSandbox()
     try:
         with surroundings(sandbox, CONNECT_TIMEOUT_SECONDS=5.0, READ_TIMEOUT_SECONDS=15.0) as kind:
-            from django.utils import timezone
-
             from django_sendcloud import enqueue as enqueue_orders
             from django_sendcloud.models import Change, OutboxEntry, Shipment
             from django_sendcloud.tasks import celery_app, push, ring
@@ -288,13 +286,14 @@ def worker(count: int = 20_000, warm_up: int = 2_000) -> None:
             child = subprocess.Popen([*command, *quiet], cwd=ROOT, env=environment, stdout=subprocess.DEVNULL)
             try:
                 for begin, end in ((0, warm_up), (warm_up, warm_up + count)):
-                    enqueue_orders(Order.objects.filter(pk__in=pks[begin:end]))
-                    Change.objects.update(due_at=timezone.now())
-                    # As many bells as there are processes: those of as many web processes.
+                    orders = Order.objects.filter(pk__in=pks[begin:end])
                     started = time.perf_counter()
+                    enqueue_orders(orders)
+                    # As many bells as there are processes: those of as many web processes.
                     for _ in range(processes):
                         ring(push)
                     while Change.objects.exists() or OutboxEntry.objects.exists():
+                        assert child.poll() is None, "the worker has ended"
                         time.sleep(0.02)
                     taken = time.perf_counter() - started
             finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import operator
+import types
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, NamedTuple, Self, TypeAlias, get_type_hints
 
@@ -110,7 +111,7 @@ class Schema(NamedTuple):
     Attributes:
         names: The fields.
         values: Reads all of them from an instance.
-        setters: Write each of them into a new instance: the slots themselves, as frozen as the class may be.
+        setters: Write each of them into a new instance, frozen as it is: the slots themselves, where it has slots.
         fields: Name, check, the default (which needs no check), and whether ``None`` is allowed.
         writers: Name, how it is written (``None``: as it is), and whether ``None`` becomes ``null``.
     """
@@ -145,8 +146,16 @@ def _read_schema(payload: type[Any]) -> Schema:
         fields.append((field.name, rule.clean, field.default, rule.none is not None))
         writers.append((field.name, None if type(rule).dump is Rule.dump else rule.dump, rule.none is NULL))
     names = tuple(name for name, *_ in fields)
-    setters = tuple(getattr(payload, name).__set__ for name in names)
+    setters = tuple(_setter(payload, name) for name in names)
     return Schema(names, operator.attrgetter(*names), setters, tuple(fields), tuple(writers))
+
+
+def _setter(payload: type[Any], name: str) -> Callable[[Any, Any], None]:
+    slot = getattr(payload, name, None)
+    if isinstance(slot, types.MemberDescriptorType):
+        return slot.__set__
+    # A shop's own subclass, which need not have slots.
+    return lambda copy, value: object.__setattr__(copy, name, value)
 
 
 _schemas: dict[type[Any], Schema] = {}

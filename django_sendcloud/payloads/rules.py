@@ -373,7 +373,11 @@ class Number(Rule):
             raise Violation(f"Must be at least {self.minimum}{self.unit}, got {shorten(str(value))}{self.or_none}.")
         if not value:
             return Decimal(0)  # whatever its sign and exponent
-        if not value.same_quantum(self._step) and _decimals(value) > self.max_decimals:
+        if (
+            not value.same_quantum(self._step)
+            and -int(value.as_tuple().exponent) > self.max_decimals
+            and _decimals(value) > self.max_decimals
+        ):
             raise Violation(
                 f"May have at most {self.max_decimals} digits behind the point, got {shorten(str(value))}; "
                 f'round it the way the shop does, for instance with .quantize(Decimal("{self._step}")).'

@@ -45,9 +45,6 @@ _ELEMENTS: Final[dict[type, Callable[[Any], str]]] = {
     dt.datetime: lambda moment: f'"{moment.isoformat()}"',
 }
 
-# What Django hands to PostgreSQL as it is.
-_PLAIN: Final = frozenset({int, str, bool, type(None), uuid.UUID})
-
 
 def array(values: Sequence[Any]) -> Any:
     """What PostgreSQL is given as an array: its text, where we can write it.
@@ -115,11 +112,10 @@ class _Columns:
 
     def add(self, field: Any, rows: Sequence[models.Model], *, add: bool = False) -> str:
         """The SQL that stands for this column in each row."""
-        if isinstance(field, models.DateTimeField):
-            # Some set the time themselves.
-            values = [field.pre_save(row, add) for row in rows]
-        else:
+        if type(field).pre_save is models.Field.pre_save:
             values = list(map(operator.attrgetter(field.attname), rows))
+        else:
+            values = [field.pre_save(row, add) for row in rows]
         if values.count(values[0]) == len(values):
             self._same.append(field.get_db_prep_save(values[0], self.connection))
             return f"%s::{_type(field, self.connection)}"
@@ -128,7 +124,7 @@ class _Columns:
     def _array(self, field: Any, values: list[Any]) -> str:
         name = self.connection.ops.quote_name(field.column)
         self.arrays.append((f"%s::{_type(field, self.connection)}[]", name))
-        if not _PLAIN.issuperset(map(type, values)) or isinstance(field, models.JSONField):
+        if not (isinstance(field, models.CharField) and set(map(type, values)) == {str}):
             values = [field.get_db_prep_save(value, self.connection) for value in values]
         self._differing.append(array(values))
         return f"new.{name}"
@@ -138,7 +134,7 @@ class _Columns:
         if also is not None:
             field, rows = also
             self._array(field, [row.pk for row in rows])
-        return f"unnest({', '.join(array for array, _ in self.arrays)}) AS new({', '.join(n for _, n in self.arrays)})"
+        return f"unnest({', '.join(v for v, _ in self.arrays)}) AS new({', '.join(n for _, n in self.arrays)})"
 
     @property
     def params(self) -> list[Any]:

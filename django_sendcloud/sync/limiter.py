@@ -11,7 +11,7 @@ import dataclasses
 import datetime as dt
 from typing import Any, Literal
 
-from django.db import connections
+from django.db import connections, transaction
 from django.db.models import F, QuerySet, Value
 
 from ..clock import MICROSECONDS, EpochMicroseconds, clock
@@ -80,8 +80,8 @@ def ask(integration: Integration, kind: Kind, *, trial: bool = False) -> float |
     return _wait(rows, kind)
 
 
-# Asked a hundred times a minute at most, but by workers that have hundreds of orders in hand: building these anew each
-# time with Django's means takes several times as long as the statement.
+# Asked before each request, by workers that have hundreds of orders in hand: to build these anew each time with
+# Django's means takes several times as long as the statement.
 _WELCOME = (
     "AND (blocked_until IS NULL OR blocked_until <= %s) AND EXISTS "  # noqa: S608
     f"(SELECT 1 FROM {Integration._meta.db_table} WHERE id = %s AND is_active AND paused_since IS NULL)"
@@ -100,7 +100,7 @@ def _take(kind: Kind, condition: str, account_pk: int, *params: Any) -> bool:
         f"UPDATE {Account._meta.db_table} SET {column} = {later}({column}, {now}) + %s "  # noqa: S608
         f"WHERE id = %s AND {column} <= {now} + %s {condition}"
     )
-    with connection.cursor() as cursor:
+    with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
         cursor.execute(sql, [interval, account_pk, tolerance, *params])
         return bool(cursor.rowcount)
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from decimal import Decimal
 from enum import StrEnum
+from typing import Annotated
 
 import pytest
 
@@ -25,6 +26,7 @@ from django_sendcloud.payloads import (
     cents,
     grams,
 )
+from django_sendcloud.payloads.rules import Text
 
 from .builders import CREATED, UPDATED, full_shipment, item, shipment
 
@@ -537,6 +539,19 @@ def test_a_mapping_that_holds_itself_is_refused() -> None:
     endless: dict[str, object] = {}
     endless["a"] = endless
     assert next(iter(errors_of(extra=endless).values())) == ["May be nested at most 32 deep."]
+
+
+def test_a_shops_own_subclass_needs_no_slots() -> None:
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class FromOurShop(ShipmentPayload):
+        company_name: Annotated[str, Text()] = "Our Shop"
+
+    values = {field.name: getattr(shipment(), field.name) for field in dataclasses.fields(ShipmentPayload)}
+    del values["company_name"]
+    payload = FromOurShop(**values).with_shipment_id("2").stamped(UPDATED)
+    assert (payload.company_name, payload.external_shipment_id, payload.updated_at) == ("Our Shop", "2", UPDATED)
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        payload.company_name = ""  # type: ignore[misc]
 
 
 def test_properties_are_flat() -> None:
