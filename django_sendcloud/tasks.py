@@ -67,7 +67,8 @@ def apply_inbox() -> None:
 @shared_task(name="django_sendcloud.sweep", **SHORT)
 def sweep() -> None:
     """Find due work whose wake-up was lost, and parcels whose shipment has become known."""
-    _all_of("sweep", mark_sweep, sync_pump.bury_the_dead, push, apply_inbox, apply.relink_unmatched)
+    waking = sync_probe.wake_what_rests_for_nothing
+    _all_of("sweep", mark_sweep, sync_pump.bury_the_dead, waking, push, apply_inbox, apply.relink_unmatched)
 
 
 def _all_of(what: str, *parts: Callable[[], object]) -> None:

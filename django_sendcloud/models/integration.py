@@ -9,6 +9,7 @@ from typing import Any
 
 from django.core.validators import MinValueValidator
 from django.db import models
+from django.db.models import F
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -120,7 +121,7 @@ class Integration(models.Model):
     )
     paused_detail = models.TextField(_("details"), blank=True, editable=False)
     probe_at = models.DateTimeField(_("tried again at"), null=True, blank=True, editable=False)
-    # What it was paused for before it was resumed; and how often it was so again, without having worked in between.
+    # What it was paused for before a probe resumed it; and how often it was so again, without having worked in between.
     resumed_from = models.CharField(max_length=20, blank=True, default="", editable=False)
     relapses = models.PositiveSmallIntegerField(default=0, editable=False)
     last_success_at = models.DateTimeField(_("last successful push"), null=True, blank=True, editable=False)
@@ -314,14 +315,16 @@ class Integration(models.Model):
         """Talk to it again. Returns whether it was paused. What waited for it becomes due at once.
 
         Args:
-            by_probe: Nobody has decided so: a harmless request went well, which need not mean that orders will.
+            by_probe: Nobody has decided so: a harmless request went well, which need not mean that orders will. What
+                somebody has decided meanwhile stands.
         """
         from ..signals import integration_resumed
         from .outbox import OutboxEntry
 
         values: dict[str, Any] = {
-            "resumed_from": self.paused_reason if by_probe else "",
-            "relapses": self.relapses if by_probe else 0,
+            # (MySQL assigns from left to right: what is read stands before what is written.)
+            "resumed_from": F("paused_reason") if by_probe else "",
+            "relapses": F("relapses") if by_probe else 0,
             "paused_since": None,
             "paused_reason": "",
             "paused_detail": "",
@@ -329,6 +332,8 @@ class Integration(models.Model):
         }
         database = conf().DATABASE
         rows = Integration.objects.using(database).filter(pk=self.pk, paused_since__isnull=False)
+        if by_probe:
+            rows = rows.filter(paused_since=self.paused_since)
         changed = bool(rows.update(**values))
         self.refresh_from_db(fields=list(values))
         if changed:

@@ -30,7 +30,10 @@ from ..exceptions import (
 from ..models import PauseReason
 from .build import Problem
 
-__all__ = ["Reaction", "reaction_to"]
+__all__ = ["AT_REST", "Reaction", "reaction_to"]
+
+# Problems of orders that rest until somebody, or the probe, resumes their integration.
+AT_REST = frozenset({"paused", "credentials", "permission", "tls", "redirected", "gone"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,8 +10,16 @@ from ..conf import SendcloudConfigurationError, conf
 from ..exceptions import APIError
 from ..models import Integration, OutboxEntry, PauseReason
 from ..signals import work_due
+from .outcomes import AT_REST
 
 logger = logging.getLogger("django_sendcloud.sync")
+
+
+def wake_what_rests_for_nothing() -> None:
+    """Wake orders that a worker put to rest right after their integration was resumed, and all others were woken."""
+    database = conf().DATABASE
+    running = Integration.objects.using(database).running()
+    OutboxEntry.objects.using(database).filter(integration__in=running, error_code__in=AT_REST).wake()
 
 
 def probe_paused() -> int:

@@ -17,6 +17,7 @@ from django_sendcloud.clock import clock
 from django_sendcloud.models import Account, EntryState, Integration, OutboxEntry, PauseReason, Shipment
 from django_sendcloud.sync import breaker, limiter
 from django_sendcloud.sync.batches import batch_sizes
+from django_sendcloud.sync.outcomes import AT_REST
 from django_sendcloud.sync.pump import pump
 from tests import factories
 from tests.factories import forget_transaction
@@ -120,6 +121,7 @@ def test_what_no_repetition_mends_pauses_the_integration_and_burns_nothing(
     pump()
     assert len(sandbox.requests) == before, "a paused integration costs nothing"
     assert factories.outbox().exclude(error_code="").count() == 3, "each says what it waits for"
+    assert set(factories.outbox().values_list("error_code", flat=True)) <= AT_REST
     integration.resume()
     pump()
     assert len(at_sendcloud(sandbox)) == 3
@@ -146,6 +148,7 @@ def test_one_that_cannot_prove_to_be_sendcloud_pauses_it_and_is_sent_nothing(
         pump()
         integration.refresh_from_db()
         assert integration.paused_reason == PauseReason.CONFIGURATION
+        assert factories.outbox().get().error_code in AT_REST
         assert heard
         assert not any(str(order.pk).encode() in each for each in heard)
         assert not any(integration.public_key.encode() in each for each in heard)

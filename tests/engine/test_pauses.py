@@ -8,13 +8,17 @@ from typing import Any
 
 import pytest
 
+from django_sendcloud import tasks
 from django_sendcloud.clock import clock
 from django_sendcloud.conf import conf
 from django_sendcloud.models import EntryState, Integration, OutboxEntry, PauseReason
 from django_sendcloud.models.integration import MOST_RELAPSES
 from django_sendcloud.signals import integration_paused, integration_resumed
+from django_sendcloud.sync import push as push_module
+from django_sendcloud.sync.claim import Claim
 from django_sendcloud.sync.probe import probe_paused
 from django_sendcloud.sync.pump import pump
+from django_sendcloud.sync.settle import Settled
 from tests import factories
 
 
@@ -162,6 +166,49 @@ def test_a_probe_that_fails_waits_for_the_usual_time(
         assert probe_paused() == 0
         assert len(sandbox.requests) == before + 1, "not before its time"
     assert told == ["credentials"]
+
+
+def test_the_sweep_wakes_what_was_put_to_rest_a_moment_after_it_was_resumed(
+    integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = factories.order()
+    forbid(sandbox)
+    settle, resumed = push_module.settle, []
+
+    def settle_too_late(claim: Claim, settled: Settled) -> None:
+        if fresh().is_paused:
+            resumed.append(fresh().resume())
+        settle(claim, settled)
+
+    monkeypatch.setattr(push_module, "settle", settle_too_late)
+    pump()
+    assert resumed == [True]
+    assert factories.outbox().get().due_at > clock.now() + dt.timedelta(hours=5)
+    tasks.sweep()
+    assert sandbox.shipment(str(order.pk))
+    assert not factories.outbox().exists()
+
+
+def test_the_sweep_lets_rest_what_waits_for_a_paused_one(integration: Integration, sandbox: Any) -> None:
+    factories.order()
+    forbid(sandbox)
+    pump()
+    resting = factories.outbox().get().due_at
+    tasks.sweep()
+    assert factories.outbox().get().due_at == resting > clock.now() + dt.timedelta(hours=5)
+
+
+def test_what_a_person_decides_while_it_is_probed_stands(
+    integration: Integration, told: list[str], later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    integration.pause(PauseReason.CREDENTIALS)
+    later(wait() + 1)
+    monkeypatch.setattr(
+        Integration, "refresh_from_sendcloud", lambda self: Integration.objects.get().pause(PauseReason.PERSON)
+    )
+    assert probe_paused() == 0
+    assert fresh().paused_reason == PauseReason.PERSON
+    assert told == ["credentials", "person"]
 
 
 # -- by a person --------------------------------------------------------------------------------------

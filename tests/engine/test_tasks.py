@@ -37,6 +37,7 @@ from tests.webhooks.messages import parcel, raw
 PARTS: dict[str, tuple[Any, str]] = {
     "the mark": (tasks, "mark_sweep"),
     "burying": (tasks.sync_pump, "bury_the_dead"),
+    "waking": (tasks.sync_probe, "wake_what_rests_for_nothing"),
     "pushing": (tasks.sync_pump, "pump"),
     "the inbox": (tasks.apply, "drain"),
     "parcels": (tasks.apply, "relink_unmatched"),
@@ -54,6 +55,10 @@ def work(integration: Integration, sandbox: Any) -> Callable[[], set[str]]:
     Parcel.objects.update(shipment=None)
     factories.forget_transaction()
 
+    resting = factories.order()
+    factories.outbox().update(
+        integration=integration, error_code="paused", due_at=timezone.now() + dt.timedelta(hours=6)
+    )
     late = factories.order()
     long_ago = timezone.now() - dt.timedelta(hours=1)
     OutboxEntry.objects.create(
@@ -66,6 +71,9 @@ def work(integration: Integration, sandbox: Any) -> Callable[[], set[str]]:
         found = {
             "the mark": Account.objects.filter(swept_at__isnull=False).exists(),
             "burying": OutboxEntry.objects.filter(state=EntryState.DEAD).exists(),
+            "waking": not OutboxEntry.objects.filter(
+                order_pk=str(resting.pk), due_at__gt=timezone.now() + dt.timedelta(hours=5)
+            ).exists(),
             "pushing": sandbox.shipment(str(late.pk)) is not None,
             "the inbox": not WebhookEvent.objects.filter(state=EventState.RECEIVED).exists(),
             "parcels": Parcel.objects.get(remote_id=1).shipment is not None,
