@@ -97,7 +97,8 @@ def _take(kind: Kind, condition: str, account_pk: int, *params: Any) -> bool:
     later = "MAX" if connection.vendor == "sqlite" else "GREATEST"
     column = f"{kind}_tat"
     sql = (
-        f"UPDATE {Account._meta.db_table} SET {column} = {later}({column}, {now}) + %s "  # noqa: S608
+        f"UPDATE {connection.ops.quote_name(Account._meta.db_table)} "  # noqa: S608
+        f"SET {column} = {later}({column}, {now}) + %s "
         f"WHERE id = %s AND {column} <= {now} + %s {condition}"
     )
     with transaction.mark_for_rollback_on_error(using=connection.alias), connection.cursor() as cursor:
