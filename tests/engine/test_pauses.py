@@ -198,6 +198,15 @@ def test_the_sweep_lets_rest_what_waits_for_a_paused_one(integration: Integratio
     assert factories.outbox().get().due_at == resting > clock.now() + dt.timedelta(hours=5)
 
 
+def test_the_sweep_lets_wait_what_is_to_be_tried_again_later(integration: Integration, sandbox: Any) -> None:
+    factories.order()
+    later = clock.now() + dt.timedelta(hours=1)
+    factories.outbox().update(integration=integration, error_code="server_error", failures=3, due_at=later)
+    tasks.sweep()
+    assert factories.outbox().get().due_at == later
+    assert not sandbox.requests
+
+
 def test_what_a_person_decides_while_it_is_probed_stands(
     integration: Integration, told: list[str], later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
