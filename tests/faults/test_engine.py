@@ -460,8 +460,7 @@ def test_f17_eight_workers_and_three_integrations_keep_one_accounts_rate(make_pr
     for child in children:
         assert child.wait(timeout=120) == 0, project.logs()
     # What the last of them had no time left for is due a moment later, when nobody looks any more.
-    left = "from django_sendcloud.sync.pump import pump; from tests.factories import outbox; pump(); print(outbox().count())"
-    project.wait_for(lambda: project.run(left) == "0", what="the end of all orders")
+    project.push_the_rest()
     times = sorted(request.time for request in project.sandbox.requests if request.method == "POST")
     assert len(times) == 270
     window = 3.0

@@ -107,6 +107,11 @@ class Project:
     def outbox(self) -> int:
         return int(self.run("from tests.factories import outbox; print(outbox().count())"))
 
+    def push_the_rest(self) -> None:
+        """Push, in one process after the other, until nothing is left."""
+        push = "from django_sendcloud.sync.pump import pump; from tests.factories import outbox; pump()"
+        self.wait_for(lambda: self.run(f"{push}; print(outbox().count())") == "0", what="the end of all orders")
+
     def connect(self) -> None:
         self.run(
             "from tests import factories\n"

@@ -10,7 +10,6 @@ from .conftest import Project
 
 WRITE_AND_READ_BACK = r"""
 import datetime as dt, uuid
-from django_sendcloud.conf import conf
 from django_sendcloud.models import Integration, Shipment
 from django_sendcloud.sync import bulk
 from django_sendcloud.sync.announce import announce

@@ -79,8 +79,7 @@ def test_eight_workers_at_once_send_every_order_once(make_project: Callable[...,
     for child in children:
         assert child.wait(timeout=120) == 0, project.logs()
     # What a lease left no time for, on a machine that is busy, is due a moment later, when nobody looks any more.
-    left = "from django_sendcloud.sync.pump import pump; from tests.factories import outbox; pump(); print(outbox().count())"
-    project.wait_for(lambda: project.run(left) == "0", what="the end of all orders")
+    project.push_the_rest()
     assert {s["external_order_id"] for s in project.sandbox.shipments()} == set(orders)
     told = [item for request in project.sandbox.requests for item in request.items]
     assert len(told) == 600
