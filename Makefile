@@ -8,25 +8,53 @@ INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help demo sandbox test chaos bench screenshots lint format types clean
+INSTALLED_COVERAGE := $(VENV)/.installed-coverage
+INSTALLED_DOCS := $(VENV)/.installed-docs
+INSTALLED_MATRIX := $(VENV)/.installed-matrix
+
+# Without the fuzzed contracts as a whole, because their cases are generated while the tests are collected.
+FAST_TESTS := -m "not browser and not processes and not long" --ignore-glob="*_fuzzed.py"
+
+# What takes longest runs in CI, where ARGS names it, and with SENDCLOUD_EXHAUSTIVE=1.
+SOME_TESTS = $(if $(FAST),$(FAST_TESTS),$(if $(or $(ARGS),$(SENDCLOUD_EXHAUSTIVE)),,-m "not exhaustive"))
+
+# Workers and the processes of tests share their bytecode, also where the caller's environment says not to write any.
+test coverage: export PYTHONDONTWRITEBYTECODE :=
+
+.PHONY: help demo sandbox test coverage matrix build docs chaos bench screenshots lint format clean
 
 help: ## Show what there is
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
-demo: $(INSTALLED) ## Play the main job end to end, then serve shop, admin and sandbox (ONCE=1: end after the story)
-	$(BIN)/python example_project/demo.py $(if $(ONCE),--once)
+demo: $(INSTALLED) ## Play the main job end to end, then serve shop, admin and sandbox (API=v3: by API v3; ONCE=1: end after the story)
+	$(BIN)/python example_project/demo.py $(if $(API),--api $(API)) $(if $(ONCE),--once)
 
 sandbox: $(INSTALLED) ## Start a local Sendcloud with its panel
 	$(BIN)/python -m django_sendcloud.sandbox
 
-test: $(INSTALLED_TEST) ## Run all tests (ARGS="tests/engine -x" for some)
-	$(BIN)/python -m pytest $(ARGS)
+test: $(INSTALLED_TEST) ## Run the tests (FAST=1: none with a browser or processes; ARGS="tests/sync -x": some; SENDCLOUD_EXHAUSTIVE=1: all)
+	$(BIN)/python -m pytest -n auto --dist worksteal $(SOME_TESTS) $(ARGS)
+
+coverage: $(INSTALLED_COVERAGE) ## Run the tests (or FAST=1) and show which lines and branches of the package they missed
+	rm -f .coverage .coverage.*
+	$(BIN)/python -m coverage run -m pytest -n auto --dist worksteal $(SOME_TESTS) $(ARGS)
+	$(BIN)/python -m coverage combine --quiet
+	$(BIN)/python -m coverage report
+
+matrix: $(INSTALLED_MATRIX) ## Run what needs no browser and no processes on each Python, Django and database that is here (ARGS="--list" shows them)
+	$(BIN)/python -m nox $(if $(ARGS),$(ARGS),-s tests)
+
+build: $(INSTALLED_MATRIX) ## Build sdist and wheel into dist/, and check both in clean environments
+	$(BIN)/python -m nox -s package
+
+docs: $(INSTALLED_DOCS) ## Build the documentation site into docs/_build; a warning is an error
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
 
 chaos: $(INSTALLED_TEST) ## Let it storm for a minute, and prove what came of it (ARGS="--seed 7 --runs 3")
-	$(BIN)/python -m chaos $(ARGS)
+	$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: $(INSTALLED_TEST) ## Run the benchmarks
-	$(BIN)/python -m benchmarks
+bench: $(INSTALLED_TEST) ## Run the benchmarks (ARGS="black_friday --orders 10000 --seconds 90": one, of another size)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 screenshots: $(INSTALLED_TEST) ## Take the documentation's pictures anew (needs Chromium)
 	$(BIN)/python example_project/screenshots.py
@@ -45,7 +73,7 @@ format: $(INSTALLED_DEV) ## Bring the code into shape
 	$(BIN)/ruff format .
 
 clean: ## Remove the environment and what runs have left behind
-	rm -rf $(VENV) .mypy_cache .ruff_cache .hypothesis .import_linter_cache example_project/.data
+	rm -rf $(VENV) .nox dist docs/_build docs/reference/python .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis .import_linter_cache example_project/.data
 
 # Dependency groups need pip 25.1, and the pip that comes with Python 3.11 is older.
 $(VENV)/bin/python:
@@ -64,3 +92,15 @@ $(INSTALLED_TEST): pyproject.toml | $(VENV)/bin/python
 $(INSTALLED_DEV): pyproject.toml | $(VENV)/bin/python
 	$(BIN)/python -m pip install --quiet --editable . --group dev
 	@touch $@ $(INSTALLED_TEST) $(INSTALLED)
+
+$(INSTALLED_COVERAGE): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable . --group coverage
+	@touch $@ $(INSTALLED_TEST) $(INSTALLED)
+
+$(INSTALLED_DOCS): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable . --group docs
+	@touch $@ $(INSTALLED)
+
+$(INSTALLED_MATRIX): pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --group matrix
+	@touch $@

@@ -10,33 +10,44 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .adapters import OrderAdapter, register, unregister
+    from .adapters import NotShippable, OrderAdapter, PackedItem, ParcelChange, register, unregister, watch
     from .api import SendcloudClient
     from .conf import SendcloudConfigurationError
-    from .exceptions import APIError, PayloadError, RegistrationError, SendcloudError
-    from .shipping import order_shipping
+    from .exceptions import APIError, OrderProblem, PayloadError, RegistrationError, SendcloudError
+    from .storefront.tracking import order_shipping
+    from .sync.preview import preview_order
     from .sync.record import enqueue, paused
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "APIError": ".exceptions",
+    "NotShippable": ".adapters",
     "OrderAdapter": ".adapters",
+    "OrderProblem": ".exceptions",
+    "PackedItem": ".adapters",
+    "ParcelChange": ".adapters",
     "PayloadError": ".exceptions",
     "RegistrationError": ".exceptions",
     "SendcloudClient": ".api",
     "SendcloudConfigurationError": ".conf",
     "SendcloudError": ".exceptions",
     "enqueue": ".sync.record",
-    "order_shipping": ".shipping",
+    "order_shipping": ".storefront.tracking",
     "paused": ".sync.record",
+    "preview_order": ".sync.preview",
     "register": ".adapters",
     "unregister": ".adapters",
+    "watch": ".adapters",
 }
 
 __all__ = [
     "APIError",
+    "NotShippable",
     "OrderAdapter",
+    "OrderProblem",
+    "PackedItem",
+    "ParcelChange",
     "PayloadError",
     "RegistrationError",
     "SendcloudClient",
@@ -46,8 +57,10 @@ __all__ = [
     "enqueue",
     "order_shipping",
     "paused",
+    "preview_order",
     "register",
     "unregister",
+    "watch",
 ]
 
 

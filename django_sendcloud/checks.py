@@ -1,4 +1,4 @@
-"""System checks: every misconfiguration a newcomer makes, named with its cure.
+"""System checks: every misconfiguration of a newcomer, named with its fix.
 
 None of them touches the database unless ``check --database`` asks for it, and none prints a secret.
 """
@@ -6,29 +6,36 @@ None of them touches the database unless ``check --database`` asks for it, and n
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+import inspect
+import itertools
+import operator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from celery import Celery
 from django.apps import AppConfig, apps
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import FieldDoesNotExist, FieldError
 from django.db import connections, models, router
+from django.db.models.constants import LOOKUP_SEP
 from django.urls import NoReverseMatch, reverse
 
-from .adapters import OrderAdapter, registry
+from .adapters import OrderAdapter, Watch
+from .broker import celery_app
 from .conf import SendcloudConfigurationError, conf, problems
-from .crypto import DecryptionError, keyring
+from .core.crypto import DecryptionError, keyring
+from .core.schema import unapplied_migrations
 from .enums import ParcelPhase
 from .models import OutboxEntry
-from .schedule import beat_schedule
+from .registry import registry
 from .sync.record import MAX_KEY_LENGTH
-from .tasks import celery_app
+
+if TYPE_CHECKING:
+    from celery import Celery
 
 TAG = "sendcloud"
-DOCS = "See docs/reference/checks.md#{}."
+DOCS = "See https://django-sendcloud.readthedocs.io/en/stable/reference/checks.html#{}"
 
 # Seconds of lease that must be left over once a whole exchange has run into its deadline.
 LEASE_MARGIN = 5.0
@@ -41,7 +48,7 @@ Check = Callable[..., list[checks.CheckMessage]]
 
 def register() -> None:
     """Register all checks. Called by ``AppConfig.ready``."""
-    for check in (check_settings, check_adapters, check_project, check_celery, check_sqlite):
+    for check in (check_settings, check_adapters, check_project, check_admin, check_celery, check_sqlite):
         checks.register(check, TAG)
     checks.register(check_deployment, TAG, checks.Tags.security, deploy=True)
     checks.register(check_stored, TAG, checks.Tags.database)
@@ -57,8 +64,13 @@ def _warning(number: int, message: str, hint: str, obj: Any = None) -> checks.Wa
     return checks.Warning(message, hint=f"{hint} {DOCS.format(code)}", obj=obj, id=code)
 
 
+def _info(number: int, message: str, hint: str, obj: Any = None) -> checks.Info:
+    code = f"sendcloud.I{number:03}"
+    return checks.Info(message, hint=f"{hint} {DOCS.format(code)}", obj=obj, id=code)
+
+
 def _shown(url: str) -> str:
-    """An address without the user and password that may stand in it."""
+    """Return an address without its user and password."""
     parts = urlsplit(url)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
 
@@ -71,8 +83,10 @@ def _settings_are_readable() -> bool:
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """E001 a key, E002 the lease, E003 an encryption key, E004 the database alias, E005 the parcel phases, E006 its
-    router.
+    """Check the settings.
+
+    E001 a key, E002 the lease, E003 an encryption key, E004 the database alias, E005 the parcel phases, E006 the
+    router, E007 the address.
     """
     found: list[checks.CheckMessage] = [
         _error(1, f"SENDCLOUD[{key!r}] {text}", "Correct it in your settings.")
@@ -113,6 +127,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                 f"migrate --database {values.DATABASE}.",
             )
         )
+    if problem := _address_problem(values.BASE_URL):
+        found.append(
+            _error(
+                7,
+                f"SENDCLOUD['BASE_URL'] is {_shown(values.BASE_URL)!r}: {problem}",
+                f"Leave it out, or write the root of the API: https://{SENDCLOUD_HOST}.",
+            )
+        )
     phases = [phase.value for phase in ParcelPhase]
     for status, phase in values.PARCEL_PHASES.items():
         if not isinstance(status, int) or phase not in phases:
@@ -126,11 +148,29 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     return found
 
 
+def _address_problem(url: str) -> str:
+    """Return what keeps an address from being the root of an API; ``""`` if nothing does."""
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+    except ValueError:
+        return "it is no address."
+    if parts.scheme not in ("http", "https"):
+        return "it does not begin with https://."
+    if not host:
+        return "it names no host."
+    if parts.query or parts.fragment:
+        return "it has a query."
+    if host == SENDCLOUD_HOST and parts.path.rstrip("/") not in ("", "/api/v2", "/api/v3"):
+        return f"{parts.path!r} is not the root of the API."
+    return ""
+
+
 # -- adapters -----------------------------------------------------------------------------------------
 
 
 def check_adapters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W010 no adapter, and what is wrong with each (E011 to E015, W016, E017 to E019)."""
+    """Check that there is an adapter (W010), and each of them (E011 to E019, E061 to W072)."""
     if not len(registry):
         return [
             _warning(
@@ -147,19 +187,21 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
     cls = type(adapter)
     model = adapter.model
     name = f"{cls.__module__}.{cls.__qualname__}"
-    if cls.get_shipments is OrderAdapter.get_shipments:
-        yield _error(
-            11,
-            f"{name} has no get_shipments().",
-            "Define get_shipments(self, order) and yield a ShipmentPayload for each shipment of the order.",
-            cls,
-        )
-    if adapter.changed_at:
-        yield from _check_changed_at(adapter, name)
+    if problems_of_types := [*_check_types(adapter, name)]:
+        # The other checks read these attributes.
+        yield from problems_of_types
+        return
+    yield from _check_shipments(adapter, name)
+    yield from _check_hooks(adapter, name)
+    yield from _check_times(adapter, name)
     if adapter.number_field:
         yield from _check_number_field(adapter, name)
+    if adapter.site_field:
+        yield from _check_site_field(adapter, name)
     if adapter.phase_statuses:
         yield from _check_phase_statuses(adapter, name)
+    else:
+        yield from _check_idle_status_attributes(adapter, name)
     yield from _check_related(adapter, name)
     if adapter.queryset is not None and not issubclass(adapter.queryset.model, model):
         yield _error(
@@ -168,6 +210,9 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
             f"Begin it with {model.__name__}.objects.",
             cls,
         )
+    yield from _check_queryset(adapter, name)
+    yield from _check_routers(adapter, name)
+    yield from _check_database_deletes(adapter, name)
     if isinstance(model._meta.pk, getattr(models, "CompositePrimaryKey", ())):
         yield _error(
             15,
@@ -194,22 +239,282 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
         )
 
 
-def _check_changed_at(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
-    model = adapter.model
-    times = [f.name for f in model._meta.get_fields() if isinstance(f, models.DateTimeField)]
-    try:
-        field = model._meta.get_field(adapter.changed_at)
-    except FieldDoesNotExist:
-        field = None
-    if not isinstance(field, models.DateTimeField):
-        near = difflib.get_close_matches(adapter.changed_at, times, n=1)
-        meant = f"Did you mean {near[0]!r}? " if near else ""
+def _check_shipments(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    cls = type(adapter)
+    if cls.get_shipments is not OrderAdapter.get_shipments:
+        return
+    if cls.get_fields is OrderAdapter.get_fields:
         yield _error(
-            12,
-            f"{name}.changed_at is {adapter.changed_at!r}, which is no DateTimeField of {model._meta.label}.",
-            f"{meant}Its DateTimeFields: {', '.join(times) or 'none'}. Leave changed_at out where there is none.",
+            11,
+            f"{name} has neither get_fields() nor get_shipments().",
+            "Define get_fields(self, order) and return the fields of ShipmentPayload; or define "
+            "get_shipments(self, order) and yield a ShipmentPayload for each shipment of the order.",
+            cls,
+        )
+    elif (cls.get_lines is OrderAdapter.get_lines) != (cls.get_item is OrderAdapter.get_item):
+        missing = (
+            "get_lines(self, order)" if cls.get_lines is OrderAdapter.get_lines else "get_item(self, line, quantity)"
+        )
+        yield _error(
+            69,
+            f"{name} has only one of get_lines() and get_item().",
+            f"Define {missing}: shipments have items with both of them.",
+            cls,
+        )
+
+
+# Attributes of an adapter: what each must be, and an example.
+_ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
+    "related": (lambda value: isinstance(value, Mapping), "a mapping", 'related = {OrderLine: "order"}'),
+    "queryset": (
+        lambda value: value is None or isinstance(value, models.QuerySet),
+        "a queryset",
+        "queryset = Order.objects.all()",
+    ),
+    "phase_statuses": (
+        lambda value: isinstance(value, Mapping),
+        "a mapping",
+        'phase_statuses = {"delivered": "completed"}',
+    ),
+    "status_beginnings": (
+        lambda value: value is None or (isinstance(value, Collection) and not isinstance(value, str | bytes)),
+        "a collection of statuses",
+        'status_beginnings = ["paid"]',
+    ),
+    "changed_at": (lambda value: isinstance(value, str), "the name of a field", 'changed_at = "modified"'),
+    "created_at": (lambda value: isinstance(value, str), "the name of a field", 'created_at = "placed_at"'),
+    "number_field": (lambda value: isinstance(value, str), "the name of a field", 'number_field = "number"'),
+    "site_field": (lambda value: isinstance(value, str), "the name of a field", 'site_field = "site"'),
+    "status_field": (lambda value: isinstance(value, str), "the name of a field", 'status_field = "status"'),
+    "auto": (lambda value: isinstance(value, bool), "True or False", "auto = False"),
+}
+
+
+def _check_types(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    """Check that attributes and methods can be used as they are."""
+    for attribute, (fits, what, example) in _ATTRIBUTES.items():
+        value = getattr(adapter, attribute)
+        if not fits(value):
+            shown = "a method" if callable(value) else repr(value)
+            yield _error(71, f"{name}.{attribute} is {shown}; it must be {what}.", f"Write: {example}.", type(adapter))
+    for method, original in inspect.getmembers(OrderAdapter, inspect.isfunction):
+        value = getattr(adapter, method)
+        if method.startswith("_"):
+            continue
+        arguments = list(inspect.signature(original).parameters)
+        call = f"def {method}({', '.join(arguments)})"
+        if not callable(value):
+            yield _error(71, f"{name}.{method} is {value!r}; it must be a method.", f"Write: {call}.", type(adapter))
+            continue
+        try:
+            inspect.signature(value).bind(*arguments[1:])
+        except TypeError:
+            given = f"{method}{inspect.signature(value)}"
+            yield _error(71, f"{name}.{given} cannot be called.", f"Write: {call}.", type(adapter))
+        except ValueError:
+            pass  # A built-in that does not say what it takes.
+
+
+def _check_times(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    if found := _time_problem(adapter, "changed_at"):
+        yield _error(12, f"{name}.{found[0]}", found[1], type(adapter))
+    if found := _time_problem(adapter, "created_at"):
+        yield _error(66, f"{name}.{found[0]}", found[1], type(adapter))
+
+
+def _time_problem(adapter: OrderAdapter[Any], attribute: str) -> tuple[str, str] | None:
+    """Return what is wrong with an attribute that names a field with a time, and the fix."""
+    model, value = adapter.model, getattr(adapter, attribute)
+    times = [field.name for field in model._meta.get_fields() if isinstance(field, models.DateTimeField)]
+    if not value or value in times:
+        return None
+    return (
+        f"{attribute} is {value!r}, which is no DateTimeField of {model._meta.label}.",
+        f"{_meant(value, times)}Its DateTimeFields: {', '.join(times) or 'none'}. Leave out {attribute} without one.",
+    )
+
+
+def _meant(name: str, names: Iterable[str]) -> str:
+    near = difflib.get_close_matches(name, list(names), n=1)
+    return f"Did you mean {near[0]!r}? " if near else ""
+
+
+def _check_hooks(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    hooks = [hook for hook in dir(OrderAdapter) if not hook.startswith("_")]
+    own = {each for cls in type(adapter).__mro__ if cls not in OrderAdapter.__mro__ for each in vars(cls)}
+    for each in sorted(own):
+        near = difflib.get_close_matches(each, hooks, n=1, cutoff=0.9)
+        if not each.startswith("_") and near and each not in hooks and near[0] not in own:
+            yield _warning(
+                62,
+                f"{name} has {each!r}, which nothing calls.",
+                f"Did you mean {near[0]!r}? Begin the name with an underscore if it is your own.",
+                type(adapter),
+            )
+
+
+# -- what the queryset follows --
+
+
+def _relations(model: type[models.Model]) -> dict[str, Any]:
+    """Return the relations of a model by the attribute of an instance that follows them."""
+    found = {}
+    for field in model._meta.get_fields():
+        if field.is_relation:
+            is_reverse = field.auto_created and not field.concrete
+            found[str(field.get_accessor_name() if is_reverse else field.name)] = field  # type: ignore[union-attr]
+    return found
+
+
+def _check_queryset(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    """Check the paths of ``select_related`` and ``prefetch_related``, without a query."""
+    if adapter.queryset is None:
+        return
+    for method, path, model, part, names in [*_broken_prefetches(adapter.queryset), *_broken_selects(adapter.queryset)]:
+        yield _error(
+            61,
+            f"{name}.queryset has {method}({path!r}): {model._meta.label} has no relation {part!r}.",
+            f"{_meant(part, names)}Its relations: {', '.join(sorted(names)) or 'none'}.",
             type(adapter),
         )
+    named = list(_resolved_related(adapter))
+    missing = {
+        model
+        for path in _own_rows(adapter.queryset)
+        for model in path
+        if not any(issubclass(model, other) or issubclass(other, model) for other in named)
+    }
+    for model in sorted(missing, key=lambda model: model._meta.label):
+        yield _warning(
+            63,
+            f"{name}.queryset prefetches {model._meta.label}, which is not in related: a change to one of its rows "
+            "alone is not pushed.",
+            f"Add {model.__name__} to related, with the path from it to the order.",
+            type(adapter),
+        )
+
+
+_Broken = tuple[str, str, type[models.Model], str, list[str]]
+
+
+def _walked(
+    model: type[models.Model], path: str, known: dict[str, type[models.Model]]
+) -> tuple[list[Any], _Broken | None]:
+    """Follow a path of ``prefetch_related``: its relations, and where it breaks.
+
+    Args:
+        model: The model that it begins at.
+        path: The path.
+        known: Paths that ``Prefetch(to_attr=…)`` has made, with the models at their ends.
+    """
+    hops: list[Any] = []
+    parts = path.split(LOOKUP_SEP)
+    for number, part in enumerate(parts):
+        relations = _relations(model)
+        if made := known.get(LOOKUP_SEP.join(parts[: number + 1])):
+            model = made
+            continue
+        if part not in relations:
+            is_own = hasattr(model, part)  # a property, or an attribute of another package, cannot be followed here
+            return hops, None if is_own else ("prefetch_related", path, model, part, list(relations))
+        hops.append(relations[part])
+        target = relations[part].related_model
+        if not (isinstance(target, type) and issubclass(target, models.Model)):
+            return hops, None  # a generic foreign key
+        model = target
+    known[path] = model
+    return hops, None
+
+
+def _prefetches(queryset: models.QuerySet[Any]) -> Iterator[tuple[str, str, models.QuerySet[Any] | None]]:
+    """Yield the path of each prefetch, the path of what it makes, and the queryset it is made with."""
+    for lookup in queryset._prefetch_related_lookups:  # type: ignore[attr-defined]
+        if isinstance(lookup, models.Prefetch):
+            yield lookup.prefetch_through, lookup.prefetch_to, lookup.queryset
+        else:
+            yield lookup, lookup, None
+
+
+def _broken_prefetches(queryset: models.QuerySet[Any]) -> Iterator[_Broken]:
+    known: dict[str, type[models.Model]] = {}
+    for path, made, inner in _prefetches(queryset):
+        _, broken = _walked(queryset.model, path, known)
+        if broken:
+            yield broken
+        elif path in known:
+            known[made] = known[path]
+        if inner is not None:
+            yield from _broken_prefetches(inner)
+            yield from _broken_selects(inner)
+
+
+def _own_rows(queryset: models.QuerySet[Any]) -> Iterator[list[type[models.Model]]]:
+    """Yield the models of prefetched rows that belong to one order: those with a foreign key to it."""
+    known: dict[str, type[models.Model]] = {}
+    for path, made, _ in _prefetches(queryset):
+        hops, _ = _walked(queryset.model, path, known)
+        if path in known:
+            known[made] = known[path]
+        yield [hop.related_model for hop in itertools.takewhile(operator.attrgetter("one_to_many"), hops)]
+
+
+def _broken_selects(queryset: models.QuerySet[Any]) -> Iterator[_Broken]:
+    def broken(model: type[models.Model], chosen: Any, before: str) -> Iterator[_Broken]:
+        ends = {str(field.name): field for field in model._meta.get_fields() if field.many_to_one or field.one_to_one}
+        for part, inner in chosen.items():
+            path = f"{before}{part}"
+            target: Any = ends[part].related_model if part in ends else None
+            if target is not None:
+                yield from broken(target, inner, f"{path}{LOOKUP_SEP}")
+            elif part not in queryset.query._filtered_relations:  # type: ignore[attr-defined]
+                yield "select_related", path, model, part, list(ends)
+
+    if isinstance(queryset.query.select_related, dict):
+        yield from broken(queryset.model, queryset.query.select_related, "")
+
+
+def _resolved_related(adapter: OrderAdapter[Any]) -> dict[type[models.Model], Watch]:
+    """Return ``related`` as far as it names models."""
+    try:
+        named = adapter.watched()
+    except (LookupError, ValueError):
+        return {}
+    return {model: watched for model, watched in named.items() if isinstance(model, type)}
+
+
+def _check_routers(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    for model in [adapter.model, *_resolved_related(adapter)]:
+        reads, writes = router.db_for_read(model), router.db_for_write(model)
+        if reads == writes:
+            continue
+        deciding = next(
+            (each for each in router.routers if getattr(each, "db_for_read", lambda model: None)(model)), None
+        )
+        yield _info(
+            64,
+            f"{type(deciding).__qualname__} reads {model._meta.label} from {reads!r} and writes it to {writes!r}. "
+            f"What {name} reads comes from {writes!r}: {reads!r} may lag behind the change that is pushed.",
+            "Nothing needs to be done, unless the adapter names a database itself (using()).",
+            type(adapter),
+        )
+
+
+def _check_database_deletes(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    by_database = [getattr(models, kind, None) for kind in ("DB_CASCADE", "DB_SET_NULL", "DB_SET_DEFAULT")]
+    for model in [adapter.model, *_resolved_related(adapter)]:
+        for field in model._meta.concrete_fields:
+            target: Any = field.related_model
+            if field.remote_field is None or (target and issubclass(target, adapter.model)):
+                continue
+            on_delete = getattr(field.remote_field, "on_delete", None)
+            if on_delete is not None and on_delete in by_database:
+                yield _warning(
+                    65,
+                    f"{model._meta.label}.{field.name} leaves it to the database what happens when a "
+                    f"{target._meta.label} is deleted, which sends no signal: {name} does not notice.",
+                    "Use CASCADE or SET_NULL, or call enqueue() for the orders concerned.",
+                    type(adapter),
+                )
 
 
 def _check_number_field(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
@@ -226,28 +531,73 @@ def _check_number_field(adapter: OrderAdapter[Any], name: str) -> Iterator[check
         )
 
 
+def _check_site_field(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    names = [field.name for field in adapter.model._meta.get_fields() if getattr(field, "concrete", False)]
+    if adapter.site_field not in names:
+        yield _error(
+            68,
+            f"{name}.site_field is {adapter.site_field!r}, which is no field of {adapter.model._meta.label}.",
+            f"{_meant(adapter.site_field, names)}Its fields: {', '.join(names)}. Without one, leave it out.",
+            type(adapter),
+        )
+
+
 def _check_phase_statuses(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
     phases = [phase.value for phase in ParcelPhase]
-    if unknown := [phase for phase in adapter.phase_statuses if phase not in phases]:
-        yield _error(
-            17,
-            f"{name}.phase_statuses has {unknown[0]!r}, which is no phase.",
-            f"The phases: {', '.join(phases)}.",
-            type(adapter),
-        )
+    for phase in adapter.phase_statuses:
+        if phase not in phases:
+            yield _error(
+                17,
+                f"{name}.phase_statuses has {phase!r}, which is no phase.",
+                f"{_meant(str(phase), phases)}The phases: {', '.join(phases)}.",
+                type(adapter),
+            )
+    names = [field.name for field in adapter.model._meta.concrete_fields]
     try:
-        adapter.model._meta.get_field(adapter.status_field)
+        field: Any = adapter.model._meta.get_field(adapter.status_field)
     except FieldDoesNotExist:
-        yield _error(
-            17,
-            f"{name}.status_field is {adapter.status_field!r}, which is no field of {adapter.model._meta.label}.",
-            "Name the field that phase_statuses sets, or override set_order_status().",
-            type(adapter),
-        )
+        # A property will do: it is read and set as a field is.
+        if not hasattr(adapter.model, adapter.status_field):
+            yield _error(
+                17,
+                f"{name}.status_field is {adapter.status_field!r}, which is no field of {adapter.model._meta.label}.",
+                f"{_meant(adapter.status_field, names)}Name the field that phase_statuses sets, or override "
+                "set_order_status().",
+                type(adapter),
+            )
+        return
+    known = [value for value, _ in getattr(field, "flatchoices", None) or ()]
+    for attribute, statuses in (
+        ("phase_statuses", adapter.phase_statuses.values()),
+        ("status_beginnings", adapter.status_beginnings or ()),
+    ):
+        for status in statuses:
+            if known and status not in known:
+                yield _warning(
+                    72,
+                    f"{name}.{attribute} has the status {status!r}, which is no choice of "
+                    f"{adapter.model._meta.label}.{adapter.status_field}.",
+                    f"{_meant(str(status), map(str, known))}Its choices: {', '.join(map(str, known))}.",
+                    type(adapter),
+                )
+
+
+def _check_idle_status_attributes(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
+    """Check for attributes that have no effect without ``phase_statuses``."""
+    for attribute in ("status_beginnings", "next_status", "set_order_status"):
+        if any(attribute in vars(cls) for cls in type(adapter).__mro__ if cls not in OrderAdapter.__mro__):
+            yield _warning(
+                72,
+                f"{name} has {attribute} and no phase_statuses: parcels never move the status of an order.",
+                'Name the status for each phase, as in phase_statuses = {"delivered": "completed"}.',
+                type(adapter),
+            )
 
 
 def _check_related(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
-    for key, path in adapter.related.items():
+    for key, related in adapter.related.items():
+        watched = related if isinstance(related, Watch) else Watch(related)
+        path = watched.path
         if isinstance(key, str):
             try:
                 model: Any = apps.get_model(key)
@@ -268,6 +618,13 @@ def _check_related(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Che
                 'Give the model class, or "app_label.Model".',
                 type(adapter),
             )
+        elif not callable(path) and not isinstance(path, str):
+            yield _error(
+                13,
+                f"{name}.related[{model.__name__}] is {path!r}, which is no path.",
+                f'Name the relation from {model._meta.label} to {adapter.model._meta.label}, as in "order".',
+                type(adapter),
+            )
         elif not callable(path) and (problem := _path_problem(adapter, model, path)):
             relations = sorted(field.name for field in model._meta.get_fields() if field.is_relation)
             yield _error(
@@ -277,6 +634,17 @@ def _check_related(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Che
                 f"{', '.join(relations) or 'none'}.",
                 type(adapter),
             )
+        else:
+            names = [field.name for field in model._meta.get_fields()]
+            for field_name in watched.fields:
+                if field_name not in names:
+                    yield _error(
+                        67,
+                        f"{name}.related[{model.__name__}] watches {field_name!r}, which is no field of "
+                        f"{model._meta.label}.",
+                        f"{_meant(field_name, names)}Its fields: {', '.join(sorted(names))}.",
+                        type(adapter),
+                    )
 
 
 def _path_problem(adapter: OrderAdapter[Any], model: type[models.Model], path: str) -> str | None:
@@ -302,7 +670,7 @@ def _path_problem(adapter: OrderAdapter[Any], model: type[models.Model], path: s
 
 
 def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W020 DRF is missing, W021 the webhook URLs are not included, E022 times without a zone."""
+    """Check the project: W020 DRF is missing, W021 the webhook URLs are not included, E022 times without a zone."""
     found: list[checks.CheckMessage] = []
     if not settings.USE_TZ:
         found.append(
@@ -339,8 +707,30 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     return found
 
 
+def check_admin(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check for E070, an order admin to extend that no app registers."""
+    if not apps.is_installed("django.contrib.admin"):
+        return []
+    from .admin.orders.extend import not_extended
+
+    return [
+        _error(
+            70,
+            f"extend_order_admin({model.__name__}): {model._meta.label} is not registered on the admin site "
+            f"{site.name!r}.",
+            "Register it with SendcloudOrderAdmin as a base class, or name its admin site: "
+            "extend_order_admin(Order, site=...).",
+            model,
+        )
+        for model, site in not_extended()
+    ]
+
+
 def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W030 no Celery app, W031 no broker, W032 one in memory, W033 no periodic sweep, W035 one that needs a package."""
+    """Check Celery.
+
+    W030 no app, W031 no broker, W032 one in memory, W033 no periodic sweep, W035 one that needs a package.
+    """
     app = celery_app()
     if app.main == "default" and not app.conf.broker_url:
         return [
@@ -348,7 +738,8 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
                 30,
                 "There is no Celery app: changes are recorded, and nothing pushes them.",
                 "Create a Celery app, and import it in your project's __init__.py "
-                "(https://docs.celeryq.dev/en/stable/django/first-steps-with-django.html).",
+                "(https://docs.celeryq.dev/en/stable/django/first-steps-with-django.html). Without Celery, run "
+                "`manage.py sendcloud_work` and silence this check (SILENCED_SYSTEM_CHECKS).",
             )
         ]
     if app.conf.task_always_eager:
@@ -384,6 +775,9 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         )
     if not _settings_are_readable():
         return found
+    # The schedule's jobs are the whole engine.
+    from .schedule import beat_schedule
+
     ours = {entry["task"] for entry in beat_schedule().values()}
     scheduled = {entry.get("task") for entry in (app.conf.beat_schedule or {}).values() if isinstance(entry, dict)}
     if "django_sendcloud.sweep" not in scheduled and "django_celery_beat" not in str(app.conf.beat_scheduler):
@@ -400,7 +794,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 
 def _transport_problem(app: Celery) -> str:
-    """Why the library for the broker cannot be used; ``""`` where it can. Connects to nothing."""
+    """Return why the library for the broker cannot be used; ``""`` if it can. Connects to nothing."""
     try:
         app.connection_for_write()
     except Exception as error:
@@ -409,7 +803,7 @@ def _transport_problem(app: Celery) -> str:
 
 
 def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W034 SQLite with deferred transactions: two processes would lock each other out."""
+    """Check for W034, SQLite with deferred transactions: two processes would lock each other out."""
     if not _settings_are_readable() or conf().DATABASE not in settings.DATABASES:
         return []
     database = settings.DATABASES[conf().DATABASE]
@@ -432,7 +826,10 @@ def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 
 
 def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """W040 derived keys, W041 another Sendcloud, E042 unencrypted, W043 and W044 the webhook's address."""
+    """Check the deployment.
+
+    W040 derived keys, W041 another Sendcloud, E042 unencrypted, W043 and W044 the webhook's address.
+    """
     if not _settings_are_readable():
         return []
     values = conf()
@@ -489,16 +886,25 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 def check_stored(
     app_configs: Sequence[AppConfig] | None, databases: Sequence[str] | None = None, **kwargs: Any
 ) -> list[checks.CheckMessage]:
-    """E050 an unreadable secret, W051 an integration without keys, W052 several and no get_integration()."""
+    """Check the stored integrations.
+
+    E050 an unreadable secret, W051 no keys, W052 several integrations and no get_integration(), W053 no tables.
+    """
     from .models import Integration
 
     if not _settings_are_readable() or conf().DATABASE not in (databases or ()):
         return []
-    connection = connections[conf().DATABASE]
-    if Integration._meta.db_table not in connection.introspection.table_names():
-        return []  # not migrated yet
+    if unapplied_migrations():
+        return [
+            # No error, which would keep ``migrate`` from running.
+            _warning(
+                53,
+                "The tables of django_sendcloud are missing or older than its code: orders are not recorded.",
+                f"Run migrate --database {conf().DATABASE}, and sendcloud_sync for the orders of meanwhile.",
+            )
+        ]
     found: list[checks.CheckMessage] = []
-    active = list(Integration.objects.using(conf().DATABASE).active())
+    active = list(Integration.objects.active())
     for integration in active:
         try:
             integration.webhook_secrets()
@@ -515,15 +921,17 @@ def check_stored(
                     "Integrations.",
                 )
             )
-    if len(active) > 1:
+    if len(active) > 1 and not any(each.for_countries or each.for_sites for each in active):
         for adapter in registry:
-            if type(adapter).get_integration is OrderAdapter.get_integration:
+            hooks = ("get_integration", "get_package_integration")
+            if all(getattr(type(adapter), hook) is getattr(OrderAdapter, hook) for hook in hooks):
                 found.append(
                     _warning(
                         52,
                         f"{len(active)} integrations are active, and {type(adapter).__qualname__} does not say which "
                         "one an order goes to.",
-                        "Define get_integration(self, order), or switch the others off in the admin.",
+                        "Define get_integration(self, order); or enter countries or sites in the admin, or switch the "
+                        "others off there.",
                         type(adapter),
                     )
                 )

@@ -17,7 +17,17 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-__all__ = ["SendcloudConfigurationError", "Settings", "conf", "conf_while_selling", "problems"]
+from .silent import SilentDict, SilentStr
+
+__all__ = [
+    "AddressError",
+    "AlertSettings",
+    "SendcloudConfigurationError",
+    "Settings",
+    "conf",
+    "conf_while_selling",
+    "problems",
+]
 
 logger = logging.getLogger("django_sendcloud.conf")
 
@@ -26,86 +36,126 @@ class SendcloudConfigurationError(ImproperlyConfigured):
     """The ``SENDCLOUD`` setting, or what depends on it, cannot work as written."""
 
 
+class AddressError(SendcloudConfigurationError):
+    """An address among the settings cannot be used. The text names the setting, its value and what is wrong."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every key of the ``SENDCLOUD`` dict, with its type, unit and default."""
 
-    # Where Sendcloud is
-    BASE_URL: str = "https://panel.sendcloud.sc/api/v2"
-    """Root of the API. Point it at the sandbox in development."""
-    TOKEN_URL: str = "https://account.sendcloud.com/oauth2/token"  # noqa: S105 - an address, not a password
-    """Where OAuth2 tokens come from, for integrations that use OAuth2."""
+    # Addresses of Sendcloud
+    BASE_URL: str = "https://panel.sendcloud.sc"
+    """Sendcloud's root; the sandbox's in development. ``/api/v2`` or ``/api/v3`` at its end is ignored."""
+    TOKEN_URL: str = "https://account.sendcloud.com/oauth2/token/"  # noqa: S105 - an address, not a password
+    """Address of OAuth2 tokens, for integrations that use OAuth2. Used exactly as it is given."""
+    TOKEN_SCOPE: str = "api"  # noqa: S105 - no password either
+    """Scopes to ask for with a token, separated by blanks. Empty: none, which grants all the client has."""
+    PROXY_URL: str = dataclasses.field(default="", repr=False)
+    """HTTP proxy for requests to Sendcloud, ``http://[user:password@]host:port``. The environment's are not used."""
+    CA_BUNDLE: str = ""
+    """Path of a file with the certificates to trust instead of the built-in ones."""
     PARTNER_ID: str = ""
     """Value of the ``Sendcloud-Partner-Id`` header (a UUID given by Sendcloud to its partners)."""
     SERVICE_POINT_SCRIPT_URL: str = "https://embed.sendcloud.sc/spp/1.0.0/api.min.js"
     """The script of the service point picker, loaded by the buyer's browser. The sandbox has a stand-in."""
     CONNECT_TIMEOUT_SECONDS: float = 3.0
-    """How long to wait for a connection."""
+    """Seconds to wait for a connection."""
     READ_TIMEOUT_SECONDS: float = 15.0
-    """How long to wait for the next byte of an answer."""
+    """Seconds to wait for the next byte of an answer."""
     DEADLINE_SECONDS: float = 20.0
     """Wall clock for one whole exchange, however slowly the server drips."""
 
     # Secrets
-    ENCRYPTION_KEYS: tuple[str, ...] = ()
+    ENCRYPTION_KEYS: tuple[str, ...] = dataclasses.field(default=(), repr=False)
     """Fernet keys for what is encrypted at rest: the first encrypts, all decrypt. Empty: one from ``SECRET_KEY``."""
 
-    # How orders flow out
+    # Orders out
     BATCH_SIZE: int = 100
     """Shipments per upsert request (1 to 100; contract: POST /integrations/{id}/shipments)."""
     CLAIM_SIZE: int = 400
-    """Outbox entries a worker takes at once."""
+    """Outbox entries a worker claims together."""
     DEBOUNCE_SECONDS: float = 1.0
-    """How long a change waits for others of the same order before it is pushed."""
+    """Seconds a change waits for others of the same order before it is pushed."""
     LEASE_SECONDS: float = 120.0
-    """How long a worker may work on what it claimed. At least five seconds longer than ``DEADLINE_SECONDS``."""
+    """Seconds a worker may work on its claim. At least five seconds longer than ``DEADLINE_SECONDS``."""
     QUARANTINE_SECONDS: float = 60.0
-    """How long an order rests after an outcome nobody knows, so that a late request can no longer overtake."""
+    """Seconds an order rests after an unknown outcome, so that a late request can no longer overtake."""
+    CONFIRM_SECONDS: float = 3.0
+    """Seconds between the acceptance of an order by API v3 and the look whether Sendcloud has saved it."""
+    SAVE_SECONDS: float = 60.0
+    """Seconds within which API v3 saves an accepted order. One that is not there by then is pushed again."""
+    ANY_CURRENCY: bool = False
+    """API v3 takes any currency of three letters for this account, beside the documented EUR, GBP and USD."""
+    PREFIX_STATES: bool = True
+    """Write a state as ISO 3166-2 has it (``IT-RM``) in API v3, and not bare (``RM``)."""
     BACKOFF_MAX_SECONDS: float = 900.0
     """Upper bound of the random wait between retries."""
     GIVE_UP_HOURS: float = 72.0
-    """Nothing that may heal by itself is given up before this."""
+    """No order is dead-lettered for a passing fault before this."""
     UNSAFE_REQUESTS_PER_MINUTE: float = 85.0
     """POST, PATCH, PUT and DELETE per Sendcloud account, steadily. Sendcloud allows 100 in any 60 seconds."""
     UNSAFE_BURST: int = 15
-    """So many of them at once after a pause. With the above, it must stay below what Sendcloud allows."""
+    """Requests in a burst after a pause. With the above, it must stay below Sendcloud's limit."""
     SAFE_REQUESTS_PER_MINUTE: float = 850.0
     """GET per Sendcloud account, steadily. Sendcloud allows 1,000 in any 60 seconds."""
     SAFE_BURST: int = 150
-    """So many of them at once after a pause."""
+    """Requests in a burst after a pause."""
 
     # Periodic work
     SWEEP_SECONDS: float = 30.0
-    """How often due work is looked for whose wake-up was lost."""
+    """Seconds between two searches for due work whose notification was lost."""
     DRIFT_SECONDS: float = 900.0
-    """How often orders are looked for that changed without a signal (adapters with ``changed_at``)."""
+    """Seconds between two searches for orders that changed without a signal (adapters with ``changed_at``)."""
     RECONCILE_SECONDS: float = 86_400.0
-    """How often both sides are compared, shipment by shipment."""
+    """Seconds between two comparisons of both sides, shipment by shipment."""
     PROBE_SECONDS: float = 300.0
-    """How often a paused integration is tried with one GET."""
+    """Seconds between two probes of a paused integration, one GET each."""
 
-    CATCH_UP_SECONDS: float = 21_600.0
-    """How often Sendcloud is asked for parcels whose webhooks never came."""
+    POLL_SECONDS: float = 21_600.0
+    """Seconds between two polls for parcels whose webhooks never came."""
 
-    # How parcels flow back
+    # Parcels back
     WEBHOOK_BASE_URL: str = ""
     """Scheme and host under which Sendcloud reaches this shop, e.g. ``https://shop.example``."""
     WEBHOOK_MAX_BYTES: int = 262_144
-    """Webhooks with a longer body are refused."""
+    """Webhooks with a longer body are refused (bytes)."""
     INBOX_BODY_DAYS: float = 7.0
-    """Raw webhook bodies that failed are kept encrypted for this long; processed ones are emptied at once."""
+    """Raw webhook bodies that failed are kept encrypted for so many days; processed ones are emptied immediately."""
     INBOX_DAYS: float = 30.0
-    """Inbox rows (without their bodies) are kept for this long: they are what recognises a duplicate."""
+    """Inbox rows (without their bodies) are kept for so many days: they recognise duplicates."""
     TOMBSTONE_DAYS: float = 30.0
-    """How long a shipment deleted at Sendcloud is remembered."""
+    """Days that a shipment deleted at Sendcloud is remembered."""
+    SHIPMENT_DAYS: float = 0.0
+    """Days that a shipment is kept once all its parcels have arrived, with its parcels and their timeline; counted from
+    the last update. 0: for ever."""
     ATTEMPT_DAYS: float = 14.0
-    """How long it is remembered which attempts to tell Sendcloud failed."""
+    """Days that failed attempts to push are remembered."""
     PARCEL_PHASES: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Overrides of the built-in mapping from Sendcloud's status id to a ``ParcelPhase`` value."""
+
+    # Orders that are not on their way
+    UNLABELLED_DAYS: float = 3.0
+    """Days an order may be at Sendcloud without a parcel before it becomes a task of the operators."""
+    UNSCANNED_DAYS: float = 3.0
+    """Days a label may go without a scan of the carrier before it becomes a task: it is billed all the same."""
+    PICKUP_DAYS: float = 5.0
+    """Days a parcel may wait at a service point before it becomes a task. Most carriers return it after a week."""
+    DELIVERY_TASK_DAYS: float = 60.0
+    """Days after which such an order is no task any more. Longer than the three above."""
+
+    # Reports
+    ALERTS: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    """Mails to operators: ``recipients``, ``morning``, ``quiet``, ``language``."""
+    METRICS_TOKEN: str = dataclasses.field(default="", repr=False)
+    """Token by which a monitor reads the metrics (``Authorization: Bearer …``). Empty: only operators read them."""
 
     # House
     DATABASE: str = "default"
     """Alias of the database that holds this app's tables; orders must live in it to be recorded atomically."""
+    SITE: str = ""
+    """Name of this deployment. Empty: its database and ``WEBHOOK_BASE_URL`` identify it. A copy of the database that
+    starts elsewhere sends nothing until a person decides which of the two ships."""
     QUEUE: str = ""
     """Celery queue for this app's tasks. Empty: the default queue."""
     ADMIN_REGISTER: bool = True
@@ -130,6 +180,8 @@ _RANGES: dict[str, tuple[float, float]] = {
     "DEBOUNCE_SECONDS": (0, 3600),
     "LEASE_SECONDS": (0.1, 3600),
     "QUARANTINE_SECONDS": (0, 3600),
+    "CONFIRM_SECONDS": (0, 600),
+    "SAVE_SECONDS": (0, 3600),
     "CONNECT_TIMEOUT_SECONDS": (0.01, 60),
     "READ_TIMEOUT_SECONDS": (0.01, 300),
     "DEADLINE_SECONDS": (0.05, 300),
@@ -138,7 +190,68 @@ _RANGES: dict[str, tuple[float, float]] = {
     "SAFE_REQUESTS_PER_MINUTE": (0.1, 1e9),
     "SAFE_BURST": (1, 1e9),
     "WEBHOOK_MAX_BYTES": (1024, 1 << 30),
+    "SHIPMENT_DAYS": (0, 36_500),
+    "UNLABELLED_DAYS": (0, 365),
+    "UNSCANNED_DAYS": (0, 365),
+    "PICKUP_DAYS": (0, 365),
+    "DELIVERY_TASK_DAYS": (0, 3650),
 }
+
+
+_SECRET = ("ENCRYPTION_KEYS", "PROXY_URL", "METRICS_TOKEN")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AlertSettings:
+    """The keys of ``SENDCLOUD["ALERTS"]``, with their defaults.
+
+    Args:
+        recipients: Addresses of the mails. Empty: no mails.
+        morning: Hour of the digest, by the clock of the site (``TIME_ZONE``). ``None``: no digest.
+        quiet: Hours without mails, from the first until the second: ``(22, 7)``. ``None``: none.
+        language: Language of the mails. Empty: ``LANGUAGE_CODE``.
+    """
+
+    recipients: tuple[str, ...] = ()
+    morning: int | None = 8
+    quiet: tuple[int, int] | None = None
+    language: str = ""
+
+    @classmethod
+    def of(cls, raw: Mapping[str, Any]) -> AlertSettings:
+        values = dict(raw)
+        for name in ("recipients", "quiet"):
+            if values.get(name) is not None:
+                values[name] = tuple(values[name])
+        return cls(**values)
+
+    @classmethod
+    def problem(cls, raw: object) -> str | None:
+        """Return the problem of a value for ``ALERTS``; ``None`` if there is none."""
+        if not isinstance(raw, Mapping):
+            return 'must be a dict, such as {"recipients": ["shipping@shop.example"], "morning": 8}'
+        names = [field.name for field in dataclasses.fields(cls)]
+        for name, value in raw.items():
+            if name not in names:
+                near = difflib.get_close_matches(str(name), names, n=1)
+                return f"has {name!r}, which it does not know. " + (
+                    f"Did you mean {near[0]!r}" if near else f"Known: {', '.join(names)}"
+                )
+            is_list = isinstance(value, list | tuple)
+            if name == "recipients" and not (is_list and all(isinstance(each, str) and "@" in each for each in value)):
+                return "needs 'recipients' to be a list of mail addresses"
+            if name == "morning" and not (value is None or _is_hour(value)):
+                return "needs 'morning' to be an hour from 0 to 23, or None"
+            is_pair = is_list and len(value) == 2 and all(map(_is_hour, value)) and value[0] != value[1]
+            if name == "quiet" and not (value is None or is_pair):
+                return "needs 'quiet' to be two different hours from 0 to 23, such as (22, 7), or None"
+            if name == "language" and not isinstance(value, str):
+                return "needs 'language' to be a code such as \"nl\""
+        return None
+
+
+def _is_hour(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 23
 
 
 def _type_problem(name: str, value: object) -> str | None:
@@ -149,6 +262,8 @@ def _type_problem(name: str, value: object) -> str | None:
         return "must be a list of strings"
     if name == "PARCEL_PHASES":
         return None if isinstance(value, Mapping) else "must be a mapping from status id to phase"
+    if name == "ALERTS":
+        return AlertSettings.problem(value)
     if isinstance(default, bool):
         return None if isinstance(value, bool) else "must be True or False"
     if isinstance(default, int):
@@ -159,19 +274,19 @@ def _type_problem(name: str, value: object) -> str | None:
 
 
 def problems(raw: object) -> list[tuple[str, str]]:
-    """What is wrong with a ``SENDCLOUD`` dict, as (key, sentence with the cure). Used by the system checks."""
+    """Return the problems of a ``SENDCLOUD`` dict, as (key, sentence with the fix), for the system checks."""
     if not isinstance(raw, Mapping):
         return [("SENDCLOUD", f"must be a dict, not {type(raw).__name__}.")]
     found: list[tuple[str, str]] = []
     for name, value in raw.items():
         if name not in FIELDS:
             near = difflib.get_close_matches(str(name), FIELDS, n=1)
-            cure = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(FIELDS)}."
-            found.append((str(name), f"is not a setting of django-sendcloud. {cure}"))
+            fix = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(FIELDS)}."
+            found.append((str(name), f"is not a setting of django-sendcloud. {fix}"))
             continue
         if problem := _type_problem(name, value):
             # A key could hold a secret, so its value is not repeated.
-            shown = "" if name == "ENCRYPTION_KEYS" else f", not {value!r}"
+            shown = "" if name in _SECRET or name == "ALERTS" else f", not {value!r}"
             found.append((name, f"{problem}{shown}."))
             continue
         low, high = _RANGES.get(name, (float("-inf"), float("inf")))
@@ -182,39 +297,56 @@ def problems(raw: object) -> list[tuple[str, str]]:
 
 @functools.cache
 def conf() -> Settings:
-    """The settings in force.
+    """Return the settings in force.
 
     Raises:
-        SendcloudConfigurationError: naming the key, its value and the cure.
+        SendcloudConfigurationError: naming the key, its value and the way to fix it.
     """
-    raw = getattr(settings, "SENDCLOUD", {})
+    raw = _silent()
     if found := problems(raw):
         raise SendcloudConfigurationError(" ".join(f"SENDCLOUD[{key!r}] {text}" for key, text in found))
-    values: dict[str, Any] = dict(raw)
-    if "ENCRYPTION_KEYS" in values:
-        values["ENCRYPTION_KEYS"] = tuple(values["ENCRYPTION_KEYS"])
-    return Settings(**values)
+    return Settings(**raw)
 
 
 @functools.cache
 def conf_while_selling() -> Settings:
-    """The settings for what runs within the shop's own requests: a key that cannot work counts as not set.
+    """Return the settings for code that runs within the shop's own requests: an invalid key counts as not set.
 
     No checkout fails on a typo here. The system checks name it, and the workers refuse to work with it.
     """
-    raw = getattr(settings, "SENDCLOUD", {})
+    raw = _silent()
     found = problems(raw)
     if not found:
-        return conf()
+        if conf().DATABASE in settings.DATABASES:
+            return conf()
+        found = [("DATABASE", f"is {conf().DATABASE!r}, which is not in DATABASES.")]
     for key, text in found:
         logger.error("SENDCLOUD[%r] %s It is ignored while orders are recorded.", key, text)
     wrong = {key for key, _ in found}
-    values = {key: value for key, value in raw.items() if key not in wrong} if isinstance(raw, Mapping) else {}
-    return Settings(**{**values, "ENCRYPTION_KEYS": tuple(values.get("ENCRYPTION_KEYS", ()))})
+    named = raw if isinstance(raw, Mapping) else {}
+    values = SilentDict((key, value) for key, value in named.items() if key not in wrong)
+    if values.get("DATABASE", "default") not in settings.DATABASES:
+        values.pop("DATABASE", None)
+    return Settings(**values)
+
+
+def _silent() -> Any:
+    """Return the setting with the secrets in it silent: an error report lists the local variables of every frame."""
+    raw = getattr(settings, "SENDCLOUD", {})
+    if not isinstance(raw, Mapping):
+        return raw
+    silent = SilentDict(raw)
+    keys = silent.get("ENCRYPTION_KEYS")
+    if isinstance(keys, list | tuple):
+        silent["ENCRYPTION_KEYS"] = tuple(SilentStr(key) if isinstance(key, str) else key for key in keys)
+    for name in ("PROXY_URL", "METRICS_TOKEN"):
+        if isinstance(silent.get(name), str):
+            silent[name] = SilentStr(silent[name])
+    return silent
 
 
 def _reset(*, setting: str, **kwargs: object) -> None:
-    if setting in ("SENDCLOUD", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
+    if setting in ("SENDCLOUD", "DATABASES", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
         conf.cache_clear()
         conf_while_selling.cache_clear()
 

@@ -10,6 +10,7 @@ __all__ = [
     "Currency",
     "CustomsShipmentType",
     "DeliveryMethodType",
+    "FeedbackType",
     "ParcelPhase",
     "UpsertStatus",
     "WebhookAction",
@@ -17,14 +18,14 @@ __all__ = [
 
 
 class AuthScheme(StrEnum):
-    """How a client proves who it is."""
+    """Ways a client authenticates."""
 
     BASIC = "basic"
     OAUTH2 = "oauth2"
 
 
 class ApiGeneration(StrEnum):
-    """Which of Sendcloud's API generations an integration is driven through."""
+    """Generation of Sendcloud's API that an integration is driven through."""
 
     V2 = "v2"
     V3 = "v3"
@@ -39,7 +40,7 @@ class Currency(StrEnum):
 
 
 class CustomsShipmentType(IntEnum):
-    """Why goods cross a customs border (contract: ``ShipmentBlobOrderCreate.customs_shipment_type``)."""
+    """Reason goods cross a customs border (contract: ``ShipmentBlobOrderCreate.customs_shipment_type``)."""
 
     GIFT = 0
     DOCUMENTS = 1
@@ -49,18 +50,26 @@ class CustomsShipmentType(IntEnum):
 
 
 class DeliveryMethodType(StrEnum):
-    """What the buyer chose in the Dynamic Checkout (contract: ``CheckoutPayload.delivery_method_type``)."""
+    """Delivery method the buyer chose in the Dynamic Checkout (contract: ``CheckoutPayload.delivery_method_type``)."""
 
     STANDARD = "standard_delivery"
     NOMINATED_DAY = "nominated_day_delivery"
     SAME_DAY = "same_day_delivery"
 
 
+class FeedbackType(StrEnum):
+    """The moment Sendcloud reports an order as shipped (contract v3: ``integration-model.feedback_type``)."""
+
+    EAGER = "eager"
+    DELAYED = "delayed"
+    NONE = "none"
+
+
 class UpsertStatus(StrEnum):
-    """What became of one shipment of an upsert.
+    """Outcome of one shipment of an upsert.
 
     ``UNKNOWN`` is ours: the answer did not mention the shipment, mentioned it more than once or
-    with a status nobody knows, so it must be treated as if no answer had come.
+    with an unknown status, so it must be treated as if no answer had come.
     """
 
     CREATED = "created"
@@ -70,7 +79,7 @@ class UpsertStatus(StrEnum):
 
 
 class WebhookAction(StrEnum):
-    """The webhook actions Sendcloud is known to send. Others are kept and never refused."""
+    """The webhook actions Sendcloud is known to send, and our own. Others are kept and never refused."""
 
     PARCEL_STATUS_CHANGED = "parcel_status_changed"
     INTEGRATION_CONNECTED = "integration_connected"
@@ -80,10 +89,12 @@ class WebhookAction(StrEnum):
     RETURN_CREATED = "return_created"
     RETURN_DELIVERED = "return_delivered"
     TEST_WEBHOOK = "test_webhook"
+    PARCEL_POLLED = "django_sendcloud.parcel_polled"
+    PARCEL_LINKED = "django_sendcloud.parcel_linked"
 
 
 class ParcelPhase(StrEnum):
-    """Where a parcel is on its journey, in steps a shop can act on."""
+    """Step of a parcel's journey that a shop can act on."""
 
     ANNOUNCED = "announced"
     IN_TRANSIT = "in_transit"

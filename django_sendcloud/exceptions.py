@@ -3,22 +3,24 @@
 ::
 
     SendcloudError                      everything of ours
-    ├── PayloadError (ValueError)       what you built breaks the contract: fix the fields in ``.errors``
+    ├── PayloadError (ValueError)       the payload breaks the contract: fix the fields in ``.errors``
+    ├── OrderProblem                    raised by an adapter: something in the order keeps it from being sent
     ├── RegistrationError (ValueError)  an adapter cannot be registered as written
     └── APIError                        the exchange with Sendcloud did not end well
         ├── RequestNotSent              it surely did not arrive: safe to send again
-        │   └── TLSError                the server could not be trusted: fix the set-up first
-        ├── UnknownOutcome              it may have arrived: only an idempotent request may be repeated
+        │   └── TLSError                the server is not trusted: fix the set-up first
+        ├── UnknownOutcome              it may have arrived: repeat only an idempotent request
         │   ├── TransportError          the connection broke or timed out after sending
-        │   ├── InvalidResponse         an answer nobody can read (HTML, half a JSON, too large)
+        │   ├── InvalidResponse         an answer the contract does not promise (HTML, half a JSON, another status)
         │   └── ServerError             5xx
         ├── RateLimited                 429: nothing was done; wait ``.retry_after`` seconds
+        ├── StillProcessing             409, or v3's 400 of that meaning: send the same request again in a few seconds
         ├── AuthenticationError         401: the keys are refused
         ├── PermissionDenied            403: the keys are known and not allowed to do this
         ├── NotFound                    404: ``.resource`` says what is missing
-        ├── Redirected                  3xx: credentials are never sent along, so it is refused
-        └── RequestRejected             400, 422 and other 4xx: ``.errors`` names the fields
-            ├── Conflict                409
+        ├── Redirected                  3xx: credentials are never sent along, so it is not followed
+        ├── WrongAddress                401, 403, 404 as a web page: the address is not that of the API
+        └── RequestRejected             400, 422 and other 4xx: ``.errors`` and ``.items`` name the fields
             └── TooLarge                413
 
 ``str()`` of each of them can be logged: it names operation, integration and cause, and contains
@@ -32,12 +34,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from .violations import Errors, Param, Violation
+
 __all__ = [
     "APIError",
     "AuthenticationError",
-    "Conflict",
     "InvalidResponse",
     "NotFound",
+    "OrderProblem",
     "PayloadError",
     "PermissionDenied",
     "RateLimited",
@@ -47,10 +51,12 @@ __all__ = [
     "RequestRejected",
     "SendcloudError",
     "ServerError",
+    "StillProcessing",
     "TLSError",
     "TooLarge",
     "TransportError",
     "UnknownOutcome",
+    "WrongAddress",
 ]
 
 
@@ -64,20 +70,66 @@ class PayloadError(SendcloudError, ValueError):
     All violations are collected before it is raised, so one correction round is enough.
 
     Args:
-        errors: Field path (``parcel_items[2].weight``) to the list of what is wrong with it. Each
-            sentence names the rule and the cure; the offending value is quoted only for fields
-            that hold no personal data.
-        subject: What was being built, for instance ``order 1042``. Empty when unknown.
+        errors: Field path (``parcel_items[2].weight``) to the violated rules, each a code with parameters. A plain
+            text of the shop's own becomes the code ``text``. Parameters hold the offending value only where the
+            field holds no personal data.
+        subject: The thing that was being built, for instance ``order '1042'``. Empty when unknown.
     """
 
-    def __init__(self, errors: Mapping[str, Sequence[str]], subject: str = "") -> None:
-        self.errors: dict[str, list[str]] = {path: list(messages) for path, messages in errors.items()}
+    def __init__(self, errors: Mapping[str, Sequence[Violation | str]], subject: str = "") -> None:
+        self.errors: Errors = {path: [*map(Violation.from_json, found)] for path, found in errors.items()}
         self.subject = subject
         super().__init__(self.errors, subject)
 
+    @property
+    def messages(self) -> dict[str, list[str]]:
+        """The errors as plain English text, by field path."""
+        return {path: [str(violation) for violation in violations] for path, violations in self.errors.items()}
+
     def __str__(self) -> str:
-        details = "; ".join(f"{path}: {' '.join(messages)}" for path, messages in self.errors.items())
+        details = "; ".join(_in_line(path, violations) for path, violations in self.errors.items())
         return f"{self.subject}: {details}" if self.subject else details
+
+
+class OrderProblem(SendcloudError):
+    """A reason, in the shop's own words, why an order cannot be sent. Raised by an adapter; the operator reads it.
+
+    The order alone is rejected, and looked at again when it changes.
+
+    ::
+
+        raise OrderProblem(_("%(sku)s has no weight."), field="parcel_items", params={"sku": line.product.sku})
+
+    Args:
+        message: A sentence for the operator, best from ``gettext_lazy``: it is shown in the reader's language. With
+            ``params`` it is a %-format, as in Django's ``ValidationError``.
+        field: The field of the shipment that is concerned, for instance ``address``; ``""`` for the order as a whole.
+        params: The values in the message. They are stored, so they must hold no personal data. One that is named
+            ``sku``, ``product_id`` or ``item`` names the line as well.
+    """
+
+    def __init__(self, message: object, field: str = "", params: Mapping[str, Param] | None = None) -> None:
+        if params and "text" in params:
+            raise ValueError("OrderProblem: 'text' is the message itself; name the parameter otherwise.")
+        self.message = message
+        self.field = field
+        self.params = dict(params or {})
+        super().__init__(message, field, self.params)
+
+    @property
+    def errors(self) -> Errors:
+        """The problem as a violation, by field. A lazy message is read in the language that is active."""
+        return {self.field: [Violation("order_problem", {**self.params, "text": str(self.message)})]}
+
+    def __str__(self) -> str:
+        return str(self.errors[self.field][0])
+
+
+def _in_line(path: str, violations: Sequence[Violation]) -> str:
+    line = next((violation.line for violation in violations if violation.line), "")
+    # An error of the line alone names it as its subject.
+    where = f"{path} ({line})" if line and "[" in path else path
+    return f"{where}: {' '.join(map(str, violations))}"
 
 
 class RegistrationError(SendcloudError, ValueError):
@@ -88,9 +140,9 @@ class APIError(SendcloudError):
     """The exchange with Sendcloud did not end well.
 
     Args:
-        message: What went wrong, in words that may be logged and shown.
+        message: The cause, in words that may be logged and shown.
         operation: The operation in the contract's words, for instance ``upsert shipments``.
-        integration_id: The remote id of the integration concerned, ``None`` where there is none.
+        integration_id: Sendcloud's id of the integration concerned, ``None`` where there is none.
         status: HTTP status code, ``None`` where there was no answer.
         retry_after: Seconds the server asked us to wait, ``None`` where it did not say.
     """
@@ -136,7 +188,7 @@ class TransportError(UnknownOutcome, ConnectionError):
 
 
 class InvalidResponse(UnknownOutcome):
-    """An answer that cannot be read: not JSON, another shape than the contract's, truncated or too large."""
+    """An answer the contract does not promise: another 2xx, another shape, not JSON, truncated or too large."""
 
 
 class ServerError(UnknownOutcome):
@@ -147,8 +199,22 @@ class RateLimited(APIError):
     """429: the request was not processed. Wait ``retry_after`` seconds where given, else back off."""
 
 
+class StillProcessing(APIError):
+    """409, or v3's 400 of that meaning: Sendcloud still works on an earlier request for the same thing.
+
+    Nothing was done and nothing is wrong: send the same request again, as a whole, in 1 to 5 seconds.
+    """
+
+
 class AuthenticationError(APIError):
-    """401: the public key, the secret key or the token is refused, or the integration demands OAuth2."""
+    """401: the public key, the secret key or the token is refused.
+
+    ``oauth2_required`` says that the integration demands OAuth2, so that no API key is accepted.
+    """
+
+    def __init__(self, message: str = "", *, oauth2_required: bool = False, **context: Any) -> None:
+        self.oauth2_required = oauth2_required
+        super().__init__(message, **context)
 
 
 class PermissionDenied(APIError):
@@ -156,7 +222,11 @@ class PermissionDenied(APIError):
 
 
 class NotFound(APIError):
-    """404. ``resource`` is ``"integration"``, ``"shipment"``, ``"page"`` or ``""`` where the answer does not tell."""
+    """404, or v3's 400 for an integration it does not know.
+
+    ``resource`` is ``"integration"``, ``"shipment"``, ``"order"``, ``"page"``, or ``""`` where the answer does not
+    say. An empty one proves nothing: a proxy answers 404 as well.
+    """
 
     def __init__(self, message: str = "", *, resource: str = "", **context: Any) -> None:
         self.resource = resource
@@ -167,21 +237,34 @@ class Redirected(APIError):
     """3xx: a redirect is never followed, because the credentials would go along."""
 
 
+class WrongAddress(APIError):
+    """A web page answered 401, 403 or 404: the address is not that of Sendcloud's API, and says nothing of the keys."""
+
+
 class RequestRejected(APIError):
     """The request was understood and refused as a whole (400, 422 and other 4xx).
 
     Args:
         errors: Field path to messages, as far as the answer could be read. May be empty.
+        items: The errors of each item of a batch: its index in the request, from 0, to field path to messages. Empty
+            where the answer names no item.
     """
 
-    def __init__(self, message: str = "", *, errors: Mapping[str, Sequence[str]] | None = None, **context: Any) -> None:
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        errors: Mapping[str, Sequence[str]] | None = None,
+        items: Mapping[int, Mapping[str, Sequence[str]]] | None = None,
+        **context: Any,
+    ) -> None:
         self.errors: dict[str, list[str]] = {path: list(messages) for path, messages in (errors or {}).items()}
+        self.items: dict[int, dict[str, list[str]]] = {
+            index: {path: list(messages) for path, messages in fields.items()}
+            for index, fields in (items or {}).items()
+        }
         super().__init__(message, **context)
 
 
-class Conflict(RequestRejected):
-    """409: another request on the same resource is being processed; repeat a little later."""
-
-
 class TooLarge(RequestRejected):
-    """413: the body is larger than the server takes; send fewer shipments at once."""
+    """413: the body is larger than the server takes; send fewer shipments per request."""

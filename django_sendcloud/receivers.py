@@ -1,43 +1,45 @@
-"""The shop's model signals, turned into records; the engine's ``work_due``, turned into wake-ups.
+"""The shop's model signals, turned into records; the engine's ``work_due``, turned into notifications.
 
-Receivers are connected to the models that adapters name, their proxies and their children, and to
-nothing else: a receiver without ``sender`` would make every model of the shop pay, and one connected to
-the order model alone does not hear the saves of its proxies and children.
+Receivers are connected to the models that adapters name, their proxies and their children, and to nothing else: a
+receiver without ``sender`` would make every model of the shop pay, and one of the order model alone does not receive
+the saves of its proxies and children.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 from django.db import DatabaseError, connections, models
+from django.db.models.constants import LOOKUP_SEP
 from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_save
 
-from .adapters import OrderAdapter, registry
-from .conf import conf
+from .adapters import OrderAdapter, Watch
+from .broker import notify_workers, pass_on_report, remember_app
 from .models import Integration, OutboxEntry
-from .order_status import follow_parcels
+from .registry import registry
+from .routers import primary_reads
 from .signals import (
     adapter_registered,
     adapter_unregistered,
     exception_reported,
-    parcel_status_changed,
     work_due,
 )
 from .sync.record import record
-from .tasks import answer_bell, celery_app, pass_on_report
 
 logger = logging.getLogger("django_sendcloud.receivers")
 
 
 def connect() -> None:
-    """Listen to the registry, and to the engine's bell. Called once, by ``AppConfig.ready``."""
-    celery_app()  # where Django is set up, Celery's current app is the shop's
-    work_due.connect(answer_bell, dispatch_uid="django_sendcloud.bell")
+    """Connect the receivers of the registry and the engine. Called once, by ``AppConfig.ready``."""
+    remember_app()
+    work_due.connect(notify_workers, dispatch_uid="django_sendcloud.notify_workers")
     exception_reported.connect(pass_on_report, dispatch_uid="django_sendcloud.reports")
-    parcel_status_changed.connect(follow_parcels, dispatch_uid="django_sendcloud.order_status")
     post_save.connect(integration_saved, sender=Integration, dispatch_uid="django_sendcloud.integration")
     adapter_registered.connect(_registry_changed, dispatch_uid="django_sendcloud.receivers")
     adapter_unregistered.connect(_registry_changed, dispatch_uid="django_sendcloud.receivers")
@@ -45,13 +47,13 @@ def connect() -> None:
 
 
 def integration_saved(*, instance: Integration, **kwargs: Any) -> None:
-    """What no integration took may have somewhere to go now."""
-    OutboxEntry.objects.using(conf().DATABASE).nobodys().wake()
+    """Retry unassigned orders when an integration is saved."""
+    OutboxEntry.objects.unassigned().wake()
     work_due.send_robust(sender=OutboxEntry, queue="outbox")
 
 
 def family(model: type[models.Model]) -> Iterator[type[models.Model]]:
-    """All models whose instances may stand for a row of this one, each of which sends signals of its own.
+    """Yield all models whose instances may stand for a row of this one: each sends signals of its own.
 
     The model itself, its proxies and its children; what it is a proxy of, and that one's other proxies and children;
     and the models that it inherits its table's columns from.
@@ -63,17 +65,111 @@ def family(model: type[models.Model]) -> Iterator[type[models.Model]]:
             yield candidate
 
 
+class _Related:
+    """The way from the rows of one model to the orders that depend on them."""
+
+    def __init__(self, adapter: OrderAdapter[Any], model: type[models.Model], watch: Watch) -> None:
+        self.adapter = adapter
+        self.model = model
+        self.watch = watch
+        self.hop: Any = None
+        self.rest = ""
+        if isinstance(watch.path, str):
+            first, _, self.rest = watch.path.partition(LOOKUP_SEP)
+            self.first = first
+            with contextlib.suppress(FieldDoesNotExist):
+                field = model._meta.get_field(first)
+                # A foreign key: saving the row may move it to another order.
+                self.hop = field if isinstance(field, models.ForeignKey) else None
+        else:
+            self.first = ""
+
+    def concerns(self, sender: type[models.Model]) -> bool:
+        """Return whether an instance of ``sender`` may stand for a row of this model."""
+        return issubclass(sender, self.model) or issubclass(self.model, sender)
+
+    def may_matter(self, update_fields: frozenset[str] | None) -> bool:
+        """Return whether a save of only these fields can change an order."""
+        if update_fields is None or not self.watch.fields:
+            return True
+        names = {*self.watch.fields, self.first, getattr(self.hop, "attname", "")}
+        return not names.isdisjoint(update_fields)
+
+    def may_move(self, update_fields: frozenset[str] | None) -> bool:
+        """Return whether a save of only these fields can take the row to another order."""
+        if callable(self.watch.path):
+            return True
+        return self.hop is not None and (
+            update_fields is None or not {self.hop.name, self.hop.attname}.isdisjoint(update_fields)
+        )
+
+    def orders_of(self, instance: models.Model, using: str) -> list[Any]:
+        """Return primary keys of the orders of a row as the instance has it: no query if its own column is the key."""
+        if callable(self.watch.path):
+            return self._called(self.watch.path, instance)
+        if self.hop is None or not isinstance(instance, self.model._meta.concrete_model or self.model):
+            return self.stored_orders(instance.pk, using)
+        value = getattr(instance, self.hop.attname)
+        if value is None:
+            return []
+        if not self.rest and self.hop.target_field.primary_key:
+            return [value]
+        target = self.hop.remote_field.model
+        rows = target._base_manager.using(using).filter(**{self.hop.target_field.name: value})
+        return self._keys(rows, f"{self.rest}{LOOKUP_SEP}pk" if self.rest else "pk")
+
+    def stored_orders(self, pk: Any, using: str) -> list[Any]:
+        """Return primary keys of the orders of a row as the database has it."""
+        rows: Any = self.model._base_manager.using(using).filter(pk=pk)
+        if callable(self.watch.path):
+            return [key for row in rows for key in self._called(self.watch.path, row)]
+        if self.hop is not None and not self.rest and self.hop.target_field.primary_key:
+            return self._keys(rows, self.hop.attname)
+        return self._keys(rows, f"{self.watch.path}{LOOKUP_SEP}pk")
+
+    def is_unchanged(self, instance: models.Model, using: str) -> bool:
+        """Return whether the watched fields of a row are stored as the instance has them. One query."""
+        if not self.watch.fields or not isinstance(instance, self.model._meta.concrete_model or self.model):
+            return False
+        try:
+            fields: list[Any] = [self.model._meta.get_field(name) for name in self.watch.fields]
+        except FieldDoesNotExist:
+            return False  # the system check names it
+        if not all(field.concrete and not field.many_to_many for field in fields):
+            return False
+        fields += [self.hop] if self.hop is not None else []
+        names = [field.attname for field in fields]
+        stored = self.model._base_manager.using(using).filter(pk=instance.pk).values_list(*names).first()
+        return stored == tuple(getattr(instance, name) for name in names)
+
+    @staticmethod
+    def _keys(rows: Any, path: str) -> list[Any]:
+        return [pk for pk in rows.values_list(path, flat=True).distinct() if pk is not None]
+
+    @staticmethod
+    def _called(path: Callable[[Any], Iterable[Any]], instance: models.Model) -> list[Any]:
+        # The shop's own code: a replica may not have the row's relations yet.
+        with primary_reads():
+            return [pk for pk in path(instance) if pk is not None]
+
+
 class _OrderReceivers:
     """The receivers of one adapter."""
 
     def __init__(self, adapter: OrderAdapter[Any]) -> None:
         self.adapter = adapter
         self.order_type = adapter.model._meta.label_lower
-        self.related = _resolvable(adapter)
+        named = _resolvable(adapter)
+        self.related = [_Related(adapter, model, watch) for model, watch in named.items()]
+        self.related += [
+            _Related(adapter, model, watch)
+            for model, watch in _intermediates(adapter, named)
+            if not any(issubclass(model, other) for other in named)
+        ]
         self._connected: list[tuple[Any, Any, Any]] = []
 
     def wiring(self) -> Iterator[tuple[Any, Any, Any]]:
-        """Each signal, with the receiver for it and the sender to listen to."""
+        """Yield each signal, with the receiver for it and the sender to listen to."""
         for model in family(self.adapter.model):
             if registry.for_model(model) not in (self.adapter, None):
                 continue  # a child, or a parent, with an adapter of its own
@@ -83,7 +179,7 @@ class _OrderReceivers:
             for field in model._meta.many_to_many:
                 yield m2m_changed, self.order_m2m_changed, field.remote_field.through
         for related in self.related:
-            for model in family(related):
+            for model in family(related.model):
                 yield pre_save, self.related_pre_save, model
                 yield post_save, self.related_post_save, model
                 yield pre_delete, self.related_pre_delete, model
@@ -103,17 +199,17 @@ class _OrderReceivers:
     # -- the order itself -----------------------------------------------------------------------
 
     def order_pre_save(self, *, instance: models.Model, raw: bool, using: str, **kwargs: Any) -> None:
-        """Without a transaction the order is committed before ``post_save`` runs, so it is noted beforehand as well."""
+        """Record the order before it is committed: without a transaction, ``post_save`` runs afterwards."""
         if raw or (instance._state.adding and instance.pk is None) or connections[using].in_atomic_block:
             return
-        record(self.order_type, [instance.pk], ring=False, using=using)
+        record(self.order_type, [instance.pk], notify=False, using=using)
 
     def order_post_save(self, *, instance: models.Model, raw: bool, using: str, **kwargs: Any) -> None:
         if not raw:
             record(self.order_type, [instance.pk], using=using)
 
     def order_pre_delete(self, *, instance: models.Model, using: str, **kwargs: Any) -> None:
-        record(self.order_type, [instance.pk], gone=True, using=using)
+        record(self.order_type, [instance.pk], is_deletion=True, using=using)
 
     def order_m2m_changed(
         self,
@@ -131,58 +227,87 @@ class _OrderReceivers:
         elif action in ("post_add", "post_remove"):
             record(self.order_type, pk_set or (), using=using)
         elif action == "pre_clear":
-            # After the clearing nothing tells any more which orders it was about.
+            # After the clearing, no row says which orders it was about.
             through, model = kwargs["sender"], self.adapter.model
             for field in model._meta.many_to_many:
                 if field.remote_field.through is through and isinstance(instance, field.related_model):
                     rows = through._base_manager.using(using).filter(**{field.m2m_reverse_field_name(): instance})
                     record(self.order_type, rows.values_list(field.m2m_field_name(), flat=True), using=using)
 
-    # -- what the order depends on --------------------------------------------------------------
+    # -- rows that the order depends on ---------------------------------------------------------
 
-    def _orders_of(self, sender: type[models.Model], instance: models.Model, using: str) -> list[Any]:
-        pks: list[Any] = []
-        for model in self.related:
-            if issubclass(sender, model) or issubclass(model, sender):
-                try:
-                    pks += self.adapter.related_order_pks(model, instance, using)
-                except DatabaseError:
-                    raise  # the shop's transaction is lost, and has to hear of it
-                except Exception as error:
-                    # The shop's own code, within its own request: no checkout fails on it.
-                    name = type(self.adapter).__qualname__
-                    logger.error("%s.related[%s] failed: %s.", name, model.__name__, type(error).__name__)
-        return pks
+    def _record(self, pks: Iterable[Any], using: str, *, notify: bool = True) -> None:
+        record(self.order_type, pks, only_related=True, using=using, notify=notify)
+
+    def _orders(self, related: _Related, find: Callable[[], list[Any]]) -> list[Any]:
+        """Return what ``find`` returns; nothing if the shop's own code fails in it."""
+        try:
+            return find()
+        except DatabaseError:
+            raise  # the shop's transaction is lost, and has to know
+        except Exception as error:
+            # Within the shop's own request: no checkout fails on it.
+            name = type(self.adapter).__qualname__
+            logger.error("%s.related[%s] failed: %s.", name, related.model.__name__, type(error).__name__)
+            return []
 
     def related_pre_save(
-        self, *, sender: type[models.Model], instance: models.Model, raw: bool, using: str, **kwargs: Any
+        self,
+        *,
+        sender: type[models.Model],
+        instance: models.Model,
+        raw: bool,
+        using: str,
+        update_fields: frozenset[str] | None = None,
+        **kwargs: Any,
     ) -> None:
-        """A line that moves to another order changes the order it leaves, too.
+        """Record the orders that a row leaves, and without a transaction also those that it will belong to.
 
-        And without a transaction the line is committed before ``post_save`` runs, so it is noted beforehand as well.
+        (Without a transaction the row is committed before ``post_save`` runs.)
         """
-        if raw or instance._state.adding:
-            return
-        for model, path in self.related.items():
-            column = self.adapter.local_column(model, path)
-            if column is None or not issubclass(sender, model):
+        unchanged = []
+        is_new = instance._state.adding and (instance.pk is None or type(instance)._meta.pk.has_default())
+        for related in [] if raw or is_new else self.related:
+            if not related.concerns(sender) or not related.may_matter(update_fields):
                 continue
-            before = model._base_manager.using(using).filter(pk=instance.pk).values_list(column, flat=True).first()
-            if before is not None and before != getattr(instance, column):
-                record(self.order_type, [before], using=using)
-        if not connections[using].in_atomic_block:
-            record(self.order_type, self._orders_of(sender, instance, using), ring=False, using=using)
+            if update_fields is None and related.is_unchanged(instance, using):
+                unchanged.append(related)
+                continue
+            now = self._orders(related, functools.partial(related.orders_of, instance, using))
+            if related.may_move(update_fields):
+                before = self._orders(related, functools.partial(related.stored_orders, instance.pk, using))
+                self._record([pk for pk in before if pk not in now], using)
+            if not connections[using].in_atomic_block:
+                self._record(now, using, notify=False)
+        if unchanged:
+            vars(instance).setdefault(_UNCHANGED, {})[self] = unchanged
+        else:
+            vars(instance).get(_UNCHANGED, {}).pop(self, None)
 
     def related_post_save(
-        self, *, sender: type[models.Model], instance: models.Model, raw: bool, using: str, **kwargs: Any
+        self,
+        *,
+        sender: type[models.Model],
+        instance: models.Model,
+        raw: bool,
+        using: str,
+        created: bool = False,
+        update_fields: frozenset[str] | None = None,
+        **kwargs: Any,
     ) -> None:
-        if not raw:
-            record(self.order_type, self._orders_of(sender, instance, using), using=using)
+        unchanged = vars(instance).get(_UNCHANGED, {}).pop(self, ())
+        for related in [] if raw else self.related:
+            if not related.concerns(sender) or related in unchanged:
+                continue
+            if created or related.may_matter(update_fields):
+                self._record(self._orders(related, functools.partial(related.orders_of, instance, using)), using)
 
     def related_pre_delete(
         self, *, sender: type[models.Model], instance: models.Model, using: str, **kwargs: Any
     ) -> None:
-        record(self.order_type, self._orders_of(sender, instance, using), using=using)
+        for related in self.related:
+            if related.concerns(sender):
+                self._record(self._orders(related, functools.partial(related.orders_of, instance, using)), using)
 
     def related_m2m_changed(
         self,
@@ -195,29 +320,60 @@ class _OrderReceivers:
         using: str,
         **kwargs: Any,
     ) -> None:
-        """Rows of a related model are put together with others, or taken apart: before they are, and after."""
+        """Record the orders of rows that are connected with others or disconnected: before they are, and after."""
         if action not in ("post_add", "pre_remove", "pre_clear"):
             return
-        for model, path in self.related.items():
-            for field in model._meta.many_to_many:
+        for related in self.related:
+            for field in related.model._meta.many_to_many:
                 if field.remote_field.through is not sender:
                     continue
+                if related.watch.fields and field.name not in (*related.watch.fields, related.first):
+                    continue
                 target = field.remote_field.model
-                if path == field.name and isinstance(target, type) and issubclass(target, self.adapter.model):
-                    # The orders themselves are what it is put together with.
-                    pks = _far_side(field, instance, reverse, pk_set, using)
-                    record(self.order_type, pks, using=using)
-                elif not reverse:
-                    record(self.order_type, self._orders_of(type(instance), instance, using), using=using)
-                else:
-                    rows = model._base_manager.using(using).filter(pk__in=_near_side(field, instance, pk_set, using))
-                    record(
-                        self.order_type, [pk for row in rows for pk in self._orders_of(model, row, using)], using=using
-                    )
+                if related.watch.path == field.name and issubclass(target, self.adapter.model):
+                    # The row is connected with the orders themselves.
+                    self._record(_far_side(field, instance, reverse, pk_set, using), using)
+                    continue
+                rows: Iterable[models.Model] = [instance]
+                if reverse:
+                    near = _near_side(field, instance, pk_set, using)
+                    rows = related.model._base_manager.using(using).filter(pk__in=near)
+                for row in rows:
+                    self._record(self._orders(related, functools.partial(related.orders_of, row, using)), using)
+
+
+# Name under which an instance remembers, during its save, whose watched fields it leaves as they are.
+_UNCHANGED = "_sendcloud_unchanged"
+
+
+def _intermediates(
+    adapter: OrderAdapter[Any], named: Mapping[type[models.Model], Watch]
+) -> Iterator[tuple[type[models.Model], Watch]]:
+    """Yield the models between related rows and their orders, each with the foreign keys that make the connection.
+
+    With ``{Item: "package__order"}``, a package that moves to another order takes its items along.
+    """
+    for start, watch in named.items():
+        if not isinstance(watch.path, str):
+            continue
+        parts, model, behind = watch.path.split(LOOKUP_SEP), start, ""
+        for number, part in enumerate(parts):
+            try:
+                field: Any = model._meta.get_field(part)
+            except FieldDoesNotExist:
+                break  # the system check names it
+            ahead = field.name if field.concrete else ""
+            if number and (keys := tuple(filter(None, (behind, ahead)))):
+                yield model, Watch(LOOKUP_SEP.join(parts[number:]), keys)
+            if not isinstance(field.related_model, type) or issubclass(field.related_model, adapter.model):
+                break
+            # The other end of a reverse relation is a foreign key of the next model.
+            behind = "" if field.concrete or field.many_to_many else getattr(field.remote_field, "name", "")
+            model = field.related_model
 
 
 def _far_side(field: Any, instance: models.Model, reverse: bool, pk_set: Iterable[Any] | None, using: str) -> list[Any]:
-    """Primary keys of what instances of the field's own model are being put together with, or taken apart from."""
+    """Return primary keys of the rows at the field's other end."""
     if reverse:
         return [instance.pk]
     if pk_set is not None:
@@ -229,7 +385,7 @@ def _far_side(field: Any, instance: models.Model, reverse: bool, pk_set: Iterabl
 
 
 def _near_side(field: Any, instance: models.Model, pk_set: Iterable[Any] | None, using: str) -> list[Any]:
-    """Primary keys of the instances of the field's own model, where it is changed from the other end."""
+    """Return primary keys of the instances of the field's own model, if the change comes from the other end."""
     if pk_set is not None:
         return list(pk_set)
     through = field.remote_field.through._base_manager.using(using)
@@ -241,16 +397,21 @@ def _near_side(field: Any, instance: models.Model, pk_set: Iterable[Any] | None,
 _receivers: dict[OrderAdapter[Any], _OrderReceivers] = {}
 
 
-def _resolvable(adapter: OrderAdapter[Any]) -> dict[type[models.Model], Any]:
-    """``related`` without what cannot be resolved: the system check names that, importing must not fail on it."""
+def _resolvable(adapter: OrderAdapter[Any]) -> dict[type[models.Model], Watch]:
+    """Return ``related`` as far as it can be used: the system check names the rest, importing must not fail on it."""
     try:
-        return adapter.related_models()
-    except (LookupError, ValueError):
+        named = adapter.watched()
+    except (LookupError, ValueError, AttributeError, TypeError):
         return {}
+    return {
+        model: watch
+        for model, watch in named.items()
+        if isinstance(model, type) and (isinstance(watch.path, str) or callable(watch.path))
+    }
 
 
 def _registry_changed(**kwargs: Any) -> None:
-    """Wire all adapters anew: who is responsible for a model depends on all of them, and not on their order."""
+    """Connect the receivers of all adapters again: which one is responsible for a model depends on all of them."""
     for receivers in _receivers.values():
         receivers.disconnect()
     _receivers.clear()

@@ -1,14 +1,17 @@
-"""A database router, for shops that keep this app's tables in another database than the default one."""
+"""Database routers: one for this app's tables, and one that keeps replicas out of translations."""
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any
 
-from django.db import models
+from django.db import models, router
 
 from .conf import conf_while_selling
 
-__all__ = ["SendcloudRouter"]
+__all__ = ["SendcloudRouter", "primary_reads"]
 
 APP_LABEL = "django_sendcloud"
 
@@ -29,3 +32,32 @@ class SendcloudRouter:
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
         return db == conf_while_selling().DATABASE if app_label == APP_LABEL else None
+
+
+class _PrimaryReads:
+    """Within ``primary_reads``: sends reads of every model to the database that its writes go to."""
+
+    def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
+        return router.db_for_write(model, **hints) if _active.get() else None
+
+
+_active: ContextVar[bool] = ContextVar("django_sendcloud.primary_reads", default=False)
+_router = _PrimaryReads()
+
+
+@contextlib.contextmanager
+def primary_reads() -> Iterator[None]:
+    """Read from primary databases within the block, in this thread or task, whatever the shop's routers say.
+
+    For everything that an order is translated from: its row, its prefetched rows, and whatever an adapter follows
+    lazily. A replica may lag behind the change that is to be pushed.
+    """
+    if _router not in router.routers:
+        # First, because the first router that answers decides. Before any of the shop's, and again after its tests
+        # have exchanged them.
+        router.routers = [_router, *router.routers]
+    before = _active.set(True)
+    try:
+        yield
+    finally:
+        _active.reset(before)

@@ -1,8 +1,9 @@
-"""What the shop can listen to.
+"""Public signals.
 
-Connect with ``@receiver(signal)``; ``sender`` is always the model class named below. All are sent by a
-Celery worker, outside any transaction, after the change they speak of is committed. An exception in
-a receiver is logged and shown at the event in the admin; it never stops the others.
+Connect with ``@receiver(signal)``; ``sender`` is always the model class named below. A worker sends them, outside any
+transaction, after the change that they report is committed. An exception in a receiver never stops the others. Signals
+of the inbox are sent again for about a day until every receiver succeeds, so a receiver may hear one twice; effects on
+an order that must not be missed belong into the adapter's ``on_parcel()``.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 from django.dispatch import Signal
 
 __all__ = [
+    "alert_raised",
+    "alert_solved",
     "integration_deleted",
     "integration_paused",
     "integration_resumed",
@@ -37,7 +40,7 @@ shipment_deleted = Signal()
 parcel_created = Signal()
 
 # Sent with: parcel (Parcel), shipment (Shipment | None), status (ParcelStatus), previous_status_id (int | None).
-# Sent only when the parcel's current status moved, not for late news that only completes the history. sender=Parcel.
+# Sent only when the current status moved, not for a late update that only completes the history. sender=Parcel.
 parcel_status_changed = Signal()
 
 # Sent with: integration (Integration), data (dict: the webhook's ``data``, unvalidated). sender=Integration.
@@ -61,10 +64,21 @@ integration_resumed = Signal()
 # Sent with: event (WebhookEvent), payload (dict), for every verified webhook, known action or not. sender=WebhookEvent.
 webhook_received = Signal()
 
-# Private. Sent after commit with: queue ("outbox" | "inbox"). Rings the bell of whoever does the work.
+# Sent with: code (str), integration (Integration | None), detail (str), field (str), rule (str),
+# since (datetime | None), number (int). A problem an operator has to know of. Sent once until it is solved.
+# sender=Alert.
+alert_raised = Signal()
+
+# Sent with the same. The problem is solved. sender=Alert.
+alert_solved = Signal()
+
+# Private. Sent every minute with: health (Health), causes (list of Cause). The admin mails what is new. sender=Alert.
+alerts_due = Signal()
+
+# Private. Sent after commit with: queue ("outbox" | "inbox"). Notifies the workers of that queue.
 work_due = Signal()
 
-# Private. Sent with: integration_pk, cause, exception_type. Somebody should write it to Sendcloud's log.
+# Private. Sent with: integration_pk, cause, exception_type. A worker writes it to Sendcloud's log.
 exception_reported = Signal()
 
 # Private. Sent with: adapter. The registry changed.

@@ -1,4 +1,4 @@
-"""Where Sendcloud's webhooks arrive.
+"""Views for Sendcloud's webhooks and for monitors.
 
 The order of things is the point: size, then the raw bytes, then the signature, and only then anything else. What is
 not verified is neither stored nor parsed nor logged.
@@ -12,7 +12,9 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error, transaction
+from django.http import HttpResponse, HttpResponseNotAllowed
 from django.http.request import HttpRequest, RawPostDataException, UnreadablePostError
+from django.utils.crypto import constant_time_compare
 from django.utils.decorators import method_decorator
 from django.views.decorators.csrf import csrf_exempt
 from rest_framework.negotiation import BaseContentNegotiation
@@ -23,7 +25,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .conf import SendcloudConfigurationError, conf
+from .diagnostics.metrics import MetricsMissing, exposition
 from .models import Integration
+from .silent import SilentBytes, SilentStr
 from .webhooks import credentials, inbox, selftest, signature
 
 logger = logging.getLogger("django_sendcloud.webhooks")
@@ -41,7 +45,7 @@ class _AlwaysJson(BaseContentNegotiation):
 
 @method_decorator([transaction.non_atomic_requests, csrf_exempt, login_not_required], name="dispatch")
 class WebhookView(APIView):
-    """Takes one signed webhook, keeps it and answers at once; a worker applies it.
+    """Endpoint for one signed webhook: stores it and answers immediately; a worker applies it.
 
     | answer | when |
     | --- | --- |
@@ -72,7 +76,7 @@ class WebhookView(APIView):
         if length > conf().WEBHOOK_MAX_BYTES:
             return _answer(413, "The body is too large.")
         try:
-            integration = Integration.objects.using(conf().DATABASE).filter(webhook_key=key).first()
+            integration = Integration.objects.filter(webhook_key=key).first()
             if integration is None:
                 return _answer(404, "Not found.")
             secrets = integration.webhook_secrets()
@@ -80,7 +84,7 @@ class WebhookView(APIView):
             logger.error("A webhook could not be verified (%s).", type(error).__name__)
             return _answer(503, "Try again later.")
         raw = _body(request._request, length)
-        header = request.headers.get(signature.HEADER)
+        header = SilentStr(request.headers.get(signature.HEADER) or "")
         brings_keys = raw is not None and credentials.are_offered(integration, raw, header)
         if raw is None or not (brings_keys or signature.verify(raw, header, secrets)):
             logger.warning("A webhook for integration %s was not signed as it should be.", integration.remote_id)
@@ -100,7 +104,7 @@ def _answer(status: int, detail: str) -> Response:
 
 
 def _content_length(request: HttpRequest) -> int | None:
-    """The announced length; ``None`` where there is none, as with a body in chunks."""
+    """Return the announced length, ``None`` if there is none, as with a body in chunks."""
     value = request.META.get("CONTENT_LENGTH", "")
     if not value.isascii() or not value.isdigit() or request.META.get("HTTP_TRANSFER_ENCODING"):
         return None
@@ -109,10 +113,47 @@ def _content_length(request: HttpRequest) -> int | None:
 
 
 def _body(request: HttpRequest, length: int) -> bytes | None:
-    """The raw body, whatever ``DATA_UPLOAD_MAX_MEMORY_SIZE`` says; ``None`` where it cannot be had."""
+    """Return the raw body, whatever ``DATA_UPLOAD_MAX_MEMORY_SIZE`` says; ``None`` if it cannot be read."""
     try:
         if hasattr(request, "_body"):
-            return request.body
-        return request.read(length)
+            return SilentBytes(request.body)
+        return SilentBytes(request.read(length))
     except (RawPostDataException, UnreadablePostError, OSError):
         return None
+
+
+@transaction.non_atomic_requests
+@login_not_required
+def metrics(request: HttpRequest) -> HttpResponse:
+    """Answer a monitor with the metrics, in the text format of Prometheus.
+
+    It needs ``SENDCLOUD["METRICS_TOKEN"]`` as a bearer token, or a log-in with the permission to view integrations.
+    """
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponseNotAllowed(["GET", "HEAD"])
+    if not _may_read_metrics(request):
+        answer = HttpResponse("A token is needed.\n", status=401, content_type="text/plain")
+        answer["WWW-Authenticate"] = "Bearer"
+        return answer
+    try:
+        text, content_type = exposition()
+    except MetricsMissing as error:
+        return HttpResponse(f"{error}\n", status=501, content_type="text/plain")
+    except (Error, SendcloudConfigurationError) as error:
+        logger.error("The metrics could not be read (%s).", type(error).__name__)
+        return HttpResponse("Try again later.\n", status=503, content_type="text/plain")
+    answer = HttpResponse(text, content_type=content_type)
+    answer["Cache-Control"] = "no-store"
+    return answer
+
+
+def _may_read_metrics(request: HttpRequest) -> bool:
+    scheme, _, sent = request.headers.get("Authorization", "").partition(" ")
+    try:
+        token = conf().METRICS_TOKEN
+    except SendcloudConfigurationError:
+        token = ""
+    if token and scheme.lower() == "bearer" and constant_time_compare(sent.strip(), token):
+        return True
+    user = getattr(request, "user", None)
+    return user is not None and user.is_active and user.has_perm("django_sendcloud.view_integration")

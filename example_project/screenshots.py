@@ -1,4 +1,4 @@
-"""The pictures of the documentation, taken anew from a small story: run by ``make screenshots``.
+"""Pictures of the documentation, taken again from a small story: run by ``make screenshots``.
 
 A sandbox, the example shop and a worker play a day of orders; a browser connects the shop and looks at the pages. It
 needs Chromium, or the browser that ``playwright install chromium`` brings.
@@ -23,7 +23,7 @@ IMAGES = HERE.parent / "docs" / "images"
 WIDE, PHONE = 1120, 390
 # From one step of a parcel's journey to the next.
 PACE = dt.timedelta(hours=2, minutes=45)
-# How many steps one that has arrived has behind it.
+# Steps of a parcel that has arrived.
 STEPS = 8
 # Nothing is larger than what a page of documentation can show, and a reader would wait for.
 MOST_HIGH, MOST_BYTES = 1150, 150_000
@@ -73,7 +73,7 @@ class Camera:
 
 
 def open_shop(shop: Shop) -> None:
-    """A shop with products, an administrator and a worker."""
+    """Run a shop with products, an administrator and a worker."""
     shop.manage("migrate", "-v0")
     shop.manage("create_orders", "0")
     shop.manage("createsuperuser", "--noinput", DJANGO_SUPERUSER_USERNAME="admin",
@@ -107,10 +107,10 @@ def connect(camera: Camera, sandbox: Sandbox) -> None:
 
 
 def play(sandbox: Sandbox, shop: Shop) -> list[Any]:
-    """A day of orders: most of them travel, some arrive, the last two are refused. Returns all, oldest first."""
+    """Play a day of orders: most travel, some arrive, the last two are rejected. Return all, oldest first."""
     from shop.models import Order
 
-    from django_sendcloud.models import OutboxEntry, Parcel, Shipment, Tally
+    from django_sendcloud.models import OutboxEntry, Parcel, Shipment
 
     end = dt.datetime.now(dt.UTC)
     for batch in range(STEPS):
@@ -143,13 +143,11 @@ def play(sandbox: Sandbox, shop: Shop) -> list[Any]:
     line.save()
     wait_until("Two refusals", lambda: OutboxEntry.objects.filter(state="rejected").count() == 2)
 
-    # What took seconds here takes a day in a shop.
+    # A shop takes a day for these seconds.
     chance = random.Random(1)
-    Tally.objects.all().delete()
     for shipment in Shipment.objects.order_by("pk"):
         told = end - dt.timedelta(hours=chance.triangular(0, 23, 3))
-        Shipment.objects.filter(pk=shipment.pk).update(told_at=told)
-        Tally.add(told, {shipment.integration_id: (1, 0)})
+        Shipment.objects.filter(pk=shipment.pk).update(last_pushed_at=told)
     return orders
 
 
@@ -183,7 +181,7 @@ def look(camera: Camera, sandbox: Sandbox, shop: Shop, orders: list[Any]) -> Non
     page.goto(sandbox.panel_url)
     camera.take("sandbox", high=640)
 
-    # Nobody works any more, so there is something left to be sent.
+    # No worker runs any more, so that something is left to be sent.
     shop.stop("worker")
     moved.refresh_from_db()
     moved.street, moved.house_number = "Markt", "7"

@@ -1,38 +1,91 @@
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import gc
 import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 from tests import factories, services
+from tests.databases import Templates
+from tests.project import Project, project_on
+
+# Left out by `make test FAST=1`.
+SLOW = ("browser", "processes", "long")
+
+# The same examples in every run; SENDCLOUD_EXPLORE=1 looks for new ones, SENDCLOUD_FUZZ for more of them.
+hypothesis_settings.register_profile(
+    "suite",
+    derandomize="SENDCLOUD_EXPLORE" not in os.environ,
+    database=None,
+    deadline=None,
+    max_examples=int(os.environ.get("SENDCLOUD_FUZZ", "40")),
+)
+hypothesis_settings.load_profile("suite")
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests of services run where the services are; where they are required, a missing one is a failure, not a skip."""
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by their fixtures, skip what needs a service that does not run here, and put the slow tests first.
+
+    Where services are required, a missing one is a failure instead.
+    """
     required = os.environ.get("SENDCLOUD_REQUIRE_SERVICES") == "1"
     for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if "make_project" in fixtures:
+            item.add_marker("processes")
+        if "browser" in fixtures:
+            item.add_marker("browser")
         for marker in item.iter_markers("services"):
             missing = [name for name in marker.args if not services.available(name)]
             if missing and not required:
                 item.add_marker(pytest.mark.skip(reason=f"not running here: {', '.join(missing)}"))
+    # The tests' modules stay, so a garbage collection need not look through them again.
+    gc.collect()
+    gc.freeze()
+    # No worker is left alone with a slow test in the end.
+    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in SLOW))
 
 
 @pytest.fixture(autouse=True)
 def the_settings_language() -> None:
-    """A page leaves its visitor's language behind in this thread, and the next test is not in that language."""
+    """Reset the language: a page leaves its visitor's language behind in this thread."""
     from django.utils import translation
 
     translation.deactivate()
 
 
+@pytest.fixture(autouse=True)
+def longest_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make every random delay as long as it may be: one of no length would let a retry run within the same push."""
+    from django_sendcloud.core.clock import clock
+
+    monkeypatch.setattr(clock, "jitter", lambda upper: upper)
+
+
+@pytest.fixture(autouse=True)
+def no_shares_of_before() -> None:
+    """Let a worker begin with an upsert, whatever the tests before have sent."""
+    from django_sendcloud.sync import worker
+
+    worker._shares.clear()
+
+
+@pytest.fixture(scope="session")
+def live_server(django_db_setup: None, live_server: Any) -> Any:
+    """Start pytest-django's server after the test database is chosen: earlier, it would share the tests' connection."""
+    return live_server
+
+
 @pytest.fixture
-def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
+def later(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Let seconds pass on the engine's clock, both kinds of it; who sleeps lets them pass, too."""
-    from django_sendcloud.clock import clock
-    from django_sendcloud.sync import breaker
+    from django_sendcloud.core.clock import clock
 
     passed = 0.0
     now, steady = clock.now, clock.monotonic
@@ -44,14 +97,12 @@ def later(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
     monkeypatch.setattr(clock, "now", lambda: now() + dt.timedelta(seconds=passed))
     monkeypatch.setattr(clock, "monotonic", lambda: steady() + passed)
     monkeypatch.setattr(clock, "sleep", move)
-    breaker.recent._ended.clear()
-    yield move
-    breaker.recent._ended.clear()
+    return move
 
 
 @pytest.fixture
 def sandbox() -> Iterator[Any]:
-    """A local Sendcloud on a real socket."""
+    """Run a local Sendcloud on a real socket."""
     from django_sendcloud.sandbox import Sandbox
 
     with Sandbox() as server:
@@ -72,11 +123,52 @@ def sendcloud_settings(settings: Any, sandbox: Any) -> Any:
         READ_TIMEOUT_SECONDS=2.0,
         DEADLINE_SECONDS=3.0,
         QUARANTINE_SECONDS=0.0,
+        CONFIRM_SECONDS=0.0,
     )
     return change
 
 
 @pytest.fixture
-def integration(db: None, sandbox: Any, sendcloud_settings: Any) -> Any:
-    """The sandbox's integration, connected."""
-    return factories.integration(sandbox)
+def generation(request: pytest.FixtureRequest) -> str:
+    """Return the API generation of the integration: v2, unless the test is parametrised over both."""
+    return str(getattr(request, "param", "v2"))
+
+
+@pytest.fixture
+def integration(db: None, sandbox: Any, sendcloud_settings: Any, generation: str) -> Any:
+    """Connect the sandbox's integration."""
+    return factories.integration(sandbox, api_generation=generation)
+
+
+@pytest.fixture
+def log_in(db: None) -> Callable[..., Any]:
+    """Return a function that gives a client logged in with a role of the admin's tests, and more permissions."""
+    from tests.admin.conftest import client_of
+
+    return client_of
+
+
+@pytest.fixture(scope="session")
+def templates(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Templates]:
+    """Keep one migrated database of each kind, to be copied."""
+    made = Templates(tmp_path_factory.mktemp("templates"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_project(
+    sandbox: Any, templates: Templates, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[..., Project]]:
+    """Make projects with a connected integration: ``make_project("postgresql", "redis", LEASE_SECONDS=300.0)``.
+
+    A ``url`` names a database that has the tables already.
+    """
+    with contextlib.ExitStack() as stack:
+
+        def make(database: str, broker: str = "", *, url: str = "", api: str = "v2", **settings: Any) -> Project:
+            folder: Path = tmp_path_factory.mktemp("project")
+            url = url or stack.enter_context(templates.copy(database, folder))
+            return stack.enter_context(project_on(url, broker, sandbox, folder, api, **settings))
+
+        yield make

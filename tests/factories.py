@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
-from django.db import connection
 from django.db.models import Manager
 
 from django_sendcloud.models import Change, Integration, OutboxEntry
+from django_sendcloud.sync import record
 from django_sendcloud.sync.fold import fold
 from tests.shop.models import Customer, Order, OrderLine
 
@@ -16,12 +16,12 @@ _numbers = itertools.count(1)
 
 
 def forget_transaction() -> None:
-    """What follows is in another transaction, as far as the engine can tell. (A test itself runs in one.)"""
-    connection.run_on_commit.clear()
+    """Begin another transaction, as far as the engine knows. (A test itself runs in one.)"""
+    record.forget_transaction()
 
 
 def outbox() -> Manager[OutboxEntry]:
-    """The outbox with all in it that was recorded until now."""
+    """Return the outbox after folding all that was recorded until now."""
     while fold():
         pass
     return OutboxEntry.objects

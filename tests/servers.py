@@ -1,10 +1,12 @@
-"""Servers of our own, to be crashed and restarted without anybody else noticing."""
+"""Servers of our own, to be crashed and restarted without harm to others."""
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import glob
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -18,7 +20,7 @@ import pytest
 
 
 def _found(name: str) -> str | None:
-    """Where a server program is, if it is anywhere. Debian keeps PostgreSQL's out of the way."""
+    """Return the path of a server program. Debian keeps PostgreSQL's out of the PATH."""
     found = [*glob.glob(f"/usr/lib/postgresql/*/bin/{name}"), shutil.which(name), shutil.which(name, path="/usr/sbin")]
     return next(filter(None, found), None)
 
@@ -31,9 +33,24 @@ def _program(name: str) -> str:
     return path
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return int(probe.getsockname()[1])
+# Below the ports that the system gives to connections and to servers that ask for any.
+_PORTS = range(20_000, 30_000)
+
+
+def free_port() -> int:
+    """Return a port that no other test gets while this process lives, and on which nothing listens.
+
+    Raises:
+        AssertionError: all of them are taken.
+    """
+    for port in random.SystemRandom().sample(_PORTS, 200):
+        with contextlib.suppress(OSError):
+            # In /tmp, because other checkouts have another TMPDIR. Open until this process ends.
+            lock = os.open(f"/tmp/sendcloud-test-port-{port}", os.O_CREAT | os.O_RDWR, 0o666)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            socket.create_server(("127.0.0.1", port)).close()
+            return port
+    raise AssertionError("no port is free")
 
 
 def _wait_for(port: int) -> None:
@@ -46,7 +63,7 @@ def _wait_for(port: int) -> None:
         time.sleep(0.05)
 
 
-# These servers refuse to run as root.
+# Both servers refuse to run as root.
 _NOBODY: dict[str, Any] = {"user": "nobody", "group": "nogroup"} if os.geteuid() == 0 else {}
 
 
@@ -59,7 +76,7 @@ def _folder() -> Iterator[Path]:
 
 
 class Server(Protocol):
-    """A server that ends at once when it is told to, and can be started again with what it has kept."""
+    """A server that can be crashed, and started again with what it has kept."""
 
     url: str
 
@@ -73,7 +90,7 @@ class PrivatePostgres:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self.url = f"postgresql://postgres@127.0.0.1:{self.port}/postgres"
         self._run(_program("initdb"), "-D", str(folder / "data"), "-U", "postgres", "-A", "trust", "--no-sync")
         self.start()
@@ -84,7 +101,7 @@ class PrivatePostgres:
         self._run(_program("pg_ctl"), "-D", str(self.folder / "data"), "-w", "-l", log, "-o", options, "start")
 
     def crash(self) -> None:
-        """End at once, without a word to anybody: what is not in its write-ahead log is lost."""
+        """Kill the process: what is not in its write-ahead log is lost."""
         self._run(_program("pg_ctl"), "-D", str(self.folder / "data"), "-m", "immediate", "stop")
 
     def _run(self, *command: str) -> None:
@@ -99,7 +116,7 @@ class _Killable:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.port = _free_port()
+        self.port = free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
     def command(self) -> list[str]:
@@ -162,13 +179,13 @@ _KINDS: dict[str, tuple[type[Any], tuple[str, ...]]] = {
 
 
 def can_be_private(kind: str) -> bool:
-    """Whether the programs of this kind of server are here."""
+    """Return whether the programs of this kind of server are installed."""
     return kind in _KINDS and all(_found(name) for name in _KINDS[kind][1])
 
 
 @contextlib.contextmanager
 def private(kind: str) -> Iterator[Any]:
-    """A server of this kind that nobody else knows; a ``Server``."""
+    """Run a server of this kind that no other test uses; yields a ``Server``."""
     with _folder() as folder:
         server = _KINDS[kind][0](folder)
         try:
@@ -180,11 +197,11 @@ def private(kind: str) -> Iterator[Any]:
 
 @contextlib.contextmanager
 def pgbouncer(upstream: str) -> Iterator[str]:
-    """A PgBouncer that lends out connections by the transaction. Yields its URL."""
+    """Run a PgBouncer that lends connections by the transaction. Yields its URL."""
     from urllib.parse import urlsplit, urlunsplit
 
     parts = urlsplit(upstream)
-    program, port = _program("pgbouncer"), _free_port()
+    program, port = _program("pgbouncer"), free_port()
     with _folder() as folder:
         (folder / "pgbouncer.ini").write_text(
             "[databases]\n"

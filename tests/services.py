@@ -1,4 +1,4 @@
-"""Which services run here, and where."""
+"""Addresses of the services, and whether they run here."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ URLS = {
 
 @functools.cache
 def available(name: str) -> bool:
-    """Whether something answers at the service's port."""
+    """Return whether something answers at the service's port."""
     address = urlsplit(URLS[name])
     try:
         socket.create_connection((address.hostname or "127.0.0.1", address.port or 0), timeout=1).close()

@@ -1,4 +1,4 @@
-"""Every check: silent where all is right, and loud, with its cure, where it is not."""
+"""Every check: silent in a correct project, and loud, with the fix, in a wrong one."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from django.core import checks as django_checks
 from django.core.management import call_command
 from django.core.management.base import SystemCheckError
 from django.db import connection, models
+from django.db.models import Prefetch
 from django.test import override_settings
 
-from django_sendcloud import OrderAdapter, checks
-from django_sendcloud.adapters import registry, temporarily_registered
+from django_sendcloud import OrderAdapter, checks, watch
+from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Integration
+from django_sendcloud.registry import registry
 from tests import factories
 from tests.celery_app import app as celery
-from tests.shop.models import Customer, Order, OrderLine, Unrelated
+from tests.shop.models import Customer, Item, Order, OrderLine, Package, Unrelated
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -26,7 +28,7 @@ ROOT = Path(__file__).resolve().parent.parent
 def run(check: Any, **kwargs: Any) -> dict[str, django_checks.CheckMessage]:
     found = check(None, **kwargs)
     for message in found:
-        assert message.hint.endswith(f" See docs/reference/checks.md#{message.id}."), "the cure, and where more stands"
+        assert re.search(rf" See https://\S+/reference/checks\.html#{re.escape(message.id)}$", message.hint)
     return {str(message.id).removeprefix("sendcloud."): message for message in found}
 
 
@@ -45,29 +47,31 @@ def adapter(**changes: Any) -> type[OrderAdapter[Order]]:
 # -- all of them --------------------------------------------------------------------------------------
 
 
-def test_every_check_is_documented_under_the_anchor_its_hint_gives() -> None:
-    source = Path(checks.__file__).read_text()
+def test_checks_are_documented_at_their_anchor() -> None:
+    package = Path(checks.__file__).parent
+    source = "".join(path.read_text() for path in [package / "checks.py", *package.glob("contrib/*/*.py")])
     errors = {f"E{int(number):03}" for number in re.findall(r"_error\(\s*(\d+)", source)}
     warnings = {f"W{int(number):03}" for number in re.findall(r"_warning\(\s*(\d+)", source)}
+    infos = {f"I{int(number):03}" for number in re.findall(r"_info\(\s*(\d+)", source)}
     documented = re.findall(r'<a id="sendcloud\.(\w+)">', (ROOT / "docs/reference/checks.md").read_text())
-    assert set(documented) == errors | warnings
+    assert set(documented) == errors | warnings | infos
     assert len(documented) == len(set(documented))
 
 
-def test_a_project_that_is_right_hears_nothing(db: None) -> None:
+def test_correct_project_has_no_findings(db: None) -> None:
     for check in (checks.check_settings, checks.check_adapters, checks.check_project):
         assert run(check) == {}
 
 
 # Django 6.1 checks the models against every database.
 @pytest.mark.django_db(databases="__all__")
-def test_manage_check_is_silent_for_the_test_project(celery_app: Any) -> None:
+def test_command_check_is_silent_for_tests(celery_app: Any) -> None:
     integration()
     assert call_command("check", fail_level="WARNING") is None
     assert call_command("check", fail_level="WARNING", databases=["default"]) is None
 
 
-def test_they_run_with_manage_check(capsys: pytest.CaptureFixture[str]) -> None:
+def test_checks_run_with_manage_check(capsys: pytest.CaptureFixture[str]) -> None:
     with override_settings(SENDCLOUD={"BASE_ULR": "x"}), pytest.raises(SystemCheckError) as caught:
         call_command("check", "--tag", "sendcloud")
     assert "sendcloud.E001" in str(caught.value)
@@ -91,7 +95,7 @@ def test_they_run_with_manage_check(capsys: pytest.CaptureFixture[str]) -> None:
         ({"PARCEL_PHASES": {"11": "delivered"}}, "E005", "'11'"),
     ],
 )
-def test_settings(settings: Any, setting: Any, code: str, says: str) -> None:
+def test_invalid_settings_are_named(settings: Any, setting: Any, code: str, says: str) -> None:
     settings.SENDCLOUD = setting
     message = run(checks.check_settings)[code]
     assert says in f"{message.msg} {message.hint}"
@@ -100,16 +104,14 @@ def test_settings(settings: Any, setting: Any, code: str, says: str) -> None:
 
 
 @pytest.mark.parametrize(("lease", "found"), [(12.9, {"E002"}), (13.0, set()), (8.0, {"E002"})])
-def test_a_lease_outlives_a_whole_exchange_by_five_seconds(settings: Any, lease: float, found: set[str]) -> None:
+def test_lease_shorter_than_deadline_is_named(settings: Any, lease: float, found: set[str]) -> None:
     settings.SENDCLOUD = {"DEADLINE_SECONDS": 8, "LEASE_SECONDS": lease}
     assert set(run(checks.check_settings)) == found
 
 
-def test_a_lease_that_the_check_allows_is_long_enough_to_send(
-    integration: Any, sandbox: Any, sendcloud_settings: Any
-) -> None:
-    """What it forbids is what the engine would do nothing with."""
-    from django_sendcloud.sync.pump import pump
+def test_shortest_allowed_lease_can_send(integration: Any, sandbox: Any, sendcloud_settings: Any) -> None:
+    """The check forbids what the engine could do nothing with."""
+    from django_sendcloud.sync.worker import pump
 
     order = factories.order()
     sendcloud_settings(DEADLINE_SECONDS=8.0, LEASE_SECONDS=8.0 + checks.LEASE_MARGIN)
@@ -117,7 +119,7 @@ def test_a_lease_that_the_check_allows_is_long_enough_to_send(
     assert sandbox.shipment(str(order.pk))
 
 
-def test_another_database_needs_a_router(settings: Any) -> None:
+def test_other_database_requires_a_router(settings: Any) -> None:
     settings.SENDCLOUD = {"DATABASE": "elsewhere"}
     message = run(checks.check_settings)["E006"]
     assert "'elsewhere'" in message.msg
@@ -128,7 +130,7 @@ def test_another_database_needs_a_router(settings: Any) -> None:
     assert run(checks.check_settings) == {}
 
 
-def test_a_router_that_comes_before_ours_is_found_out(settings: Any) -> None:
+def test_router_before_ours_is_named(settings: Any) -> None:
     settings.SENDCLOUD = {"DATABASE": "elsewhere"}
     ours, all_here = "django_sendcloud.routers.SendcloudRouter", "tests.test_checks.EverythingToDefault"
     settings.DATABASE_ROUTERS = [all_here, ours]
@@ -137,7 +139,7 @@ def test_a_router_that_comes_before_ours_is_found_out(settings: Any) -> None:
     assert run(checks.check_settings) == {}
 
 
-def test_a_router_that_takes_our_tables_away_from_the_default_is_found_out(settings: Any) -> None:
+def test_router_moving_our_tables_is_named(settings: Any) -> None:
     settings.DATABASE_ROUTERS = ["tests.test_checks.EverythingElsewhere"]
     assert "'elsewhere'" in run(checks.check_settings)["E006"].msg
 
@@ -155,12 +157,12 @@ class EverythingElsewhere:
 @pytest.mark.parametrize(
     "check", [checks.check_adapters, checks.check_project, checks.check_celery, checks.check_sqlite, checks.check_deployment]
 )  # fmt: skip
-def test_settings_that_cannot_be_read_break_no_other_check(settings: Any, check: Any) -> None:
+def test_unreadable_settings_break_no_other_check(settings: Any, check: Any) -> None:
     settings.SENDCLOUD = {"BASE_ULR": "x"}
     check(None)
 
 
-def test_times_need_a_zone(settings: Any) -> None:
+def test_naive_times_are_named(settings: Any) -> None:
     assert "E022" not in run(checks.check_project)
     settings.USE_TZ = False
     assert "USE_TZ = True" in str(run(checks.check_project)["E022"].hint)
@@ -169,7 +171,7 @@ def test_times_need_a_zone(settings: Any) -> None:
 # -- adapters -----------------------------------------------------------------------------------------
 
 
-def test_no_adapter() -> None:
+def test_missing_adapter_is_reported() -> None:
     former = registry.remove(Order)
     try:
         assert "sendcloud.py" in str(run(checks.check_adapters)["W010"].hint)
@@ -180,7 +182,17 @@ def test_no_adapter() -> None:
 @pytest.mark.parametrize(
     ("broken", "code", "says"),
     [
-        ({"get_shipments": OrderAdapter.get_shipments}, "E011", "get_shipments"),
+        ({"get_shipments": OrderAdapter.get_shipments}, "E011", "get_fields"),
+        ({"get_shipments": OrderAdapter.get_shipments, "get_fields": dict, "get_lines": list}, "E069", "get_item"),
+        (
+            {
+                "get_shipments": OrderAdapter.get_shipments,
+                "get_fields": dict,
+                "get_item": lambda self, line, quantity: None,
+            },
+            "E069",
+            "get_lines",
+        ),
         ({"changed_at": "modifed"}, "E012", "Did you mean 'modified'?"),
         ({"changed_at": "number"}, "E012", "no DateTimeField"),
         ({"related": {"shop.Nothing": "order"}}, "E013", "shop.Nothing"),
@@ -190,13 +202,51 @@ def test_no_adapter() -> None:
         ({"related": {Order: "customer"}}, "E013", "leads to shop.Customer"),
         ({"related": {42: "order"}}, "E013", "which is no model"),
         ({"phase_statuses": {"arrived": "x"}}, "E017", "no phase"),
+        ({"phase_statuses": {"delivred": "x"}}, "E017", "Did you mean 'delivered'?"),
+        ({"phase_statuses": {3: "x"}}, "E017", "3, which is no phase"),
         ({"phase_statuses": {"delivered": "x"}, "status_field": "state"}, "E017", "'state'"),
+        ({"phase_statuses": {"delivered": "x"}, "status_field": "statuss"}, "E017", "Did you mean 'status'?"),
+        ({"phase_statuses": ["delivered"]}, "E071", "a mapping"),
+        ({"phase_statuses": {"delivered": "x"}, "status_beginnings": "paid"}, "E071", "status_beginnings = "),
+        ({"phase_statuses": {"delivered": "x"}, "status_beginnings": 3}, "E071", "a collection of statuses"),
+        (
+            {"phase_statuses": {"delivered": "x"}, "next_status": {"paid": "x"}},
+            "E071",
+            "next_status(self, order, wanted)",
+        ),
+        ({"phase_statuses": {"delivered": "x"}, "next_status": lambda self, order: "x"}, "E071", "next_status(order)"),
+        ({"on_parcel": lambda self, parcel: None}, "E071", "on_parcel(self, order, parcel, change)"),
+        ({"is_shippable": True}, "E071", "it must be a method"),
+        ({"related": [OrderLine]}, "E071", "a mapping"),
+        ({"related": None}, "E071", "a mapping"),
+        ({"queryset": Order.objects}, "E071", "a queryset"),
+        ({"queryset": lambda self: Order.objects.all()}, "E071", "is a method"),
+        ({"changed_at": ["modified"]}, "E071", "the name of a field"),
+        ({"status_field": None}, "E071", "the name of a field"),
+        ({"auto": "no"}, "E071", "True or False"),
+        ({"status_beginnings": ["paid"]}, "W072", "no phase_statuses"),
+        ({"next_status": lambda self, order, wanted: None}, "W072", "no phase_statuses"),
         ({"queryset": Unrelated.objects.all()}, "E014", "Order.objects"),
         ({"number_field": "nummer"}, "E018", "Did you mean 'number'?"),
         ({"number_field": "customer"}, "E018", "no field of"),
+        ({"queryset": Order.objects.prefetch_related("linez")}, "E061", "Did you mean 'lines'?"),
+        ({"queryset": Order.objects.prefetch_related("customer__orderz")}, "E061", "shop.Customer"),
+        ({"queryset": Order.objects.prefetch_related(Prefetch("linez", OrderLine.objects.all()))}, "E061", "linez"),
+        (
+            {"queryset": Order.objects.prefetch_related(Prefetch("lines", OrderLine.objects.select_related("oder")))},
+            "E061",
+            "Did you mean 'order'?",
+        ),
+        ({"queryset": Order.objects.select_related("custommer")}, "E061", "Did you mean 'customer'?"),
+        ({"queryset": Order.objects.select_related("customer__number")}, "E061", "customer__number"),
+        ({"is_shipable": lambda self, order: True}, "W062", "Did you mean 'is_shippable'?"),
+        ({"queryset": Order.objects.prefetch_related("lines"), "related": {}}, "W063", "shop.OrderLine"),
+        ({"created_at": "created_on"}, "E066", "DateTimeFields: created, modified"),
+        ({"related": {OrderLine: watch("order", "quanity")}}, "E067", "Did you mean 'quantity'?"),
+        ({"related": {OrderLine: watch("oder", "quantity")}}, "E013", "Its relations: order"),
     ],
 )
-def test_adapters(broken: dict[str, Any], code: str, says: str) -> None:
+def test_invalid_adapters_are_named(broken: dict[str, Any], code: str, says: str) -> None:
     # As Django finds it before any receiver is connected: the adapter stands in the registry, and nothing has used it.
     former = registry._adapters[Order]
     made = adapter(**broken)()
@@ -210,13 +260,93 @@ def test_adapters(broken: dict[str, Any], code: str, says: str) -> None:
     assert says in f"{found[code].msg} {found[code].hint}"
 
 
-def test_an_adapter_that_is_right() -> None:
+def test_correct_adapter_has_no_findings() -> None:
     with temporarily_registered(Whole, Order):
         assert run(checks.check_adapters) == {}
 
 
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"queryset": Order.objects.prefetch_related("lines", "tags", "customer__orders__lines", "packages__items")},
+        {"queryset": Order.objects.select_related("customer", "wholesaleorder")},
+        {"queryset": Order.objects.prefetch_related(Prefetch("lines", to_attr="cart"), "cart__order")},
+        {"get_status": lambda self, order: "paid"},
+        {"created_at": "created"},
+    ],
+)
+def test_valid_adapter_has_no_findings(fine: dict[str, Any], django_assert_num_queries: Any, db: None) -> None:
+    both = {"related": {OrderLine: "order", Package: "order", Item: "package__order"}}
+    with temporarily_registered(adapter(**both | fine), Order), django_assert_num_queries(0):
+        assert run(checks.check_adapters) == {}
+
+
+def test_status_that_is_no_choice_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    choices = [("Open", [("paid", "Paid")]), ("completed", "Completed")]
+    monkeypatch.setattr(Order._meta.get_field("status"), "choices", choices)
+    for wrong in ({"phase_statuses": {"delivered": "complete"}}, {"status_beginnings": ["complete", "paid"]}):
+        made = {"phase_statuses": {"delivered": "completed"}, "related": {OrderLine: "order"}, **wrong}
+        with temporarily_registered(adapter(**made), Order):
+            found = run(checks.check_adapters)
+        assert set(found) == {"W072"}
+        assert "Did you mean 'completed'? Its choices: paid, completed." in found["W072"].hint
+
+
+@pytest.mark.parametrize("attributes", [{"related": [OrderLine]}, {"related": {OrderLine: 3}}, {"related": None}])
+def test_unusable_related_stops_no_start(attributes: dict[str, Any]) -> None:
+    """The shop starts, so that its checks can say what is wrong."""
+    with temporarily_registered(adapter(**attributes), Order):
+        assert run(checks.check_adapters)
+
+
+class FromReplica:
+    def db_for_read(self, model: Any, **hints: Any) -> str | None:
+        return "elsewhere" if model is OrderLine else None
+
+
+def test_router_that_reads_elsewhere_is_named() -> None:
+    routed = override_settings(DATABASE_ROUTERS=["tests.test_checks.FromReplica"])
+    with routed, temporarily_registered(adapter(related={OrderLine: "order"}), Order):
+        found = run(checks.check_adapters)
+    assert "FromReplica reads shop.OrderLine from 'elsewhere'" in found["I064"].msg
+
+
+def test_cascades_of_database_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Django 6.1 can leave them to the database, which sends no signals."""
+    monkeypatch.setattr(models, "DB_CASCADE", object(), raising=False)
+    monkeypatch.setattr(Order._meta.get_field("customer").remote_field, "on_delete", models.DB_CASCADE)
+    monkeypatch.setattr(OrderLine._meta.get_field("order").remote_field, "on_delete", models.DB_CASCADE)
+    with temporarily_registered(adapter(related={OrderLine: "order"}), Order):
+        found = run(checks.check_adapters)
+    assert "shop.Order.customer" in found["W065"].msg
+    assert set(found) == {"W065"}, "lines go together with their order, whose deletion is noticed"
+
+
+@pytest.mark.parametrize(
+    ("url", "says"),
+    [
+        ("panel.sendcloud.sc", "https://"),
+        ("https://", "no host"),
+        ("https://panel.sendcloud.sc/api", "not the root"),
+        ("https://panel.sendcloud.sc/api/v2/integrations", "not the root"),
+        ("https://panel.sendcloud.sc?a=b", "query"),
+    ],
+)
+def test_invalid_base_url_is_named(settings: Any, url: str, says: str) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "BASE_URL": url}
+    assert says in f"{run(checks.check_settings)['E007'].msg}{run(checks.check_settings)['E007'].hint}"
+
+
+@pytest.mark.parametrize(
+    "url", ["https://panel.sendcloud.sc/", "https://panel.sendcloud.sc/api/v3", "http://[::1]:8000"]
+)
+def test_valid_base_url_is_accepted(settings: Any, url: str) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "BASE_URL": url}
+    assert "E007" not in run(checks.check_settings)
+
+
 @pytest.mark.skipif(not hasattr(models, "CompositePrimaryKey"), reason="Django has them since 5.2")
-def test_a_composite_primary_key() -> None:
+def test_composite_primary_key_is_refused() -> None:
     class Pair(models.Model):
         pk = models.CompositePrimaryKey("a", "b")
         a = models.IntegerField()
@@ -237,7 +367,7 @@ def test_a_composite_primary_key() -> None:
 
 
 @pytest.mark.parametrize(("length", "found"), [(255, set()), (256, {"E019"})])
-def test_a_primary_key_longer_than_an_entry_can_name(length: int, found: set[str]) -> None:
+def test_long_primary_key_is_refused(length: int, found: set[str]) -> None:
     from django.apps import apps
 
     class Verbose(models.Model):
@@ -264,7 +394,7 @@ class ToAnotherDatabase:
         return "elsewhere" if model is Order else None
 
 
-def test_orders_in_another_database() -> None:
+def test_orders_in_other_database_are_reported() -> None:
     with override_settings(DATABASE_ROUTERS=["tests.test_checks.ToAnotherDatabase"]):
         found = run(checks.check_adapters)
     assert "'elsewhere'" in found["W016"].msg
@@ -273,24 +403,24 @@ def test_orders_in_another_database() -> None:
 # -- the project --------------------------------------------------------------------------------------
 
 
-def test_rest_framework_is_missing(settings: Any) -> None:
+def test_missing_rest_framework_is_named(settings: Any) -> None:
     with override_settings(INSTALLED_APPS=[a for a in settings.INSTALLED_APPS if a != "rest_framework"]):
         assert "W020" in run(checks.check_project)
 
 
 @override_settings(ROOT_URLCONF="rest_framework.urls")
-def test_the_webhooks_urls_are_missing() -> None:
+def test_missing_urls_are_named() -> None:
     assert "django_sendcloud.urls" in str(run(checks.check_project)["W021"].hint)
 
 
 @override_settings(ROOT_URLCONF="nowhere.urls")
-def test_urls_that_cannot_be_imported() -> None:
+def test_broken_urlconf_is_named() -> None:
     assert "Correct your URLconf" in str(run(checks.check_project)["W021"].hint)
 
 
 @pytest.fixture
 def celery_app(monkeypatch: pytest.MonkeyPatch) -> Any:
-    """The shop's Celery app, to be set up wrongly, and put back."""
+    """Yield the shop's Celery app, to be set up wrongly, and restore it."""
     from celery import Celery
 
     from django_sendcloud.schedule import beat_schedule
@@ -301,28 +431,28 @@ def celery_app(monkeypatch: pytest.MonkeyPatch) -> Any:
     return app
 
 
-def test_a_celery_app_that_is_right(celery_app: Any) -> None:
+def test_correct_celery_app_has_no_findings(celery_app: Any) -> None:
     assert run(checks.check_celery) == {}
 
 
-def test_no_celery_app(celery_app: Any) -> None:
+def test_missing_celery_app_is_named(celery_app: Any) -> None:
     celery_app.main = "default"
     celery_app.conf.broker_url = None
     assert set(run(checks.check_celery)) == {"W030"}
 
 
-def test_no_broker(celery_app: Any) -> None:
+def test_missing_broker_is_named(celery_app: Any) -> None:
     celery_app.conf.broker_url = None
     assert set(run(checks.check_celery)) == {"W031"}
 
 
-def test_a_broker_nobody_else_sees(celery_app: Any, settings: Any) -> None:
+def test_memory_broker_is_named(celery_app: Any, settings: Any) -> None:
     celery_app.conf.broker_url = "memory://"
     settings.DEBUG = False
     assert set(run(checks.check_celery)) == {"W032"}
 
 
-def test_a_broker_without_its_package(celery_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broker_without_package_is_named(celery_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     celery_app.conf.broker_url = "nonsense://user:canary@broker.example/0"
     (message,) = run(checks.check_celery).values()
     assert message.id == "sendcloud.W035"
@@ -339,18 +469,18 @@ def test_a_broker_without_its_package(celery_app: Any, monkeypatch: pytest.Monke
     assert 'pip install "celery[redis]"' in str(message.hint)
 
 
-def test_a_broker_in_memory_is_enough_to_develop_with(celery_app: Any, settings: Any) -> None:
+def test_memory_broker_passes_with_debug(celery_app: Any, settings: Any) -> None:
     celery_app.conf.broker_url = "memory://"
     settings.DEBUG = True
     assert run(checks.check_celery) == {}
 
 
-def test_tasks_that_run_in_place_need_neither_broker_nor_schedule(celery_app: Any) -> None:
+def test_eager_tasks_require_no_broker(celery_app: Any) -> None:
     celery_app.conf.update(task_always_eager=True, broker_url=None, beat_schedule={})
     assert run(checks.check_celery) == {}
 
 
-def test_nothing_is_scheduled(celery_app: Any) -> None:
+def test_missing_schedule_is_named(celery_app: Any) -> None:
     celery_app.conf.beat_schedule = {}
     found = run(checks.check_celery)
     assert set(found) == {"W033"}
@@ -359,13 +489,13 @@ def test_nothing_is_scheduled(celery_app: Any) -> None:
     assert run(checks.check_celery) == {}
 
 
-def test_the_test_projects_own_app_is_found() -> None:
-    from django_sendcloud.tasks import celery_app as found
+def test_celery_app_of_project_is_found() -> None:
+    from django_sendcloud.broker import celery_app as found
 
     assert found() is celery
 
 
-def test_sqlite(settings: Any) -> None:
+def test_sqlite_without_immediate_is_named(settings: Any) -> None:
     if connection.vendor != "sqlite":
         pytest.skip("another database")
     assert run(checks.check_sqlite) == {}
@@ -395,7 +525,7 @@ SAFE = {
         ({"WEBHOOK_BASE_URL": "http://shop.example"}, "W044"),
     ],
 )
-def test_deployment(settings: Any, changes: dict[str, Any], code: str | None) -> None:
+def test_deploy_checks_name_each_problem(settings: Any, changes: dict[str, Any], code: str | None) -> None:
     settings.SENDCLOUD = {**SAFE, **changes}
     assert set(run(checks.check_deployment)) == ({code} if code else set())
 
@@ -408,7 +538,7 @@ def test_deployment(settings: Any, changes: dict[str, Any], code: str | None) ->
         {"WEBHOOK_BASE_URL": "http://user:canary@shop.example"},
     ],
 )
-def test_a_password_in_an_address_is_not_printed(settings: Any, changes: dict[str, Any]) -> None:
+def test_password_in_address_is_hidden(settings: Any, changes: dict[str, Any]) -> None:
     settings.SENDCLOUD = {**SAFE, **changes}
     (message,) = run(checks.check_deployment).values()
     assert ".example" in message.msg
@@ -426,45 +556,45 @@ def integration(**values: Any) -> Integration:
     return Integration.objects.create(**{"remote_id": 1, "public_key": "p", "secret_key": "s", **values})
 
 
-def test_what_is_stored_is_looked_at_only_on_request(django_assert_num_queries: Any) -> None:
+def test_database_checks_run_only_on_request(django_assert_num_queries: Any) -> None:
     assert run(checks.check_stored) == {}
 
 
-def test_a_stored_integration_that_is_right(db: None) -> None:
+def test_correct_integration_has_no_findings(db: None) -> None:
     integration()
     assert stored() == {}
 
 
-def test_an_integration_out_of_use_is_not_looked_at(db: None) -> None:
+def test_unused_integration_is_skipped(db: None) -> None:
     integration(public_key="", secret_key="", is_active=False)
     assert stored() == {}
 
 
-def test_before_the_first_migration_nothing_is_asked(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection.introspection, "table_names", list)
+def test_unmigrated_database_is_not_queried(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checks, "unapplied_migrations", lambda: ["0001_initial"])
     monkeypatch.setattr(Integration, "objects", None)
-    assert stored() == {}
+    assert set(stored()) == {"W053"}
 
 
 @pytest.mark.parametrize("missing", ["public_key", "secret_key"])
-def test_half_a_pair_of_keys(db: None, missing: str) -> None:
+def test_missing_half_of_keys_is_named(db: None, missing: str) -> None:
     integration(**{missing: ""})
     assert set(stored()) == {"W051"}
 
 
-def test_a_secret_that_cannot_be_decrypted(db: None) -> None:
+def test_undecryptable_secret_is_named(db: None) -> None:
     integration()
     with connection.cursor() as cursor:
         cursor.execute("UPDATE django_sendcloud_integration SET secret_key = 'gAAAAAnonsense'")
     assert set(stored()) == {"E050"}
 
 
-def test_no_keys(db: None) -> None:
+def test_missing_keys_are_named(db: None) -> None:
     integration(public_key="", secret_key="")
     assert set(stored()) == {"W051"}
 
 
-def test_several_integrations_and_an_adapter_that_does_not_choose(db: None) -> None:
+def test_ambiguous_integrations_are_named(db: None) -> None:
     integration()
     integration(remote_id=2)
     assert stored() == {}, "the test shop's adapter chooses"

@@ -1,4 +1,4 @@
-"""What shops' own tests use: it must behave as the real thing does."""
+"""Helpers for the tests of shops: they behave as the real thing does."""
 
 from __future__ import annotations
 
@@ -16,9 +16,7 @@ from django_sendcloud.testing import sendcloud_integration as sendcloud_integrat
 from tests import factories
 
 
-def test_drain_pushes_what_was_saved_and_what_changed_afterwards(
-    sendcloud: Sandbox, sendcloud_integration: Integration
-) -> None:
+def test_drain_pushes_saved_and_changed_orders(sendcloud: Sandbox, sendcloud_integration: Integration) -> None:
     order = factories.order()
     drain()
     assert sendcloud.shipment(str(order.pk))["city"] == "Eindhoven"
@@ -31,7 +29,7 @@ def test_drain_pushes_what_was_saved_and_what_changed_afterwards(
     assert sendcloud.shipment(str(order.pk)) is None
 
 
-def test_a_signed_webhook_is_taken_and_applied(sendcloud: Sandbox, sendcloud_integration: Integration) -> None:
+def test_signed_webhook_is_applied(sendcloud: Sandbox, sendcloud_integration: Integration) -> None:
     order = factories.order()
     drain()
     payload = {
@@ -51,7 +49,7 @@ def test_a_signed_webhook_is_taken_and_applied(sendcloud: Sandbox, sendcloud_int
 
 
 @pytest.mark.django_db
-def test_without_pytest_fixtures(settings: Any) -> None:
+def test_testing_works_without_pytest_fixtures(settings: Any) -> None:
     before = conf().BASE_URL
     with running_sandbox() as sandbox:
         integration = connect(sandbox, name="Ours")
@@ -61,3 +59,22 @@ def test_without_pytest_fixtures(settings: Any) -> None:
         assert sandbox.shipment(str(order.pk))
         assert integration.name == "Ours"
     assert before == conf().BASE_URL
+
+
+def test_drain_says_why_an_order_waits(
+    sendcloud: Sandbox, sendcloud_integration: Integration, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert drain() == []
+    wrong = factories.order(city="", number="ORD-9")
+    [said] = drain()
+    assert said == "shop.order ORD-9 was not sent: payload_invalid: city: May not be empty."
+    assert said in caplog.text
+    wrong.city = "Delft"
+    wrong.save()
+    assert drain() == []
+
+
+def test_drain_says_that_an_integration_is_missing(sendcloud: Sandbox, db: None) -> None:
+    factories.order(number="ORD-9")
+    [said] = drain()
+    assert said == "shop.order ORD-9 was not sent: no_integration: No Sendcloud integration is connected."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import gettext
 import html.parser
 import os
@@ -24,9 +25,9 @@ from django.utils.timesince import timesince
 
 import django_sendcloud
 from django_sendcloud.admin.base import ago
-from django_sendcloud.admin.explain import explain
+from django_sendcloud.admin.explanations.errors import explain
 from django_sendcloud.models import Integration
-from django_sendcloud.models.parcel import PHASES
+from django_sendcloud.models.delivery import PHASES
 from tests.admin.conftest import Data
 from tests.admin.fake import FakeSendcloud
 
@@ -47,9 +48,14 @@ def po_path(language: str) -> Path:
     return PACKAGE / "locale" / language / "LC_MESSAGES" / "django.po"
 
 
+@functools.cache
+def catalogue(language: str) -> polib.POFile:
+    return polib.pofile(str(po_path(language)))
+
+
 @pytest.fixture
 def po(language: str) -> polib.POFile:
-    return polib.pofile(str(po_path(language)))
+    return catalogue(language)
 
 
 @pytest.fixture
@@ -58,8 +64,8 @@ def mo(language: str) -> gettext.GNUTranslations:
         return gettext.GNUTranslations(file)
 
 
-def messages(catalogue: polib.POFile) -> list[polib.POEntry]:
-    return [entry for entry in catalogue if not entry.obsolete]
+def messages(file: polib.POFile) -> list[polib.POEntry]:
+    return [entry for entry in file if not entry.obsolete]
 
 
 def key(entry: polib.POEntry) -> Key:
@@ -67,12 +73,12 @@ def key(entry: polib.POEntry) -> Key:
 
 
 def forms(entry: polib.POEntry) -> dict[int, str]:
-    """The translations by the number of their form; one that has no plural has only the form 0."""
+    """Return the translations by the number of their form; one without a plural has only the form 0."""
     return {int(n): text for n, text in entry.msgstr_plural.items()} if entry.msgid_plural else {0: entry.msgstr}
 
 
 def originals(entry: polib.POEntry, number: int, form_of_one: int) -> list[str]:
-    """What a form may translate: a form that is said of one thing may follow either original, any other the plural."""
+    """Return the originals a form may translate: the singular form may follow either, any other the plural."""
     if not entry.msgid_plural:
         return [entry.msgid]
     return [entry.msgid, entry.msgid_plural] if number == form_of_one else [entry.msgid_plural]
@@ -97,7 +103,7 @@ def placeholders(text: str) -> set[str]:
 
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> set[Key]:
-    """The messages of the code, by Django's own extraction, made of a copy and apart from the catalogues."""
+    """Extract the messages of the code by Django's own means, from a copy, apart from the catalogues."""
     assert shutil.which("xgettext"), "xgettext is required here and missing: install gettext"
     root = tmp_path_factory.mktemp("extraction")
     shutil.copytree(PACKAGE, root / PACKAGE.name, ignore=shutil.ignore_patterns("locale", "__pycache__"))
@@ -114,26 +120,26 @@ def used(tmp_path_factory: pytest.TempPathFactory) -> set[Key]:
     not shutil.which("xgettext") and os.environ.get("SENDCLOUD_REQUIRE_SERVICES") != "1",
     reason="not installed here: xgettext, which finds the messages of the code",
 )
-def test_every_message_of_the_code_is_translated(language: str, po: polib.POFile, used: set[Key]) -> None:
+def test_messages_of_code_are_translated(language: str, po: polib.POFile, used: set[Key]) -> None:
     translated = {key(entry) for entry in messages(po) if all(forms(entry).values()) and not entry.fuzzy}
     assert not used - translated, f"{len(used - translated)} messages of the code are not translated"
 
 
-def test_every_catalogue_has_the_same_messages(language: str, po: polib.POFile) -> None:
-    everywhere = {key(entry) for other in LANGUAGES for entry in messages(polib.pofile(str(po_path(other))))}
+def test_catalogues_have_the_same_messages(language: str, po: polib.POFile) -> None:
+    everywhere = {key(entry) for other in LANGUAGES for entry in messages(catalogue(other))}
     here = [key(entry) for entry in messages(po)]
     assert not everywhere - set(here)
     assert len(here) == len(set(here)), "a message is there twice"
 
 
-def test_every_message_of_a_catalogue_is_translated(language: str, po: polib.POFile) -> None:
+def test_messages_of_catalogue_are_translated(language: str, po: polib.POFile) -> None:
     assert not po.metadata_is_fuzzy
     assert not [entry.msgid for entry in messages(po) if entry.fuzzy]
     missing = [entry.msgid for entry in messages(po) if not all(text.strip() for text in forms(entry).values())]
     assert not missing, f"{len(missing)} messages are not translated"
 
 
-def test_the_header_tells_the_truth(language: str, po: polib.POFile) -> None:
+def test_header_matches_the_catalogue(language: str, po: polib.POFile) -> None:
     assert po.metadata["Language"] == language
     assert po.metadata["Project-Id-Version"] == "django-sendcloud"
     assert po.metadata["Content-Type"] == "text/plain; charset=UTF-8"
@@ -142,7 +148,7 @@ def test_the_header_tells_the_truth(language: str, po: polib.POFile) -> None:
     assert {form_of(po, number) for number in NUMBERS} == set(range(plural_rule(po)[0]))
 
 
-def test_every_plural_form_is_filled(language: str, po: polib.POFile) -> None:
+def test_plural_forms_are_filled(language: str, po: polib.POFile) -> None:
     plurals = [entry for entry in messages(po) if entry.msgid_plural]
     assert plurals
     for entry in plurals:
@@ -155,12 +161,12 @@ def test_placeholders_survive(language: str, po: polib.POFile) -> None:
     for entry in messages(po):
         for number, text in forms(entry).items():
             if not text:
-                continue  # told by the tests above
+                continue  # the tests above report it
             known = [placeholders(original) for original in originals(entry, number, one)]
             assert placeholders(text) in known, (entry.msgid, text)
 
 
-def test_every_translation_can_be_filled_in(language: str, po: polib.POFile) -> None:
+def test_translations_can_be_filled_in(language: str, po: polib.POFile) -> None:
     """A percent sign or a brace too many is an error only when the message is shown."""
     values: dict[str, Any] = defaultdict(lambda: 1)
     for entry in messages(po):
@@ -171,7 +177,7 @@ def test_every_translation_can_be_filled_in(language: str, po: polib.POFile) -> 
                 assert "{" not in text.format_map(values), (entry.msgid, text)
 
 
-def test_white_space_around_a_message_survives(language: str, po: polib.POFile) -> None:
+def test_white_space_around_messages_survives(language: str, po: polib.POFile) -> None:
     def around(text: str) -> tuple[str, str]:
         return text[: len(text) - len(text.lstrip())], text[len(text.rstrip()) :]
 
@@ -182,7 +188,7 @@ def test_white_space_around_a_message_survives(language: str, po: polib.POFile) 
                 assert around(text) == around(original), (entry.msgid, text)
 
 
-def test_what_is_compiled_is_what_is_written(language: str, po: polib.POFile, mo: gettext.GNUTranslations) -> None:
+def test_compiled_catalogue_matches_source(language: str, po: polib.POFile, mo: gettext.GNUTranslations) -> None:
     """As ``msgfmt`` does it: a message without a translation, or a doubtful one, is left out."""
     written: dict[Any, str] = {}
     for entry in messages(po):
@@ -200,7 +206,7 @@ def test_what_is_compiled_is_what_is_written(language: str, po: polib.POFile, mo
 
 
 def translated(po: polib.POFile, msgid: str) -> str:
-    """The catalogue's words, which are not the English ones."""
+    """Return the catalogue's words that differ from the English ones."""
     entry = po.find(msgid)
     assert entry is not None, msgid
     assert entry.msgstr, f"not translated: {msgid}"
@@ -208,7 +214,7 @@ def translated(po: polib.POFile, msgid: str) -> str:
     return str(entry.msgstr)
 
 
-def test_every_phase_comes_out(language: str, po: polib.POFile) -> None:
+def test_phases_are_translated(language: str, po: polib.POFile) -> None:
     with translation.override("en"):
         english = {value: str(label) for value, label in PHASES}
     with translation.override(language):
@@ -218,23 +224,23 @@ def test_every_phase_comes_out(language: str, po: polib.POFile) -> None:
 
 
 @pytest.mark.parametrize("code", ["rejected", "credentials", "gave_up"])
-def test_an_explanation_comes_out(language: str, code: str, po: polib.POFile) -> None:
+def test_explanation_is_translated(language: str, code: str, po: polib.POFile) -> None:
     explanation = explain(code)
     with translation.override("en"):
-        english = [str(text) for text in (explanation.title, explanation.why, explanation.cure)]
+        english = [str(text) for text in (explanation.title, explanation.why, explanation.advice)]
     with translation.override(language):
-        assert [str(text) for text in (explanation.title, explanation.why, explanation.cure)] == [
+        assert [str(text) for text in (explanation.title, explanation.why, explanation.advice)] == [
             translated(po, text) for text in english
         ]
 
 
-def test_an_explanation_of_an_unknown_code_comes_out(language: str, po: polib.POFile) -> None:
+def test_explanation_of_unknown_code_is_translated(language: str, po: polib.POFile) -> None:
     with translation.override(language):
         words = translated(po, "The problem is known as “%(code)s”, which this version has no words for.")
         assert str(explain("nobody_knows").why) == words % {"code": "nobody_knows"}
 
 
-def test_a_plural_comes_out(language: str, po: polib.POFile) -> None:
+def test_plural_is_translated(language: str, po: polib.POFile) -> None:
     singular, plural = "%(number)d integration is paused now.", "%(number)d integrations are paused now."
     entry = po.find(singular)
     assert entry is not None
@@ -248,7 +254,7 @@ def test_a_plural_comes_out(language: str, po: polib.POFile) -> None:
 MARCH = {"nl": "maart", "de": "März", "fr": "mars", "es": "marzo", "it": "Marzo"}
 
 
-def test_a_date_comes_out(language: str, po: polib.POFile) -> None:
+def test_date_is_translated(language: str, po: polib.POFile) -> None:
     sentence = "Until %(until)s, webhooks signed with the former secret key are accepted, too."
     moment = timezone.now() - dt.timedelta(days=3, hours=1)
     with translation.override("en"):
@@ -266,7 +272,7 @@ def test_a_date_comes_out(language: str, po: polib.POFile) -> None:
 
 
 class Headings(html.parser.HTMLParser):
-    """What stands in a page's headings, columns and labels."""
+    """Texts of a page's headings, columns and labels."""
 
     TAGS = frozenset({"title", "h1", "h2", "h3", "th", "legend", "label", "summary"})
 
@@ -312,20 +318,20 @@ def boss(db: None) -> Client:
 
 # Page, whose page it is, and a few of the headings that English readers find there.
 PAGES = [
-    ("overview_changelist", "", ["Overview", "What needs a person", "The last 24 hours", "As a table", "Hour"]),
-    ("integration_changelist", "", ["Need a person", "Last success", "Last webhook"]),
+    ("overview_changelist", "", ["Overview", "To do", "The last 24 hours", "As a table", "Hour"]),
+    ("integration_changelist", "", ["Need a fix", "Last success", "Last webhook"]),
     ("integration_add", "", ["Keys", "Secret key", "Authentication", "In use"]),
     ("integration_change", "integration", ["Connecting, step by step", "Keys", "At Sendcloud"]),
     ("integration_settings", "integration", ["Settings at Sendcloud", "Change at Sendcloud", "Setting", "Here"]),
-    ("integration_logs", "integration", ["What Sendcloud says went wrong", "Technical details"]),
+    ("integration_logs", "integration", ["Failed requests at Sendcloud", "Technical details"]),
     ("outboxentry_changelist", "", ["Order", "Due", "By problem"]),
-    ("outboxentry_change", "outboxentry", ["Sendcloud refused the order", "Recorded at"]),
+    ("outboxentry_change", "outboxentry", ["Sendcloud rejected the order", "Recorded at"]),
     ("outboxentry_payload", "outboxentry", ["What would be sent now"]),
-    ("shipment_changelist", "", ["Parcels", "Last told", "Select shipment to view"]),
-    ("shipment_change", "shipment", ["Sendcloud refused the order", "Parcels", "Order number", "First recorded"]),
+    ("shipment_changelist", "", ["Parcels", "Last sent", "Select shipment to view"]),
+    ("shipment_change", "shipment", ["Sendcloud rejected the order", "Parcels", "Order number", "First recorded"]),
     ("shipment_payload", "shipment", ["What would be sent now", "Sendcloud does not have this shipment"]),
     ("parcel_changelist", "", ["Tracking number", "Carrier", "Since"]),
-    ("parcel_change", "parcel", ["Timeline", "Belongs to", "Weight (kg)", "Last news"]),
+    ("parcel_change", "parcel", ["Timeline", "Belongs to", "Weight (kg)", "Last update"]),
     ("webhookevent_changelist", "", ["Received", "Parcel"]),
     ("webhookevent_change", "webhookevent", ["It could not be applied", "Content", "Belongs to", "Processed at"]),
     ("account_changelist", "", ["Integrations", "Speed"]),
@@ -334,7 +340,7 @@ PAGES = [
 
 
 @pytest.mark.parametrize(("name", "owner", "english"), PAGES, ids=[name for name, _owner, _english in PAGES])
-def test_a_page_of_the_admin_opens_without_english_headings(
+def test_admin_page_has_no_english_headings(
     language: str, name: str, owner: str, english: list[str], boss: Client, data: Data
 ) -> None:
     url = reverse(f"admin:django_sendcloud_{name}", args=[data.objects[owner].pk] if owner else [])

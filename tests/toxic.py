@@ -13,7 +13,7 @@ CHUNK = 16_384
 
 
 class ToxicProxy:
-    """Passes on what is sent to it, until told to do something else. All methods may be called from any thread.
+    """A proxy that passes on everything, until a test sets a fault. All methods may be called from any thread.
 
     Args:
         host: Where the true server is.
@@ -57,7 +57,7 @@ class ToxicProxy:
     def down(self) -> None:
         """Refuse connections, and reset those that are there."""
         self._hang_up()
-        # Bound, so that nobody else gets the port; not listening, so that whoever calls is refused.
+        # Bound, so that no other process gets the port; not listening, so that a connection is refused.
         self._socket = self._bind(self.port)
         self.reset_connections()
 
@@ -72,7 +72,7 @@ class ToxicProxy:
             link.close(reset=True)
 
     def clear(self) -> None:
-        """Be a good proxy again. Connections that were silent are reset, since they have lost something."""
+        """Restore normal service. Reset connections that were silent, since they have lost something."""
         self.latency, self.limit_data, self.slicer, self._resetting = 0.0, None, None, False
         if not self._talking.is_set():
             self.reset_connections()
@@ -96,7 +96,7 @@ class ToxicProxy:
         threading.Thread(target=self._accept, args=(self._socket,), daemon=True).start()
 
     def _hang_up(self) -> None:
-        # A plain close would not wake the thread that waits in accept().
+        # A plain close would not end the thread's accept().
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
@@ -151,16 +151,16 @@ class _Link:
         back.join()
 
     def close(self, *, reset: bool = False) -> None:
-        """Close both connections; with ``reset`` the other side is told that something went wrong."""
+        """Close both connections; with ``reset`` the other side sees an error."""
         self._closing = True
         for end in (self._client, self._server):
             if end is None:
                 continue
             with contextlib.suppress(OSError):
                 if reset:
-                    # A close that waits for nothing is told to the other side as a reset.
+                    # A close without lingering reaches the other side as a reset.
                     end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                # A thread may read from it, and a plain close would not wake it.
+                # A thread may read from it, and a plain close would not end its read.
                 end.shutdown(socket.SHUT_RD if reset else socket.SHUT_RDWR)
             end.close()
 
@@ -184,7 +184,7 @@ class _Link:
                 else:
                     target.sendall(data)
             else:
-                # One side has said all it had to say; the other may go on. (Or this is the end, and about to be told.)
+                # One side has said all it had to say; the other may go on. (Or both have, and the other thread ends it.)
                 if not self._closing:
                     target.shutdown(socket.SHUT_WR)
                 return

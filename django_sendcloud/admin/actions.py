@@ -1,8 +1,8 @@
-"""What a person can do: one object per action, used on lists and on an object's own page alike.
+"""Actions of operators: one object per action, used on lists and on an object's own page.
 
-Each has its own permission, is only ever done by a POST with a CSRF token, asks first where it has
-consequences, and leaves a line in Django's log for every object it touched. What is confirmed is what is done:
-where more would be done than the person was told, he is asked again.
+Each action has its own permission, needs a POST with a CSRF token, asks first if it has
+consequences, and writes a LogEntry for every object it touched. An action does only what the operator confirmed: if
+the selection grew meanwhile, it asks again.
 """
 
 from __future__ import annotations
@@ -14,51 +14,52 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.contrib.admin import helpers
-from django.contrib.admin.models import CHANGE, LogEntry
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import translation
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
 from ..conf import conf
 from ..models import OutboxEntry
 from ..signals import work_due
-from .addresses import admin_url
+from .ui.links import admin_url
 
 if TYPE_CHECKING:
     from django import forms
-    from django.contrib.admin import ModelAdmin
     from django_stubs_ext import StrOrPromise
 
-    AnyAdmin = ModelAdmin[Any]
+    #: An admin class, or ``BackOffice``.
+    AnyAdmin = Any
 
-__all__ = ["Action", "Question", "action", "asked", "in_chunks", "log", "ring", "tell"]
+__all__ = ["Action", "Question", "action", "asked", "in_chunks", "notify", "report_count"]
 
 Rows = models.QuerySet[Any]
 
-# Objects named on a confirmation page; of more only the number is told.
+# Objects listed on a confirmation page; the page counts the rest.
 SHOWN = 20
 CHUNK = 500
-# The names of what a confirmation page sends along.
+# Template of a confirmation page, unless the admin names its own.
+CONFIRMATION = "admin/django_sendcloud/confirmation.html"
+# Form fields of a confirmation page.
 CONFIRMED, NUMBER, CRITERIA = "confirmed", "number", "criteria"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Question:
-    """What a confirmation page says: what will happen, and, where it differs from the selection, to what.
+    """Text of a confirmation page: the consequences, and the objects if they differ from the selection.
 
     Args:
-        consequences: What happens, in whole sentences. None: it cannot be done, and ``warnings`` say why.
-        warnings: What the person should know before.
-        rows: What it is done to, where that is not simply what was selected.
-        title: The heading, which names what is done to what. Made of the action's label otherwise.
-        button: What the button says. The action's label otherwise.
-        criteria: By what ``rows`` were found. They come back with the answer, see :func:`asked`, so that what was
-            asked about is done, and not what would be found by then.
-        form: What there is to choose. Its fields must have values of their own before anybody chooses.
+        consequences: Consequences in whole sentences. Empty if the action is impossible; ``warnings`` say why.
+        warnings: Facts the operator should know before confirming.
+        rows: Objects of the action, if they differ from the selection.
+        title: Heading that names action and objects. Made of the action's label otherwise.
+        button: Label of the button. The action's label otherwise.
+        criteria: Criteria that found ``rows``. They come back with the confirmation, see :func:`asked`, so that the
+            action applies to them and not to those of the selection by then.
+        form: Choices of the operator. Its fields need initial values.
+        insists: Ask on the object's own page, too, though the action does not otherwise.
     """
 
     consequences: list[StrOrPromise]
@@ -68,24 +69,25 @@ class Question:
     button: StrOrPromise = ""
     criteria: list[str] = dataclasses.field(default_factory=list)
     form: forms.Form | None = None
+    insists: bool = False
 
 
 class Action:
-    """One thing a person can do with one object or with several.
+    """One action of an operator on one object or on several.
 
     Args:
-        run: Does it. Takes the admin, the request and a queryset; tells the person what came of it
-            through ``messages``, or returns an answer of its own.
-        label: What the button says.
-        permission: The ``has_<permission>_permission`` of the admin that is required.
-        ask: Builds the confirmation page's question. ``None``: there is nothing to confirm.
-        asks_for_one: Whether it asks also on the page of the object, which names it already.
-        offered: Whether the button is shown on the page of this object.
+        run: The action itself. Takes the admin, the request and a queryset; reports the result through
+            ``messages``, or returns a response of its own.
+        label: Label of the button.
+        permission: Suffix of the admin's ``has_<permission>_permission`` that is required.
+        ask: Builds the question of the confirmation page. ``None``: no confirmation.
+        asks_for_one: Whether the object's own page asks, too.
+        offered: Whether the page of this object shows the button.
         emphasis: ``default``, ``quiet`` or ``danger``.
-        most: To how many objects it can be done at once. That is said before anything is asked.
-        opens: It answers with a document, which is opened beside the page.
-        typed: What of the one object it is done to has to be typed to confirm it, where one click too many would be
-            the end of something. ``None``: a click is enough.
+        most: Maximum number of objects. A larger selection is refused before the question.
+        opens: Whether the response is a document that opens in a new tab.
+        typed: Text of the object to type as a confirmation, for an action that cannot be undone.
+            ``None``: a click is enough.
     """
 
     def __init__(
@@ -112,9 +114,9 @@ class Action:
         self.most = most
         self.opens = opens
         self.typed = typed
-        # A template would call it otherwise, as it does with everything that can be called.
+        # Templates call every callable otherwise.
         self.do_not_call_in_templates = True
-        # What ModelAdmin reads from the functions in ``actions``.
+        # Attributes that ModelAdmin reads from the functions in ``actions``.
         self.__name__ = self.name = run.__name__
         self.short_description = label
         self.allowed_permissions = (permission,)
@@ -122,13 +124,13 @@ class Action:
     def __call__(
         self, admin: AnyAdmin, request: HttpRequest, rows: Rows, *, page_of: Any = None
     ) -> HttpResponse | None:
-        """Do it, or ask first.
+        """Run the action, or ask first.
 
         Args:
-            admin: The admin it is done in.
-            request: By whom.
-            rows: To what.
-            page_of: The object on whose own page the button is, if it is not on a list.
+            admin: Admin that shows the button.
+            request: Request of the operator.
+            rows: Objects of the action.
+            page_of: Object whose own page has the button; ``None`` on a list.
         """
         if request.method != "POST" or not self.is_allowed(admin, request):
             raise PermissionDenied
@@ -136,10 +138,10 @@ class Action:
         rows = question.rows if question is not None and question.rows is not None else rows
         number = rows.count() if question is not None or self.most is not None else 0
         if self.most is not None and number > self.most:
-            text = gettext("At most %(most)d can be done at once, and this would be %(number)d. Please choose fewer.")
+            text = gettext("At most %(most)d are possible together, and this would be %(number)d. Please choose fewer.")
             messages.error(request, text % {"most": self.most, "number": number})
             return None
-        if question is not None and (page_of is None or self.asks_for_one):
+        if question is not None and (page_of is None or self.asks_for_one or question.insists):
             confirmed = self._is_confirmed(request, rows)
             told = request.POST.get(NUMBER, "")
             more_by_now = confirmed and told.isdecimal() and number > int(told)
@@ -169,9 +171,10 @@ class Action:
         objects = _named(admin, request, list(rows[:SHOWN]))
         page_url = request.get_full_path()
         if page_of is not None:
-            page_url = admin_url(admin.admin_site, admin.opts, page_of.pk)
-        # As Django's own views do: addresses in the template are those of this site.
+            page_url = getattr(admin, "page_url", "") or admin_url(admin.admin_site, admin.opts, page_of.pk)
+        # Django's own views set it, too: the template's URLs belong to this site.
         vars(request)["current_app"] = admin.admin_site.name
+        checkbox_name = getattr(admin, "checkbox_name", helpers.ACTION_CHECKBOX_NAME)
         context = {
             **admin.admin_site.each_context(request),
             "title": question.title or self._title(admin, objects, number),
@@ -184,18 +187,19 @@ class Action:
             "objects": objects,
             "number": number,
             "more": max(0, number - SHOWN),
-            "selected": request.POST.getlist(helpers.ACTION_CHECKBOX_NAME),
-            "checkbox_name": helpers.ACTION_CHECKBOX_NAME,
+            "selected": request.POST.getlist(checkbox_name),
+            "checkbox_name": checkbox_name,
+            "hidden": getattr(admin, "hidden_fields", ()),
             "select_across": request.POST.get("select_across", "0"),
             "cancel_url": page_url,
             "typed": self.typed(rows.get()) if self.typed else "",
             "was_typed": "typed" in request.POST,
             "media": admin.media,
         }
-        return TemplateResponse(request, "admin/django_sendcloud/confirmation.html", context)
+        return TemplateResponse(request, getattr(admin, "confirmation_template", CONFIRMATION), context)
 
     def _title(self, admin: AnyAdmin, objects: list[tuple[Any, str]], number: int) -> str:
-        """What is done to what: ``Pause: Webshop``."""
+        """Name action and objects: ``Pause: Webshop``."""
         if number == 1 and objects:
             what = str(objects[0][0])
         else:
@@ -206,7 +210,7 @@ class Action:
 
 
 def _named(admin: AnyAdmin, request: HttpRequest, objects: list[Any]) -> list[tuple[Any, str]]:
-    """Objects with their addresses, named as the admin of their own model names them: it may be another."""
+    """Return objects with their URLs, named by the admin of their own model."""
     if not objects:
         return []
     if admin.admin_site.is_registered(type(objects[0])):
@@ -220,7 +224,7 @@ def _plain(label: StrOrPromise) -> str:
 
 
 def _alike(typed: str, wanted: str) -> bool:
-    """Whether somebody has typed it, as one types: spaces and capitals do not matter."""
+    """Return whether the typed text matches, ignoring spaces and case."""
     return " ".join(typed.split()).casefold() == " ".join(wanted.split()).casefold()
 
 
@@ -256,40 +260,24 @@ def action(
 
 
 def asked(request: HttpRequest) -> list[str]:
-    """By what criteria the person was asked, if this is the answer."""
+    """Return the criteria of the question that this request confirms."""
     return request.POST.getlist(CRITERIA) if request.POST.get(CONFIRMED) == "yes" else []
 
 
 def in_chunks(rows: Rows) -> Iterator[Rows]:
-    """The rows as they are now, some hundreds at a time: an action changes what its own filter would find."""
+    """Yield today's rows in chunks, because an action changes what its own filter finds."""
     pks = iter(list(rows.order_by().values_list("pk", flat=True)))
     while chunk := list(itertools.islice(pks, CHUNK)):
         yield rows.model._default_manager.using(rows.db).filter(pk__in=chunk)
 
 
-def log(request: HttpRequest, rows: Rows | list[Any], message: StrOrPromise) -> None:
-    """Write into Django's log who did what to each of these: in English, where the message is a lazy translation.
-
-    The history is read in the language of whoever looks (``SendcloudAdmin.history_view``).
-    """
-    assert request.user.pk is not None
-    with translation.override("en"):
-        text = str(message)
-    LogEntry.objects.log_actions(
-        user_id=request.user.pk,
-        queryset=rows,
-        action_flag=CHANGE,
-        change_message=text,
-    )
-
-
-def ring(queue: str) -> None:
-    """Wake the workers once what was done is committed."""
+def notify(queue: str) -> None:
+    """Notify workers after the transaction commits."""
     transaction.on_commit(
         lambda: work_due.send_robust(sender=OutboxEntry, queue=queue), using=conf().DATABASE, robust=True
     )
 
 
-def tell(request: HttpRequest, number: int, sentence: str) -> None:
-    """Answer with what was done, as a success if it was done to anything at all."""
+def report_count(request: HttpRequest, number: int, sentence: str) -> None:
+    """Report the result; as a warning if no object was changed."""
     messages.add_message(request, messages.SUCCESS if number else messages.WARNING, sentence)

@@ -1,4 +1,4 @@
-"""What all our admin classes share."""
+"""Base classes of all admin pages."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib import admin, messages
-from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
-from django.contrib.auth import get_permission_codename
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
@@ -19,20 +17,22 @@ from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.decorators import method_decorator
-from django.utils.formats import date_format
 from django.utils.html import format_html
 from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_protect
 
-from ..conf import conf
-from ..models import Integration
-from ..sync.fold import fold_all
+from ..core.dates import date_and_time
 from .actions import Action
-from .addresses import admin_url
-from .health import PAUSED, overview
+from .atomic import outside_for
+from .export import export_view
+from .history import render_history
+from .incidents import fold_once, health_of, incidents
+from .permissions import Permissions
+from .saved_filters import saved_filters, saved_filters_view
 from .search import search
+from .ui.links import admin_url
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -45,56 +45,34 @@ if TYPE_CHECKING:
 else:
 
     class _ModelAdmin(admin.ModelAdmin):
-        """Django's class cannot be subscripted when the code runs."""
+        """Django's ModelAdmin, made subscriptable at run time."""
 
         def __class_getitem__(cls, item):
             return cls
 
 
-__all__ = ["EMPTY", "SearchedAdmin", "SendcloudAdmin", "Sight", "admin_path", "admin_url", "ago", "in_time", "link"]
+__all__ = [
+    "EMPTY",
+    "STYLES",
+    "SearchedAdmin",
+    "SendcloudAdmin",
+    "admin_path",
+    "admin_url",
+    "ago",
+    "in_time",
+    "link",
+    "may",
+]
 
 EMPTY = "–"
-
-
-class Sight:
-    """What the person who asked for a page may see: nothing is shown beside a row that he may not open."""
-
-    def __init__(self, site: admin.AdminSite, request: HttpRequest) -> None:
-        self._site, self._request = site, request
-        self._known: dict[type[models.Model], bool] = {}
-
-    @classmethod
-    def of(cls, site: admin.AdminSite, request: HttpRequest) -> Sight:
-        """The one of this request."""
-        found: Sight | None = vars(request).get("sendcloud_sight")
-        if found is None:
-            found = vars(request)["sendcloud_sight"] = cls(site, request)
-        return found
-
-    def may_see(self, model: type[models.Model]) -> bool:
-        if model not in self._known:
-            self._known[model] = self._ask(model)
-        return self._known[model]
-
-    def url(self, obj: models.Model | None, page: str = "change") -> str:
-        """The address of an object's page, ``""`` where there is none, or none for this person."""
-        return "" if obj is None else self.url_by_key(type(obj), obj.pk, page)
-
-    def url_by_key(self, model: type[models.Model], pk: object, page: str = "change") -> str:
-        return admin_url(self._site, model._meta, pk, page) if self.may_see(model) else ""
-
-    def _ask(self, model: type[models.Model]) -> bool:
-        try:
-            return self._site.get_model_admin(model).has_view_or_change_permission(self._request)
-        except NotRegistered:
-            opts = model._meta
-            return self._request.user.has_perm(f"{opts.app_label}.{get_permission_codename('view', opts)}")
+#: Stylesheets of our pages: of the parts that a panel on any page has, and of the rest.
+STYLES: dict[str, Sequence[str]] = {"all": ["django_sendcloud/panel.css", "django_sendcloud/admin.css"]}
 
 
 class SendcloudAdmin(_ModelAdmin[ModelT]):
-    """Nothing can be added, changed or deleted unless a subclass says so: these rows mirror another system.
+    """Read-only admin of rows that mirror another system; subclasses may allow more.
 
-    What a person can do instead are actions, on the list and as buttons on an object's page.
+    Operators use actions instead, on the list and as buttons on an object's page.
     """
 
     page_actions: tuple[Action, ...] = ()
@@ -104,13 +82,17 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
     list_max_show_all = 200
     view_on_site = False
     empty_value_display = EMPTY
-    #: How rows are counted, one and many, where the list is called otherwise: an outbox holds entries.
+    #: Names for one and many rows, if the list's name differs: an outbox holds entries.
     counted_as: tuple[StrOrPromise, StrOrPromise] | None = None
-    #: What will stand in the list, said while it is empty.
+    #: Explanation of an empty list.
     nothing_yet: StrOrPromise = ""
 
+    #: Fields and methods that a CSV export of the list holds; empty if it has none.
+    exported: tuple[str, ...] = ()
+
     class Media:
-        css = {"all": ["django_sendcloud/admin.css"]}
+        css = STYLES
+        js = ["django_sendcloud/refresh.js", "django_sendcloud/copy.js"]
 
     # -- who may do what ------------------------------------------------------------------------
 
@@ -124,66 +106,69 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         return False
 
     def has_push_permission(self, request: HttpRequest) -> bool:
-        return _may(request, "push_order")
+        return may(request, "push_order")
 
     def has_replay_permission(self, request: HttpRequest) -> bool:
-        return _may(request, "replay_webhookevent")
+        return may(request, "replay_webhookevent")
 
     def has_payload_permission(self, request: HttpRequest) -> bool:
-        """Whether personal data may be seen: what is sent, and what webhooks said."""
-        return _may(request, "view_payload")
+        """Return whether payloads and webhook bodies, which hold personal data, may be seen."""
+        return may(request, "view_payload")
 
     def has_print_permission(self, request: HttpRequest) -> bool:
-        return _may(request, "print_label")
+        return may(request, "print_label")
+
+    def has_cancel_label_permission(self, request: HttpRequest) -> bool:
+        """Return whether labels may be cancelled, or kept for a changed order."""
+        return may(request, "cancel_label")
 
     def has_assign_permission(self, request: HttpRequest) -> bool:
-        return _may(request, "assign_parcel")
+        return may(request, "assign_parcel")
 
     def has_test_permission(self, request: HttpRequest) -> bool:
-        return _may(request, "test_integration")
+        return may(request, "test_integration")
 
     def has_pause_permission(self, request: HttpRequest) -> bool:
-        return _may(request, "pause_integration")
+        return may(request, "pause_integration")
 
     def has_delete_remote_permission(self, request: HttpRequest) -> bool:
-        """Whether this model's rows may be deleted at Sendcloud."""
-        return _may(request, f"delete_remote_{self.opts.model_name}")
+        """Return whether this model's rows may be deleted at Sendcloud."""
+        return may(request, f"delete_remote_{self.opts.model_name}")
 
     # -- what is shown --------------------------------------------------------------------------
 
     def get_queryset(self, request: HttpRequest) -> models.QuerySet[ModelT]:
-        return super().get_queryset(request).using(conf().DATABASE)
+        return super().get_queryset(request)
 
     def panel(self, request: HttpRequest, obj: ModelT) -> dict[str, Any]:
-        """What ``panel_template`` needs to show above an object's fields."""
+        """Return the context of ``panel_template``, shown above an object's fields."""
         return {}
 
     panel_template = ""
-    #: The same, below the buttons: what is looked at rather than acted on.
+    #: Template below the buttons, for facts rather than actions.
     below_template = ""
 
-    def sight(self, request: HttpRequest) -> Sight:
-        """What this person may see."""
-        return Sight.of(self.admin_site, request)
+    def permissions(self, request: HttpRequest) -> Permissions:
+        """Return this operator's permissions."""
+        return Permissions.of(self.admin_site, request)
 
     def complete(self, request: HttpRequest, rows: Sequence[ModelT]) -> None:
-        """Look up what is shown of rows and stands elsewhere, for all of them at once."""
-        sight = self.sight(request)
+        """Load what the columns show from other tables, for all rows together."""
+        permissions = self.permissions(request)
         for row in rows:
-            vars(row)["_sight"] = sight
+            vars(row)["_permissions"] = permissions
 
-    def seen_by(self, row: ModelT) -> Sight:
-        """What who looks at this row may see: a column is not told by whom it is looked at."""
-        sight: Sight = vars(row)["_sight"]
-        return sight
+    def permissions_of(self, row: ModelT) -> Permissions:
+        """Return the permissions of the operator who sees this row: a column gets no request."""
+        return Permissions.of_row(row)
 
     def named(self, request: HttpRequest, rows: Sequence[ModelT]) -> list[tuple[Any, str]]:
-        """These objects as a confirmation page lists them: each with its address."""
+        """Return these objects for a confirmation page, each with its URL."""
         self.complete(request, rows)
-        return [(row, self.sight(request).url(row)) for row in rows]
+        return [(row, self.permissions(request).url(row)) for row in rows]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> ModelT | None:
-        fold_all()
+        fold_once(request)
         obj: ModelT | None = super().get_object(request, object_id, from_field)
         if obj is not None:
             self.complete(request, [obj])
@@ -192,7 +177,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
         changes = super().get_changelist_instance(request)
         self.complete(request, changes.result_list)
-        # The same list to whoever counts it, under the name of what it holds.
+        # Templates count this copy under the name of its rows.
         vars(changes)["counted"] = copy.copy(changes)
         if self.counted_as:
             changes.counted.opts = _Counted(self.opts, *self.counted_as)  # type: ignore[attr-defined]
@@ -219,66 +204,58 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        fold_all()
-        notices = self._notices(request) if request.method == "GET" else []
-        context = {"sc_notices": notices, "sc_nothing_yet": self.nothing_yet, **(extra_context or {})}
-        return super().changelist_view(request, context)
-
-    def _notices(self, request: HttpRequest) -> list[dict[str, Any]]:
-        """What is wrong with everything, to be said on every list. Two queries."""
-        if not _may(request, "view_integration"):
-            return []
-        found = overview()
-        vars(request)["sendcloud_integrations"] = len(found)
-        if not any(integration.is_active for integration, _health in found):
-            title = _("No Sendcloud integration is connected and in use")
-            page = "changelist" if found or not _may(request, "add_integration") else "add"
-            url = admin_url(self.admin_site, Integration._meta, None, page)
-            return [{"title": title, "text": _("Orders are taken down and wait for one."), "url": url}]
-        return [
-            {
-                "title": f"{integration}: {health.explanation.title}",
-                "text": health.explanation.cure,
-                "url": self.url_of(integration),
-            }
-            for integration, health in found
-            if health.state == PAUSED
-        ]
+        if request.method != "GET":
+            fold_once(request)
+        else:
+            found = incidents(self.admin_site, request)
+            export = f"{self.url('export')}?{request.GET.urlencode()}" if self.get_exported(request) else ""
+            context = {"sc_incidents": found, "sc_nothing_yet": self.nothing_yet, "sc_export_url": export}
+            extra_context = {**context, **(extra_context or {})}
+        return super().changelist_view(request, extra_context)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        """What was written down in English is read in the language of whoever looks."""
-        response = super().history_view(request, object_id, extra_context)
-        context = getattr(response, "context_data", None) or {}
-        for entry in context.get("action_list", ()):
-            entry.change_message = _(entry.change_message) if entry.change_message else ""
-        return response
+        """Render histories in the reader's language."""
+        return render_history(super().history_view(request, object_id, extra_context))
 
     # -- addresses ------------------------------------------------------------------------------
 
     def url(self, name: str, *args: Any) -> str:
-        """The address of one of this model's admin pages."""
+        """Return the URL of one of this model's admin pages."""
         return reverse(
             f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}", args=[str(a) for a in args]
         )
 
     def url_of(self, obj: models.Model) -> str:
-        """The address of any object's admin page, ``""`` where it has none on this site."""
+        """Return the URL of any object's admin page; ``""`` if it has none on this site."""
         return admin_url(self.admin_site, obj._meta, obj.pk)
 
     def get_urls(self) -> list[URLPattern]:
+        pages = super().get_urls()
+        outside_for(pages, ("_changelist",), lambda: {each.name for each in self.page_actions})
         return [
             self.path("<path:object_id>/action/<slug:name>/", self.action_view, "action"),
-            *super().get_urls(),
+            self.path("export/", self.export_view, "export"),
+            *pages,
         ]
 
+    def get_exported(self, request: HttpRequest) -> Sequence[str]:
+        """Return the columns of a CSV export for this operator."""
+        return self.exported
+
+    def export_view(self, request: HttpRequest) -> Any:
+        """Return the list as filtered, as a CSV file."""
+        if not self.get_exported(request):
+            raise Http404
+        return export_view(self, request)
+
     def path(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
-        """A page of our own, behind the same door as Django's."""
+        """Return the route of a page of ours, protected as Django's."""
         return admin_path(self, route, view, name)
 
     def object_or_404(self, request: HttpRequest, object_id: str) -> ModelT:
-        """The object, for who may see it.
+        """Return the object if the operator may see it.
 
         Raises:
             Http404: there is none.
@@ -293,10 +270,10 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
             raise PermissionDenied
         return obj
 
-    # Requests to Sendcloud take seconds, and no transaction may be open meanwhile.
+    # Requests to Sendcloud take seconds; no transaction may be open meanwhile.
     @method_decorator(csrf_protect)
     def action_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
-        """A button on an object's page was pressed."""
+        """Run the action of a pressed button on an object's page."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         obj = self.object_or_404(request, object_id)
@@ -312,62 +289,69 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
     transaction.non_atomic_requests(action_view)
 
     def report(self, request: HttpRequest, level: int, title: Any, *sentences: Any) -> None:
-        """Tell the person something: in short, then in whole sentences."""
+        """Show a message: a short title, then whole sentences."""
         text = format_html("<strong>{}</strong> {}", f"{title}.", " ".join(str(s) for s in sentences if s))
         messages.add_message(request, level, text if sentences else f"{title}.")
 
 
-def _may(request: HttpRequest, codename: str) -> bool:
+def may(request: HttpRequest, codename: str) -> bool:
+    """Return whether the operator has this permission of ours."""
     return request.user.has_perm(f"django_sendcloud.{codename}")
 
 
 class SearchedAdmin(SendcloudAdmin[ModelT]):
-    """For lists that grow with the shop: what a person has in hand is found by its index."""
+    """Admin of lists that grow with the shop: exact searches use an index."""
 
-    #: Left out where there is only one.
+    #: Column to leave out if there is only one integration.
     integration_column = "integration"
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.path("filters/", self.filters_view, "filters"), *super().get_urls()]
+
+    @method_decorator(csrf_protect)
+    def filters_view(self, request: HttpRequest) -> HttpResponse:
+        """Save or remove a filter of this list, for the operator who asks."""
+        if not self.has_view_or_change_permission(request):
+            raise PermissionDenied
+        return saved_filters_view(self, request)
 
     def get_list_display(self, request: HttpRequest) -> Any:
         columns = super().get_list_display(request)
-        if self._integrations(request) > 1:
+        if len(health_of(request).integrations) > 1:
             return columns
-        # It would say the same in every row.
+        # It would repeat the same text in every row.
         return [column for column in columns if column != self.integration_column]
-
-    def _integrations(self, request: HttpRequest) -> int:
-        """How many there are. One query, unless the notices have counted them."""
-        known: int | None = vars(request).get("sendcloud_integrations")
-        if known is None:
-            known = vars(request)["sendcloud_integrations"] = Integration.objects.using(conf().DATABASE).count()
-        return known
 
     @admin.display(description=gettext_lazy("integration"))
     def integration_link(self, row: Any) -> Any:
-        return link(self.seen_by(row).url(row.integration), row.integration)
+        return link(self.permissions_of(row).url(row.integration), row.integration)
 
-    def search_exactly(self, word: str, sight: Sight) -> Sequence[models.QuerySet[Any, Any]]:
-        """The keys of the rows that a word names exactly: querysets of one column, each served by an index."""
+    def search_exactly(self, word: str, permissions: Permissions) -> Sequence[models.QuerySet[Any, Any]]:
+        """Return the keys of rows that a word names exactly: querysets of one column, each served by an index."""
         raise NotImplementedError
 
-    def search_within(self, word: str, sight: Sight) -> models.Q:
-        """Where else a word may stand."""
+    def search_within(self, word: str, permissions: Permissions) -> models.Q:
+        """Return the condition for a word within other fields."""
         raise NotImplementedError
 
     def get_search_results(
         self, request: HttpRequest, queryset: models.QuerySet[ModelT], search_term: str
     ) -> tuple[models.QuerySet[ModelT], bool]:
-        sight = self.sight(request)
+        permissions = self.permissions(request)
         rows, exact = search(
             queryset,
             search_term,
-            lambda word: self.search_exactly(word, sight),
-            lambda word: self.search_within(word, sight),
+            lambda word: self.search_exactly(word, permissions),
+            lambda word: self.search_within(word, permissions),
         )
         vars(request)["sendcloud_exact"] = exact
         return rows, False
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        response = super().changelist_view(request, extra_context)
+        # Without the permission, the list answers before anything is shown.
+        may_see = request.method == "GET" and self.has_view_or_change_permission(request)
+        saved = saved_filters(self, request) if may_see else {}
+        response = super().changelist_view(request, {**saved, **(extra_context or {})})
         exact: list[str] = vars(request).get("sendcloud_exact", [])
         if exact and isinstance(response, SimpleTemplateResponse) and response.context_data:
             changes: ChangeList = response.context_data["cl"]
@@ -380,7 +364,7 @@ class SearchedAdmin(SendcloudAdmin[ModelT]):
 
 
 class _Counted:
-    """A model's ``_meta``, with other words for one and many."""
+    """A model's ``_meta`` with other names for one and many."""
 
     def __init__(self, opts: Any, one: StrOrPromise, many: StrOrPromise) -> None:
         self._opts, self.verbose_name, self.verbose_name_plural = opts, one, many
@@ -393,20 +377,20 @@ class _Counted:
 
 
 def link(url: str, text: object) -> SafeString:
-    """A link, or only its text where there is nowhere to go."""
+    """Return a link, or only its text if the URL is empty."""
     return format_html('<a href="{}">{}</a>', url, text) if url else format_html("{}", text)
 
 
 def admin_path(
     model_admin: admin.ModelAdmin[Any], route: str, view: Callable[..., HttpResponse], name: str
 ) -> URLPattern:
-    """A page of a model's admin, behind the same door as Django's."""
+    """Return the route of a page of a model's admin, protected as Django's."""
     wrapped = functools.update_wrapper(functools.partial(model_admin.admin_site.admin_view(view)), view)
     return path(route, wrapped, name=f"{model_admin.opts.app_label}_{model_admin.opts.model_name}_{name}")
 
 
 def ago(moment: dt.datetime | None) -> Any:
-    """How long ago it was, with the time itself a hover away."""
+    """Return the age of a moment, with the full time on hover."""
     if moment is None:
         return EMPTY
     just_now = timezone.now() - moment < dt.timedelta(minutes=1)
@@ -414,7 +398,7 @@ def ago(moment: dt.datetime | None) -> Any:
 
 
 def in_time(moment: dt.datetime) -> Any:
-    """In how long it will be; *now* if it is past."""
+    """Return the time until a moment; *now* if it is past."""
     if moment <= timezone.now():
         return _("now")
     if moment - timezone.now() < dt.timedelta(minutes=1):
@@ -424,6 +408,4 @@ def in_time(moment: dt.datetime) -> Any:
 
 def _moment(moment: dt.datetime, text: str) -> SafeString:
     local = timezone.localtime(moment)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>', local.isoformat(), date_format(local, "DATETIME_FORMAT"), text
-    )
+    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), date_and_time(local), text)

@@ -1,4 +1,4 @@
-"""Filters of the lists."""
+"""Filters of lists."""
 
 from __future__ import annotations
 
@@ -7,41 +7,47 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import conf
 from ..models import EntryState, Integration, OutboxEntry, Parcel, ShipmentStatus
+from ..models.carriers import carrier_name
+from ..models.delivery import PHASES
 from ..models.webhook_event import ACTIONS
-from .explain import explain
-from .health import due, in_hand, later
+from ..parcels.delivery_tasks import DeliveryTask, delivery_task
+from ..sync.health import due, in_hand, later, retried, start_of_day
+from .explanations.causes import causes, with_causes
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 __all__ = [
+    "LABEL_CONFLICT",
+    "TASK_LABELS",
     "ActionFilter",
     "CarrierFilter",
+    "DeliveryFilter",
     "EntryStateFilter",
     "IntegrationFilter",
     "MatchedFilter",
     "ProblemFilter",
     "ShipmentStateFilter",
     "age_filter",
+    "last_24_hours",
 ]
 
 
 class EntryStateFilter(admin.SimpleListFilter):
-    """The states of an outbox entry, and those that need a person."""
+    """Filter by state of an outbox entry, and by need of an operator."""
 
     title = _("state")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        moments = [("due", _("due now")), ("in_hand", _("being pushed")), ("later", _("not due yet"))]
-        return [("stuck", _("needs a person")), *_states(), *moments]
+        moments = [("due", _("Waiting: due now")), ("in_hand", _("Sending")), ("later", _("Waiting: not due yet"))]
+        return [("stuck", _("Fix needed or stopped")), *_states(), *moments]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -54,7 +60,7 @@ class EntryStateFilter(admin.SimpleListFilter):
         return queryset
 
 
-#: What waits, by whether it could go now: as the overview counts it.
+#: Waiting entries by whether they could go now, as the overview counts them.
 MOMENTS: Mapping[str, Callable[[dt.datetime], Q]] = {"due": due, "in_hand": in_hand, "later": later}
 
 
@@ -63,33 +69,40 @@ def _states() -> list[tuple[Any, Any]]:
 
 
 class ProblemFilter(admin.SimpleListFilter):
-    """The problems there are now, in human words, with how many orders have each. One query."""
+    """Filter by cause of a problem, each with its number of orders. One query."""
 
     title = _("problem")
     parameter_name = "problem"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        rows = (
-            OutboxEntry.objects.using(conf().DATABASE)
-            .exclude(error_code="")
-            .order_by()
-            .values_list("error_code")
-            .annotate(number=Count("pk"))
-        )
-        counts = sorted(rows, key=lambda row: -row[1])
-        return [(code, f"{explain(code).title} ({number})") for code, number in counts]
+        found = causes(OutboxEntry.objects.exclude(retried()))
+        return [(cause.key, f"{cause.title} ({len(pks)})") for cause, pks in found.items()]
 
     def has_output(self) -> bool:
         return bool(self.lookup_choices)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        return queryset.filter(error_code=self.value()) if self.value() else queryset
+        return with_causes(queryset, [str(self.value())]) if self.value() else queryset
+
+
+#: The value of the filter for labels whose orders were changed or cancelled.
+LABEL_CONFLICT = "conflict"
+#: Tasks of deliveries, as filters name them.
+TASK_LABELS: Mapping[DeliveryTask, StrOrPromise] = {
+    DeliveryTask.UNLABELLED: _("Too long without a parcel"),
+    DeliveryTask.UNSCANNED: _("Label never scanned"),
+    DeliveryTask.PICKUP: _("Pickup about to expire"),
+    DeliveryTask.PROBLEM: _("Delivery problem, not handled"),
+    DeliveryTask.RETURNED: _("Returned, not handled"),
+}
+#: Shipments that Sendcloud has not confirmed.
+UNSETTLED = (ShipmentStatus.PENDING, ShipmentStatus.ACCEPTED)
 
 
 class ShipmentStateFilter(admin.SimpleListFilter):
-    """Shipments by what their rows say: what still has to be told of the order goes before what was told.
+    """Filter of shipments by their badge: pending changes of the order go before the shipment's own status.
 
-    Every shipment is found by exactly one of the choices, the first aside: that is all of them a person has to look at.
+    Every shipment is found by exactly one of the choices, the first aside, which finds all that need an operator.
     """
 
     title = _("state")
@@ -97,13 +110,13 @@ class ShipmentStateFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [
-            ("stuck", _("needs a person")),
-            ("waiting", _("waiting")),
-            ("correction", _("needs a correction")),
-            ("given_up", _("given up")),
-            ("refused", _("refused")),
-            ("synced", _("at Sendcloud")),
-            ("deleted", _("deleted at Sendcloud")),
+            ("stuck", _("Fix needed or stopped")),
+            ("waiting", _("Waiting")),
+            ("correction", _("Fix needed")),
+            ("given_up", _("Stopped")),
+            ("refused", _("Rejected by Sendcloud")),
+            ("synced", _("Sent")),
+            ("deleted", _("Removed")),
         ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -111,7 +124,8 @@ class ShipmentStateFilter(admin.SimpleListFilter):
         settled = ~Q(Exists(entries))
         wanted: Mapping[str | None, Q] = {
             "stuck": Q(Exists(entries.stuck())) | settled & Q(status=ShipmentStatus.REJECTED),
-            "waiting": Q(Exists(entries.pending())) | settled & Q(status=ShipmentStatus.PENDING),
+            "waiting": Q(Exists(entries.pending()))
+            | settled & Q(status__in=(ShipmentStatus.PENDING, ShipmentStatus.ACCEPTED)),
             "correction": Q(Exists(entries.filter(state=EntryState.REJECTED))),
             "given_up": Q(Exists(entries.filter(state=EntryState.DEAD))),
             "refused": settled & Q(status=ShipmentStatus.REJECTED),
@@ -122,10 +136,9 @@ class ShipmentStateFilter(admin.SimpleListFilter):
 
 
 class IntegrationFilter(admin.RelatedFieldListFilter):
-    """By integration, whatever the relation to it is called.
+    """Filter by integration.
 
-    What waits and does not know for whom yet is the concern of the only integration in use: it is counted for it, and
-    found with it.
+    Entries without an integration count for the only one in use, and are found with it.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -135,38 +148,68 @@ class IntegrationFilter(admin.RelatedFieldListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any] | None:
         if not self.lookup_val or self.lookup_val_isnull:
             return super().queryset(request, queryset)
-        active = Integration.objects.using(conf().DATABASE).active().values_list("pk", flat=True)[:2]
+        active = Integration.objects.active().values_list("pk", flat=True)[:2]
         if [str(pk) for pk in active] != [str(value) for value in self.lookup_val]:
             return super().queryset(request, queryset)
         return queryset.filter(Q(integration__in=list(active)) | Q(integration__isnull=True))
 
 
+class DeliveryFilter(admin.SimpleListFilter):
+    """Filter of shipments by delivery: first the tasks of an operator, then the phases of the least far parcel."""
+
+    title = _("delivery")
+    parameter_name = "delivery"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [
+            (LABEL_CONFLICT, _("Label does not fit the order")),
+            *((task.value, label) for task, label in TASK_LABELS.items()),
+            *((f"phase:{phase}", label) for phase, label in PHASES),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = str(self.value())
+        if value == LABEL_CONFLICT:
+            return queryset.with_label_conflict()  # type: ignore[attr-defined,no-any-return]  # ShipmentQuerySet
+        if value in DeliveryTask.values:
+            return queryset.filter(delivery_task(DeliveryTask(value), timezone.now()))
+        phase = value.removeprefix("phase:")
+        return queryset.filter(delivery=phase) if value != phase and phase in dict(PHASES) else queryset
+
+
 class MatchedFilter(admin.SimpleListFilter):
-    """Parcels that belong to a shipment we know, and those that do not."""
+    """Filter of parcels by whether they belong to a known shipment."""
 
     title = _("belongs to")
     parameter_name = "matched"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("yes", _("an order")), ("no", _("no order that is known here"))]
+        return [
+            ("yes", _("an order")),
+            ("no", _("no order that is known here")),
+            ("dismissed", _("no order, dismissed")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() in ("yes", "no"):
-            return queryset.filter(shipment__isnull=self.value() == "no")
+        match self.value():
+            case "yes":
+                return queryset.filter(shipment__isnull=False)
+            case "no":
+                return queryset.orphans()  # type: ignore[attr-defined,no-any-return]  # ParcelQuerySet
+            case "dismissed":
+                return queryset.filter(shipment__isnull=True, dismissed_at__isnull=False)
         return queryset
 
 
 class CarrierFilter(admin.SimpleListFilter):
-    """The carriers of the newest parcels: to name all there ever were would read all parcels there ever were."""
+    """Filter by the carriers of the newest parcels: listing all would read the whole table."""
 
     title = _("carrier")
     parameter_name = "carrier"
     LATEST = 5000
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        from .at_sendcloud import carrier_name
-
-        latest = Parcel.objects.using(conf().DATABASE).order_by("-pk").values("carrier")[: self.LATEST]
+        latest = Parcel.objects.order_by("-pk").values("carrier")[: self.LATEST]
         found = {row["carrier"] for row in latest} - {""}
         if self.value():
             found.add(str(self.value()))
@@ -180,7 +223,7 @@ class CarrierFilter(admin.SimpleListFilter):
 
 
 class ActionFilter(admin.SimpleListFilter):
-    """Webhooks by what they are about."""
+    """Filter of webhooks by action."""
 
     title = _("action")
     parameter_name = "about"
@@ -194,8 +237,13 @@ class ActionFilter(admin.SimpleListFilter):
         return queryset.filter(action=self.value()) if self.value() in ACTIONS else queryset
 
 
+def last_24_hours(field: str, now: dt.datetime) -> Q:
+    """Return the condition of the last 24 hours, as lists and sparklines count them: the future is none of them."""
+    return Q((f"{field}__gte", now - dt.timedelta(hours=24)), (f"{field}__lte", now))
+
+
 class _AgeFilter(admin.SimpleListFilter):
-    """How long ago something was, in days of the reader's time zone."""
+    """Filter by age, in the shop's local days, as the overview counts."""
 
     parameter_name = "age"
     field = ""
@@ -204,6 +252,7 @@ class _AgeFilter(admin.SimpleListFilter):
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         choices: list[tuple[str, Any]] = [
             ("today", _("today")),
+            ("day", _("the last 24 hours")),
             ("week", _("the last 7 days")),
             ("month", _("the last 30 days")),
             ("older", _("longer ago")),
@@ -211,11 +260,14 @@ class _AgeFilter(admin.SimpleListFilter):
         return [*choices, ("never", self.never)] if self.never else choices
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
+        now = timezone.now()
+        midnight = start_of_day(now)
         month = midnight - dt.timedelta(days=30)
         match self.value():
             case "today":
                 return queryset.filter(**{f"{self.field}__gte": midnight})
+            case "day":
+                return queryset.filter(last_24_hours(self.field, now))
             case "week":
                 return queryset.filter(**{f"{self.field}__gte": midnight - dt.timedelta(days=7)})
             case "month":
@@ -228,11 +280,11 @@ class _AgeFilter(admin.SimpleListFilter):
 
 
 def age_filter(field: str, title: StrOrPromise, *, never: StrOrPromise = "") -> type[admin.SimpleListFilter]:
-    """A filter by how long ago something was.
+    """Return a filter by age.
 
     Args:
-        field: Of the model.
-        title: Above the choices.
-        never: What rows are called that have no such time. Not offered without.
+        field: Field of the model.
+        title: Heading of the choices.
+        never: Label of rows without a time. Not offered if empty.
     """
     return type("AgeFilter", (_AgeFilter,), {"field": field, "title": title, "never": never})

@@ -1,7 +1,7 @@
-"""Searching lists of a million rows.
+"""Search in lists of a million rows.
 
-What a person has in hand (an order number, a tracking number, an id) is looked up by its index. Only where that finds
-nothing is it looked for within numbers, which reads a whole table. ``*2044*`` asks for that at once.
+An order number, tracking number or id is looked up by its index. Only if that finds nothing, the search looks within
+numbers, which reads a whole table. ``*2044*`` asks for that directly.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 
-__all__ = ["as_uuid", "search", "spellings"]
+__all__ = ["as_uuid", "found", "search", "spellings"]
 
-# Exact matches of one word: more than anybody reads.
+# Exact matches of one word: more than an operator reads.
 MOST = 1000
 
 Exactly = Callable[[str], Sequence[QuerySet[Any, Any]]]
@@ -22,34 +22,38 @@ Within = Callable[[str], Q]
 
 
 def search(rows: QuerySet[Any], words: str, exactly: Exactly, within: Within) -> tuple[QuerySet[Any], list[str]]:
-    """The rows that match every word.
+    """Return the rows that match every word.
 
     Args:
-        rows: To search in.
-        words: What was typed.
-        exactly: For one word, the primary keys of what it names exactly: querysets of one column, each to be found by
+        rows: Rows to search.
+        words: Search text.
+        exactly: Returns the primary keys of exact matches of one word: querysets of one column, each served by
             an index.
-        within: For one word, where else it may stand.
+        within: Returns the condition for a word within other fields.
 
     Returns:
-        The rows, and the words that were matched exactly.
+        The rows, and the words that matched exactly.
     """
     exact = []
-    for word in words.split():
+    parts = words.split()
+    # A tracking number may be written in blocks.
+    if len(parts) > 1 and "*" not in words and (keys := found(exactly("".join(parts)))):
+        return rows.filter(pk__in=keys), ["".join(parts)]
+    for word in parts:
         bare = word.strip("*")
         if not bare:
             continue
-        found = _found(exactly(word)) if bare == word else []
-        if found:
+        keys = found(exactly(word)) if bare == word else []
+        if keys:
             exact.append(word)
-            rows = rows.filter(pk__in=found)
+            rows = rows.filter(pk__in=keys)
         else:
             rows = rows.filter(within(bare))
     return rows, exact
 
 
-def _found(queries: Sequence[QuerySet[Any, Any]]) -> list[Any]:
-    """The keys all of these find, in one statement. Each for itself, as no index serves them joined by OR."""
+def found(queries: Sequence[QuerySet[Any, Any]]) -> list[Any]:
+    """Return all keys in one statement: a union, because no index serves conditions joined by OR."""
     if not queries:
         return []
     first, *others = (query.order_by() for query in queries)
@@ -57,12 +61,12 @@ def _found(queries: Sequence[QuerySet[Any, Any]]) -> list[Any]:
 
 
 def spellings(word: str) -> list[str]:
-    """A word as numbers are usually written: an index tells ``ord-1`` from ``ORD-1``, and people do not."""
+    """Return the usual spellings of a number: an index distinguishes ``ord-1`` from ``ORD-1``."""
     return sorted({word, word.upper(), word.lower()})
 
 
 def as_uuid(word: str) -> uuid.UUID | None:
-    """The UUID that was typed, ``None`` if it is anything else."""
+    """Parse a UUID; ``None`` if it is none."""
     try:
         return uuid.UUID(word)
     except ValueError:

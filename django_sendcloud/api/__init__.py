@@ -5,60 +5,45 @@
     from django_sendcloud.api import SendcloudClient
 
     with SendcloudClient(public_key="…", secret_key="…") as client:
-        client.shipments(1234).upsert([payload.stamped(order.modified)])
+        for order in client.v3.orders.list(integration_id=1234):
+            print(order.id, order.order_number)
 
-Layers, from the top: ``client`` (what people use), ``v2`` (the operations and their addresses),
-``requestor`` (limit, authenticate, judge, try again), ``transport`` (one exchange).
+Values of one generation are in its package: :mod:`django_sendcloud.api.v2`, :mod:`django_sendcloud.api.v3`.
+
+Layers, from the top: ``client`` (the public face), ``v2`` and ``v3`` (the operations and their addresses),
+``requestor`` (limit, authenticate, judge, retry), ``transport`` (one exchange).
 """
 
 from __future__ import annotations
 
-from .auth import TOKEN_URL, Auth, BasicAuth, MemoryTokenCache, OAuth2ClientCredentials, TokenCache
+from .auth import SCOPE, TOKEN_URL, Auth, BasicAuth, MemoryTokenCache, OAuth2ClientCredentials, TokenCache
 from .client import DEFAULT_BASE_URL, SendcloudClient
 from .limits import LocalRateLimiter, RateLimiter
+from .log_entries import LoggedRequest, LoggedResponse
 from .pages import Page
-from .results import (
-    DeleteResult,
-    Integration,
-    IntegrationLog,
-    IntegrationSettings,
-    Parcel,
-    Shipment,
-    ShipmentItem,
-    ShipmentStatus,
-    UpsertResult,
-)
+from .results import Cancellation, DeleteResult
 from .retry import RetryPolicy
 from .transport import not_after
-from .v2 import MAX_BATCH, IntegrationLogEntry, IntegrationUpdate
-from .v2.logs import LoggedRequest, LoggedResponse
+from .urls import root_of
 
 __all__ = [
     "DEFAULT_BASE_URL",
-    "MAX_BATCH",
+    "SCOPE",
     "TOKEN_URL",
     "Auth",
     "BasicAuth",
+    "Cancellation",
     "DeleteResult",
-    "Integration",
-    "IntegrationLog",
-    "IntegrationLogEntry",
-    "IntegrationSettings",
-    "IntegrationUpdate",
     "LocalRateLimiter",
     "LoggedRequest",
     "LoggedResponse",
     "MemoryTokenCache",
     "OAuth2ClientCredentials",
     "Page",
-    "Parcel",
     "RateLimiter",
     "RetryPolicy",
     "SendcloudClient",
-    "Shipment",
-    "ShipmentItem",
-    "ShipmentStatus",
     "TokenCache",
-    "UpsertResult",
     "not_after",
+    "root_of",
 ]

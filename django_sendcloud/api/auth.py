@@ -1,4 +1,4 @@
-"""Who we are to Sendcloud: API keys (Basic) or OAuth2 client credentials."""
+"""Credentials for Sendcloud: API keys (Basic) or OAuth2 client credentials."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from ..enums import AuthScheme
-from ..exceptions import APIError, AuthenticationError, RequestNotSent, UnknownOutcome
-from .errors import error_for
-from .transport import Transport
-from .urls import check_url
+from ..exceptions import APIError, AuthenticationError, RequestNotSent, UnknownOutcome, WrongAddress
+from ..silent import SilentStr
+from .errors import error_for, wrong_address
+from .transport import Response, Transport
+from .urls import check_url, host_of
 
-__all__ = ["TOKEN_URL", "Auth", "BasicAuth", "MemoryTokenCache", "OAuth2ClientCredentials", "TokenCache"]
+__all__ = ["SCOPE", "TOKEN_URL", "Auth", "BasicAuth", "MemoryTokenCache", "OAuth2ClientCredentials", "TokenCache"]
 
-#: Sendcloud's token endpoint (https://sendcloud.dev/docs/getting-started/authentication).
-TOKEN_URL: Final = "https://account.sendcloud.com/oauth2/token"  # noqa: S105  # an address
+#: Sendcloud's token endpoint, with its slash (contract: ``OAuth2ClientCreds.flows.clientCredentials.tokenUrl``).
+TOKEN_URL: Final = "https://account.sendcloud.com/oauth2/token/"  # noqa: S105  # an address
 
+#: The scope of all of Sendcloud's API (contract: ``OAuth2ClientCreds``).
+SCOPE: Final = "api"
+
+_OPERATION = "get an access token"
 _WHERE_BASIC = "find it in Sendcloud's panel under Settings > Integrations, in the settings of your API integration"
 _WHERE_OAUTH2 = f"{_WHERE_BASIC} with OAuth2 authentication switched on"
 
@@ -76,10 +81,10 @@ class BasicAuth:
 
 
 class TokenCache(Protocol):
-    """Where tokens are kept. Django's cache fits behind it in a few lines."""
+    """Storage of tokens. Django's cache fits behind it in a few lines."""
 
     def get(self, key: str) -> str | None:
-        """Return what was set, ``None`` where there is nothing or its time is over."""
+        """Return the value that was set, ``None`` where there is none or its time is over."""
 
     def set(self, key: str, value: str, ttl: float) -> None:
         """Keep a value for ``ttl`` seconds."""
@@ -107,13 +112,15 @@ class MemoryTokenCache:
 
 
 class OAuth2ClientCredentials:
-    """OAuth2 client credentials: a token with the scope ``api``, renewed shortly before it expires.
+    """OAuth2 client credentials: a token, renewed shortly before it expires.
 
     Args:
         client_id: The client's id.
         client_secret: The client's secret.
-        token_url: The token endpoint.
-        cache: Where the token is kept; by default in memory, for this object alone.
+        token_url: The token endpoint, used exactly as it is given: a slash at its end matters.
+        scope: The scopes to ask for, separated by blanks; ``""`` for none, which grants all the client has. Where
+            the endpoint does not know the scope (``invalid_scope``), the token is asked for once without it.
+        cache: Keeps the token; by default in memory, for this object alone.
         leeway: Seconds before its expiry at which a token is not used any more.
 
     Raises:
@@ -127,6 +134,7 @@ class OAuth2ClientCredentials:
         client_id: str,
         client_secret: str,
         token_url: str = TOKEN_URL,
+        scope: str = SCOPE,
         cache: TokenCache | None = None,
         leeway: float = 60.0,
     ) -> None:
@@ -134,12 +142,13 @@ class OAuth2ClientCredentials:
         _check_key("client_secret", client_secret, _WHERE_OAUTH2)
         self.client_id = client_id
         self.token_url = check_url("token_url", token_url)
+        self._scope = scope
         self._cache = cache if cache is not None else MemoryTokenCache()
         self._leeway = leeway
         # RFC 6749, section 2.3.1: both are form-encoded before they become user and password.
         self._basic = _basic(urllib.parse.quote_plus(client_id), urllib.parse.quote_plus(client_secret))
         # Credentials are part of the key, so that no token outlives the secret it was given for.
-        digest = hashlib.sha256(f"{self.token_url}\n{self._basic}".encode()).hexdigest()
+        digest = hashlib.sha256(f"{self.token_url}\n{self._basic}\n{scope}".encode()).hexdigest()
         self._key = f"django-sendcloud-token-{digest[:40]}"
         self._lock = threading.Lock()
 
@@ -154,10 +163,10 @@ class OAuth2ClientCredentials:
         if token is None:
             with self._lock:  # one fetches, the other threads find it
                 token = self._cache.get(self._key) or self._fetch(transport)
-        return f"Bearer {token}"
+        return SilentStr(f"Bearer {token}")
 
     def renew(self, refused: str, transport: Transport) -> bool:
-        """Fetch another token, unless somebody else already has. Always ``True``."""
+        """Fetch another token, unless another thread already has. Always ``True``."""
         with self._lock:
             token = self._cache.get(self._key)
             if token is None or f"Bearer {token}" == refused:
@@ -165,44 +174,67 @@ class OAuth2ClientCredentials:
         return True
 
     def _fetch(self, transport: Transport) -> str:
-        operation = "get an access token"
         try:
-            answer = transport.send(
-                "POST",
-                self.token_url,
-                headers={
-                    "Authorization": self._basic,
-                    "Accept": "application/json",
-                    "Content-Type": "application/x-www-form-urlencoded",
-                },
-                body=b"grant_type=client_credentials&scope=api",
-                operation=operation,
-            )
-            if not answer.ok:
-                raise self._refusal(answer.status) or error_for(answer, operation=operation)
+            response = self._ask(transport, self._scope)
+            if self._scope and response.status == 400 and _error_code(response.body) == "invalid_scope":
+                self._scope = ""  # for this object's lifetime: the answer would be the same
+                response = self._ask(transport, "")
+            if not response.ok:
+                raise self._refusal(response) or error_for(response, operation=_OPERATION)
         except UnknownOutcome as error:
-            failure: APIError = RequestNotSent(f"no access token: {error.message}", operation=operation)
+            failure: APIError = RequestNotSent(f"no access token: {error.message}", operation=_OPERATION)
             failure.retry_after = error.retry_after
         else:
-            token, ttl = _token(answer.body)
+            token, ttl = _token(response.body)
             if token:
                 if ttl > self._leeway:
                     self._cache.set(self._key, token, ttl - self._leeway)
                 return token
-            failure = RequestNotSent("no access token: the answer holds none", operation=operation)
+            host = host_of(self.token_url)
+            failure = RequestNotSent(f"no access token: the answer of {host} holds none", operation=_OPERATION)
         raise failure
 
-    def _refusal(self, status: int) -> APIError | None:
+    def _ask(self, transport: Transport, scope: str) -> Response:
+        form = {"grant_type": "client_credentials", **({"scope": scope} if scope else {})}
+        return transport.send(
+            "POST",
+            self.token_url,
+            headers={
+                "Authorization": self._basic,
+                "Accept": "application/json",
+                "Content-Type": "application/x-www-form-urlencoded",
+            },
+            body=urllib.parse.urlencode(form).encode(),
+            operation=_OPERATION,
+        )
+
+    def _refusal(self, response: Response) -> APIError | None:
+        if elsewhere := wrong_address(response, self.token_url, "the address of OAuth2 tokens"):
+            return elsewhere
+        status = response.status
+        if status in {404, 405, 410}:
+            text = f"{self.token_url} is not the address of OAuth2 tokens; correct this address"
+            return WrongAddress(text, operation=_OPERATION, status=status)
         if status not in {400, 401, 403}:
             return None
         return AuthenticationError(
             "the OAuth2 client id or secret is refused, or OAuth2 is not switched on for the integration",
-            operation="get an access token",
+            operation=_OPERATION,
             status=status,
         )
 
     def __repr__(self) -> str:
         return f"OAuth2ClientCredentials(client_id={_masked(self.client_id)}, token_url={self.token_url!r})"
+
+
+def _error_code(body: bytes) -> str:
+    """Return the ``error`` of a token endpoint's refusal (RFC 6749, section 5.2)."""
+    try:
+        content: Any = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    code = content.get("error") if isinstance(content, dict) else None
+    return code if isinstance(code, str) else ""
 
 
 def _token(body: bytes) -> tuple[str, float]:
@@ -215,7 +247,7 @@ def _token(body: bytes) -> tuple[str, float]:
         return "", 0.0
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
         return "", 0.0
-    return token, ttl if 0 < ttl < float("inf") else 0.0
+    return SilentStr(token), ttl if 0 < ttl < float("inf") else 0.0
 
 
 def _check_key(name: str, value: str, where: str) -> None:
@@ -227,8 +259,8 @@ def _check_key(name: str, value: str, where: str) -> None:
         raise ValueError(f"{name} has white space or control characters in or around it; copy it again ({where}).")
 
 
-def _basic(user: str, password: str) -> str:
-    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
+def _basic(user: str, password: str) -> SilentStr:
+    return SilentStr(f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}")
 
 
 def _masked(key: str) -> str:

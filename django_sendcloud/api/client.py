@@ -1,4 +1,4 @@
-"""The client: everything the Integrations API can do, in a few verbs."""
+"""The client: Sendcloud's API by generation, ``client.v2.…`` and ``client.v3.…``."""
 
 from __future__ import annotations
 
@@ -13,50 +13,51 @@ from .limits import RateLimiter
 from .requestor import Requestor
 from .retry import RetryPolicy
 from .transport import Transport
-from .urls import check_url, origin
-from .v2 import Integrations, Labels, Logs, Parcels, ServicePoints, Shipments
+from .urls import check_url, origin, root_of
+from .v2 import V2
+from .v3 import V3
 
 __all__ = ["DEFAULT_BASE_URL", "SendcloudClient"]
 
-DEFAULT_BASE_URL: Final = "https://panel.sendcloud.sc/api/v2"
-# Service points have a host of their own.
-SERVICE_POINTS_URL: Final = "https://servicepoints.sendcloud.sc/api/v2"
+DEFAULT_BASE_URL: Final = "https://panel.sendcloud.sc"
+# v2's service points have a host of their own.
+SERVICE_POINTS_URL: Final = "https://servicepoints.sendcloud.sc"
 
 
 class SendcloudClient:
-    """Talks to Sendcloud's Integrations API v2.
+    """A client of Sendcloud's API, both generations.
 
     ::
 
         with SendcloudClient(public_key="…", secret_key="…") as client:
-            for integration in client.integrations.list():
+            for integration in client.v3.integrations.list():
                 print(integration.id, integration.shop_name)
 
-    Cheap to make; connections are made when needed and kept alive. May be shared by threads. Not by
-    processes: make one after the fork.
+    Cheap to make; connections are made when needed and kept alive. Threads may share it, processes may not: make one
+    after the fork.
 
     Args:
         public_key: The integration's public key, from Sendcloud's panel under Settings > Integrations.
         secret_key: Its secret key.
         auth: Instead of the keys: :class:`~django_sendcloud.api.OAuth2ClientCredentials`, or anything like it.
-        base_url: Where the API is; https, or http on this machine. Service points are asked for at Sendcloud's
-            own host for them where this is Sendcloud, and else here, too.
+        base_url: Sendcloud's root; https, or http on this machine. ``/api/v2`` or ``/api/v3`` at its end is ignored.
+            Service points are asked for at Sendcloud's own host for them if this is Sendcloud, else here, too.
         partner_id: The UUID of a Sendcloud Tech Partner.
         connect_timeout: Seconds to wait for a connection, per address of the host.
         read_timeout: Seconds the server may stay silent.
         deadline: Seconds a whole exchange may take, however slowly the server drips.
         max_response_bytes: Size an answer may have once decompressed.
-        retries: How many times a failed request is repeated at most, where that is safe; or a whole
-            :class:`~django_sendcloud.api.RetryPolicy`. 0 never.
+        retries: Number of retries of a failed request, where repeating it is safe; or a whole
+            :class:`~django_sendcloud.api.RetryPolicy`. 0 for none.
         limiter: Asked before each request, for instance
             :class:`~django_sendcloud.api.LocalRateLimiter`. ``None`` for no limit but Sendcloud's.
-        trust_env: Use the environment's proxies and certificate bundles. Off, so that what a machine
-            sets for others does not decide where credentials go.
+        proxy: Address of an HTTP proxy, ``http://[user:password@]host:port``. The environment's are never used.
+        ca_bundle: Path of a file with the certificates to trust instead of the built-in ones.
         user_agent_suffix: Appended to our ``User-Agent``, for instance ``my-shop/1.0``.
 
     Raises:
-        ValueError: a key is missing, an address is not safe, a number makes no sense. The sentence says where to
-            find what is missing.
+        ValueError: a key is missing, an address is not safe, a number makes no sense. The sentence says how to get
+            what is missing.
     """
 
     def __init__(
@@ -73,7 +74,8 @@ class SendcloudClient:
         max_response_bytes: int = 32 * 1024 * 1024,
         retries: int | RetryPolicy = 2,
         limiter: RateLimiter | None = None,
-        trust_env: bool = False,
+        proxy: str | None = None,
+        ca_bundle: str | None = None,
         user_agent_suffix: str = "",
     ) -> None:
         if auth is None:
@@ -85,59 +87,36 @@ class SendcloudClient:
             read_timeout=read_timeout,
             deadline=deadline,
             max_response_bytes=max_response_bytes,
-            trust_env=trust_env,
+            proxy=proxy,
+            ca_bundle=ca_bundle,
             user_agent=_user_agent(user_agent_suffix),
         )
+        root = root_of(check_url("base_url", base_url))
+        # Keys of a stand-in never go to Sendcloud, nor the other way round.
+        ours = origin(root) == origin(DEFAULT_BASE_URL)
         self._requestor = Requestor(
-            base_url=check_url("base_url", base_url),
+            base_url=root,
+            is_sendcloud=ours,
             auth=auth,
             transport=self._transport,
             retry=retries if isinstance(retries, RetryPolicy) else RetryPolicy(retries=retries),
             limiter=limiter,
             partner_id=_partner_id(partner_id),
         )
-        # Keys of a stand-in never go to Sendcloud, nor the other way round.
-        ours = origin(self._requestor.base_url) == origin(DEFAULT_BASE_URL)
         self._service_points = self._requestor.at(SERVICE_POINTS_URL) if ours else self._requestor
 
     @property
-    def integrations(self) -> Integrations:
-        """Read, change and delete integrations."""
-        return Integrations(self._requestor)
-
-    def shipments(self, integration_id: int) -> Shipments:
-        """Push, read and delete the shipments of one integration.
-
-        Args:
-            integration_id: Sendcloud's id.
-
-        Raises:
-            ValueError: it is no positive whole number.
-        """
-        return Shipments(self._requestor, integration_id)
+    def v2(self) -> V2:
+        """API v2, which is in maintenance: its upsert of shipments is open to certified partners only."""
+        return V2(self._requestor, self._service_points)
 
     @property
-    def logs(self) -> Logs:
-        """Read and write the log of failed connections."""
-        return Logs(self._requestor)
-
-    @property
-    def parcels(self) -> Parcels:
-        """Read parcels."""
-        return Parcels(self._requestor)
-
-    @property
-    def service_points(self) -> ServicePoints:
-        """Ask whether a service point is still there."""
-        return ServicePoints(self._service_points)
-
-    @property
-    def labels(self) -> Labels:
-        """Download labels."""
-        return Labels(self._requestor)
+    def v3(self) -> V3:
+        """API v3, open to every shop."""
+        return V3(self._requestor)
 
     def close(self) -> None:
-        """Close all connections. Whoever uses the client afterwards gets a ``RuntimeError``."""
+        """Close all connections. Using the client afterwards raises ``RuntimeError``."""
         self._transport.close()
 
     def __enter__(self) -> Self:

@@ -39,9 +39,9 @@ class LocalRateLimiter:
 
     Args:
         unsafe_per_minute: Changing requests a minute in the long run.
-        unsafe_burst: Changing requests that may go at once after a quiet while.
+        unsafe_burst: Changing requests that may go together after a quiet while.
         safe_per_minute: Reading requests a minute in the long run.
-        safe_burst: Reading requests that may go at once after a quiet while.
+        safe_burst: Reading requests that may go together after a quiet while.
         max_wait: Seconds it may wait before it gives up.
         clock: Seconds that only go forward.
         sleep: Waits that many seconds.

@@ -1,8 +1,8 @@
-"""What may be repeated of the words Sendcloud answers with.
+"""Redaction of Sendcloud's words.
 
-Its messages may quote what they complain about, and that may be a person's name. What is known to
-have been sent, what stands in quotes, and what looks like an e-mail address or a telephone number
-is therefore blacked out before a message reaches an exception, a log or a screen.
+Its messages may quote the value they complain about, and that may be a person's name. Values that were sent, text
+in quotes, e-mail addresses and telephone numbers are blacked out before a message reaches an exception, a log or a
+screen.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
-__all__ = ["flatten_errors", "redact", "values_of"]
+__all__ = ["field_path", "flatten_errors", "redact", "values_of"]
 
 _MAX_MESSAGE: Final = 200
 _MAX_MESSAGES: Final = 200
@@ -82,8 +82,16 @@ def flatten_errors(errors: object, sent: Iterable[str] = ()) -> dict[str, list[s
     return found
 
 
+def field_path(segments: Iterable[str]) -> str:
+    """Join the names and indexes of nested fields: ``parcel_items[0].hs_code``. Anything else is blacked out."""
+    path = ""
+    for segment in segments:
+        path = _below(path, segment.removeprefix("[").removesuffix("]"))
+    return path
+
+
 def _below(path: str, key: str) -> str:
-    if key.isdecimal():
+    if key.isdecimal() and key.isascii():
         return f"{path}[{key[:9]}]"
     if not _FIELD.fullmatch(key):
         key = _BLANK

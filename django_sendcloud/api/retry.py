@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait before. One pure function, told the time and the dice."""
+"""The decision whether to retry, and how long to wait before: one pure function of the error, time and chance."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ __all__ = ["RetryPolicy"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """Which failures are repeated.
+    """Rules for retries.
 
     A reading request (GET) is repeated after a broken connection, a timeout, 429 and 5xx. A changing
     one is repeated only where the connection was never made, so that it surely did not arrive.
-    Everything else is for the caller to decide, who knows what is idempotent.
+    The caller decides everything else, because it knows what is idempotent.
 
     Args:
         retries: How many times at most; 0 never.
@@ -26,7 +26,7 @@ class RetryPolicy:
             ``base * 2 ** n``, at random (full jitter), so that many clients do not return as one.
         cap: Seconds a step is never longer than.
         budget: Seconds that may be spent waiting in one call. A ``Retry-After`` beyond it is not
-            waited for: the error comes at once and carries it.
+            waited for: the error comes immediately and carries it.
         unsafe: Whether changing requests are repeated at all.
         sleep: Waits that many seconds.
         random: Gives a number from 0 to 1.

@@ -1,14 +1,15 @@
-"""One HTTP exchange, with an end in every sense: time, size, and where it goes.
+"""One HTTP exchange, bounded in time, in size, and in the hosts it reaches.
 
-The only module that knows ``requests`` (and ``urllib3`` beneath it). What it promises:
+The only module that knows ``requests`` (and ``urllib3`` beneath it). Its promises:
 
-- The whole exchange ends by its deadline, whatever the server drips: the clock is looked at before
+- The whole exchange ends by its deadline, whatever the server drips: the clock is read before
   every single read from the socket, headers included.
 - An answer is never larger than allowed, counted after decompression.
-- No redirect is followed, no cookie is kept, and nothing is read from the environment
-  (``trust_env``): proxies and certificate bundles of the machine apply only where asked for.
-- A failure says whether the request can have arrived. That is observed, not guessed from the kind of
-  exception: the connection notes the moment before the first byte of the request leaves.
+- No redirect is followed, no cookie is kept, and nothing is read from the environment: a proxy or a
+  certificate bundle that a machine sets for other programs does not decide where credentials go. Both
+  can be given explicitly.
+- A failure names the host and says whether the request can have arrived. That is observed, not guessed from
+  the kind of exception: the connection notes the moment before the first byte of the request leaves.
 
 A transport may be shared by threads: urllib3's pool hands each exchange a connection of its own.
 """
@@ -20,9 +21,11 @@ import http.client
 import http.cookiejar
 import io
 import logging
+import os
 import ssl
 import threading
 import time
+import urllib.parse
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -33,8 +36,10 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from ..exceptions import APIError, InvalidResponse, RequestNotSent, TLSError, TransportError
+from ..silent import SilentBytes
+from .urls import host_of
 
-__all__ = ["Answer", "Transport", "not_after"]
+__all__ = ["Response", "Transport", "not_after"]
 
 logger = logging.getLogger("django_sendcloud.api")
 
@@ -42,7 +47,7 @@ _CHUNK: Final = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """A complete answer.
 
     Attributes:
@@ -57,7 +62,7 @@ class Answer:
 
     @property
     def ok(self) -> bool:
-        """Whether it is any 2xx."""
+        """Return whether it is any 2xx."""
         return 200 <= self.status < 300
 
 
@@ -70,9 +75,12 @@ class Transport:
         deadline: Seconds a whole exchange may take. Name resolution is the operating system's and
             cannot be interrupted, but nothing is sent once the deadline has passed.
         max_response_bytes: Size an answer may have once decompressed.
-        trust_env: Use the environment's proxies and certificate bundles (``HTTPS_PROXY``,
-            ``REQUESTS_CA_BUNDLE``, ``.netrc`` never).
+        proxy: Address of an HTTP proxy for all exchanges, ``http://[user:password@]host:port``; ``None`` for none.
+        ca_bundle: Path of a file with the certificates to trust instead of the built-in ones.
         user_agent: The ``User-Agent`` header.
+
+    Raises:
+        ValueError: a number makes no sense, the proxy is no address, or the bundle is no file.
     """
 
     def __init__(
@@ -82,7 +90,8 @@ class Transport:
         read_timeout: float = 15.0,
         deadline: float = 20.0,
         max_response_bytes: int = 32 * 1024 * 1024,
-        trust_env: bool = False,
+        proxy: str | None = None,
+        ca_bundle: str | None = None,
         user_agent: str = "django-sendcloud",
     ) -> None:
         for name, seconds in (
@@ -100,7 +109,9 @@ class Transport:
         self.user_agent = user_agent
         self._session = requests.Session()
         self._session.trust_env = False
-        self._environment = requests.Session() if trust_env else None
+        self._proxies = {"http": _check_proxy(proxy), "https": _check_proxy(proxy)} if proxy else {}
+        self._via = f" through the proxy {host_of(proxy)}" if proxy else ""
+        self._verify: str | bool = _check_bundle(ca_bundle) if ca_bundle else True
         self._session.cookies.set_policy(http.cookiejar.DefaultCookiePolicy(allowed_domains=[]))
         self._session.mount("https://", _Adapter())
         self._session.mount("http://", _Adapter())
@@ -115,7 +126,7 @@ class Transport:
         body: bytes | None = None,
         operation: str = "",
         integration_id: int | None = None,
-    ) -> Answer:
+    ) -> Response:
         """Make one exchange.
 
         Args:
@@ -143,7 +154,10 @@ class Transport:
         except _Unreadable as error:
             failure: APIError = InvalidResponse(str(error), status=error.status, **context)
         except (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError) as error:
-            failure = _failure(error, context)
+            failure = _failure(error, f"{host_of(url)}{self._via}", context)
+        except BaseException as error:
+            # An interruption, or a bug. The frames of the HTTP libraries hold the credentials in clear.
+            raise error.with_traceback(None)  # noqa: B904 - it is the same error
         else:
             logger.debug("%s: HTTP %d after %.3f s", operation, answer.status, time.monotonic() - started)
             return answer
@@ -156,28 +170,28 @@ class Transport:
         self._closed = True
         self._session.close()
 
-    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Answer:
+    def _exchange(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> Response:
         request = requests.Request(method, url, headers={"User-Agent": self.user_agent, **headers}, data=body).prepare()
         if body is None:
             request.headers.pop("Content-Length", None)  # a GET with a body, even an empty one, is answered 403
         request.headers["Accept-Encoding"] = "gzip"
-        settings: dict[str, Any] = {"proxies": {}, "stream": True, "verify": True, "cert": None}
-        if self._environment is not None:
-            settings |= self._environment.merge_environment_settings(url, {}, True, None, None)
         response = self._session.send(
             request,
             allow_redirects=False,
             timeout=(min(self.connect_timeout, self.deadline), min(self.read_timeout, self.deadline)),
-            **settings,
+            proxies=self._proxies,
+            stream=True,
+            verify=self._verify,
+            cert=None,
         )
         with response:
-            content = b"".join(self._content(response))
-            return Answer(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
+            content = SilentBytes(b"".join(self._content(response)))
+            return Response(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
 
     def _content(self, response: requests.Response) -> Iterator[bytes]:
         """Read the body piece by piece, decompress it here, and stop where it gets too large.
 
-        urllib3 would decompress too, but some of its versions inflate a whole chunk at once, and
+        urllib3 would decompress too, but some of its versions inflate a whole chunk in one step, and
         64 KiB of gzip may hold 64 MiB.
         """
         encoding = response.headers.get("Content-Encoding", "identity").strip().lower()
@@ -203,7 +217,7 @@ class _Unreadable(Exception):
 
 
 def _inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Decompress gzip or zlib in pieces of bounded size."""
+    """Yield gzip or zlib decompressed, in pieces of bounded size."""
     make: Callable[[], Any] = lambda: zlib.decompressobj(wbits=47)  # noqa: E731  # 47: recognise gzip and zlib
     inflater = make()
     for chunk in chunks:
@@ -217,21 +231,40 @@ def _inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
         raise zlib.error("truncated")
 
 
-def _failure(error: Exception, context: dict[str, Any]) -> APIError:
-    """Say what a broken exchange means: whether it can have arrived, and whether repeating it can help."""
+def _check_proxy(proxy: str) -> str:
+    """Return a proxy's address, which may hold credentials and is therefore not repeated in the error."""
+    try:
+        parts = urllib.parse.urlsplit(proxy)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not proxy.isascii() or not proxy.isprintable():
+        raise ValueError("proxy must be an address such as 'http://proxy.example:3128'.")
+    return proxy
+
+
+def _check_bundle(path: str) -> str:
+    if not os.path.isfile(path):
+        raise ValueError(f"ca_bundle must be the path of a file with certificates, and {path!r} is none.")
+    return path
+
+
+def _failure(error: Exception, host: str, context: dict[str, Any]) -> APIError:
+    """Return the error a broken exchange means: whether it can have arrived, and whether repeating it can help."""
     causes = list(_causes(error))
     timed_out = any(isinstance(cause, TimeoutError) for cause in causes)
     if _exchange.sent:
         if timed_out:
-            return TransportError("no complete answer in time", **context)
-        return TransportError(f"the connection broke before the answer was complete ({_kind(causes)})", **context)
+            return TransportError(f"no complete answer from {host} in time", **context)
+        cause = _kind(causes)
+        return TransportError(f"the connection to {host} broke before the answer was complete ({cause})", **context)
     if any(isinstance(cause, ssl.SSLError | ssl.CertificateError) for cause in causes) and not any(
         isinstance(cause, ssl.SSLEOFError | ssl.SSLZeroReturnError) for cause in causes
     ):
-        return TLSError(f"no trusted TLS connection could be made ({_kind(causes)})", **context)
+        return TLSError(f"no trusted TLS connection to {host} could be made ({_kind(causes)})", **context)
     if timed_out:
-        return RequestNotSent("no connection could be made in time", **context)
-    return RequestNotSent(f"no connection could be made ({_kind(causes)})", **context)
+        return RequestNotSent(f"no connection to {host} could be made in time", **context)
+    return RequestNotSent(f"no connection to {host} could be made ({_kind(causes)})", **context)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -257,10 +290,10 @@ def _kind(causes: list[BaseException]) -> str:
 
 
 class _Exchange(threading.local):
-    """What the connections need to know of the exchange that the current thread is making."""
+    """The current thread's exchange, as its connections have to know it."""
 
     deadline = float("inf")
-    # What all exchanges of this thread have to keep (``not_after``).
+    # The deadline of all exchanges of this thread (``not_after``).
     latest = float("inf")
     read_timeout = 0.0
     sent = False
@@ -289,8 +322,8 @@ _exchange = _Exchange()
 def not_after(moment: float) -> Iterator[None]:
     """Let no exchange of this thread begin, or go on, after a moment of the steady clock (``time.monotonic()``).
 
-    For those who may speak for somebody only for so long: a process may be stopped at any line, and go on much later.
-    What has not begun to leave by then ends with ``RequestNotSent``, what has with ``TransportError``.
+    A caller's right to send may end: a process may be stopped at any line, and go on much later. A request that has
+    not begun to leave by then ends with ``RequestNotSent``, one that has with ``TransportError``.
     """
     before = _exchange.latest
     _exchange.latest = min(before, moment)
@@ -366,7 +399,7 @@ _POOLS: Final = {"http": _HTTPPool, "https": _HTTPSPool}
 
 
 class _Adapter(HTTPAdapter):
-    """requests' adapter over our connections. It repeats nothing: that is decided above."""
+    """requests' adapter over our connections. It repeats nothing: the requestor decides that."""
 
     def __init__(self) -> None:
         super().__init__(pool_connections=4, pool_maxsize=32, max_retries=0)

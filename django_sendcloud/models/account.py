@@ -7,18 +7,27 @@ from typing import Any
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from .base import DatabaseManager, SendcloudModel
+
 
 def main_account() -> int:
-    """Primary key of the account that integrations belong to unless told otherwise."""
+    """Return the primary key of the account that integrations belong to by default."""
     return Account.objects.get_or_create(name="main")[0].pk
 
 
-class Account(models.Model):
+class ClosedReason(models.TextChoices):
+    """The reason why nothing is sent to an account for a while."""
+
+    RATE_LIMITED = "rate_limited", _("Sendcloud asked to wait")
+    FAILING = "failing", _("Sendcloud fails")
+
+
+class Account(SendcloudModel):
     """One Sendcloud account.
 
     Sendcloud counts requests per account, over all its API keys
-    (https://sendcloud.dev/docs/getting-started/rate-limits.md), so the limiter, the pause after a
-    429 and the circuit breaker live here, in one row that all workers share.
+    (https://sendcloud.dev/docs/getting-started/rate-limits.md), so the limiter and the time until which the account
+    is closed live here, in one row that all workers share.
     """
 
     name = models.CharField(
@@ -30,16 +39,21 @@ class Account(models.Model):
     # Theoretical arrival times of the limiter (GCRA), in microseconds of the database's clock.
     unsafe_tat = models.BigIntegerField(default=0, editable=False)
     safe_tat = models.BigIntegerField(default=0, editable=False)
-    blocked_until = models.DateTimeField(_("asked to wait until"), null=True, blank=True, editable=False)
-    failures = models.PositiveIntegerField(_("failures in a row"), default=0, editable=False)
-    open_until = models.DateTimeField(_("breaker open until"), null=True, blank=True, editable=False)
-    # When the periodic sweep last ran: the same in every row.
+    # Nothing is sent until then, because of the reason.
+    closed_until = models.DateTimeField(_("closed until"), null=True, blank=True, editable=False)
+    closed_reason = models.CharField(
+        _("closed because"), max_length=20, choices=ClosedReason.choices, blank=True, default="", editable=False
+    )
+    # Two points for each failure, less one for each success since (``sync.breaker``).
+    failures = models.PositiveIntegerField(_("points for failures"), default=0, editable=False)
+    # The time of the last periodic sweep, the same in every row.
     swept_at = models.DateTimeField(null=True, blank=True, editable=False)
-    openings = models.PositiveIntegerField(_("openings of the breaker in a row"), default=0, editable=False)
+    # The number of times that failures have closed it, without a successful trial in between.
+    openings = models.PositiveIntegerField(_("closed in a row"), default=0, editable=False)
 
-    objects = models.Manager["Account"]()
+    objects = DatabaseManager["Account"]()
 
-    class Meta:
+    class Meta(SendcloudModel.Meta):
         verbose_name = _("account")
         verbose_name_plural = _("accounts")
 

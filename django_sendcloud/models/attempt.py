@@ -1,4 +1,4 @@
-"""What came of trying to tell Sendcloud of an order, where it did not simply work."""
+"""The history of pushes that did not succeed at the first try."""
 
 from __future__ import annotations
 
@@ -6,26 +6,29 @@ import datetime as dt
 from typing import Self
 
 from django.db import models
+from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .fields import ExactCharField
+from .base import OrderReference, OrderReferenceQuerySet
+from .fields import StorableCharField
 from .integration import Integration
 
 
 class AttemptOutcome(models.TextChoices):
     ACCEPTED = "accepted", _("accepted")
-    REFUSED = "refused", _("refused")
+    REFUSED = "refused", _("rejected")
     FAILED = "failed", _("failed")
 
 
-class AttemptQuerySet(models.QuerySet["Attempt"]):
-    def of_order(self, order_type: str, order_pk: str) -> Self:
-        """Those of one order, newest first."""
-        return self.filter(order_type=order_type, order_pk=order_pk).order_by("-at", "-pk")
+class AttemptQuerySet(OrderReferenceQuerySet["Attempt"]):
+    def newest_first(self) -> Self:
+        """Return the attempts in the order in which the admin shows them."""
+        return self.order_by("-at", "-pk")
 
 
-class Attempt(models.Model):
-    """One try that failed or was refused; or the one that was accepted after such.
+class Attempt(OrderReference):
+    """A streak of equal results of pushing one order: failures, rejections, or the acceptance after them.
 
     An order that goes out at the first try leaves none. It holds no personal data.
     """
@@ -33,16 +36,19 @@ class Attempt(models.Model):
     integration = models.ForeignKey(
         Integration, on_delete=models.CASCADE, null=True, related_name="+", verbose_name=_("integration")
     )
-    order_type = models.CharField(_("order type"), max_length=100)
-    order_pk = ExactCharField(_("order key"), max_length=255)
+    first_at = models.DateTimeField(_("first at"), default=timezone.now, db_default=Now())
     at = models.DateTimeField(_("at"))
+    count = models.PositiveIntegerField(_("times"), default=1, db_default=1)
     outcome = models.CharField(_("outcome"), max_length=10, choices=AttemptOutcome.choices)
-    # What the admin explains.
+    # The admin explains it.
     code = models.CharField(max_length=40, blank=True)
+    # The first field to blame, without positions, and the rule it violates.
+    field = StorableCharField(max_length=200, blank=True, default="", db_default="")
+    rule = StorableCharField(max_length=50, blank=True, default="", db_default="")
 
     objects = AttemptQuerySet.as_manager()
 
-    class Meta:
+    class Meta(OrderReference.Meta):
         verbose_name = _("attempt")
         verbose_name_plural = _("attempts")
         indexes = [

@@ -1,4 +1,4 @@
-"""That orders changed: appended by the shop, folded into the outbox by workers."""
+"""Recorded changes of orders: appended by the shop, folded into the outbox by workers."""
 
 from __future__ import annotations
 
@@ -6,39 +6,37 @@ from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from .fields import ExactCharField
+from .base import OrderReference, OrderReferenceQuerySet
 
 
-class ChangeQuerySet(models.QuerySet["Change"]):
-    def for_order(self, order: models.Model) -> ChangeQuerySet:
-        """Those of one order."""
-        from ..adapters import registry
-
-        return self.filter(order_type__in=registry.order_types(order), order_pk=str(order.pk))
+class ChangeQuerySet(OrderReferenceQuerySet["Change"]):
+    """Recorded changes."""
 
 
-class Change(models.Model):
-    """*This order was touched*: one row for each order and transaction that touched it.
+class Change(OrderReference):
+    """*This order changed*: one row for each order and transaction that changed it.
 
-    It is written in the shop's own transaction, so it is only ever inserted: no row is shared by two transactions, and
-    none that a worker holds is ever waited for. Whoever looks at the outbox folds these rows into it first
-    (``sync.fold``), and deletes them.
+    The shop writes it in its own transaction, and only inserts: no two transactions share a row, and none waits for one
+    that a worker holds. A worker, or a page that reads the outbox, folds these rows into it first (``sync.fold``) and
+    deletes them.
     """
 
-    order_type = models.CharField(max_length=100)
-    order_pk = ExactCharField(max_length=255)
     # A hint that the order is being deleted.
-    gone = models.BooleanField(default=False)
+    is_deletion = models.BooleanField(default=False)
+    # A row that the order depends on changed, not the order itself.
+    only_related = models.BooleanField(default=False)
+    # Whether it goes after changes that a signal reported.
+    is_bulk = models.BooleanField(default=False)
     due_at = models.DateTimeField(default=timezone.now)
     recorded_at = models.DateTimeField(default=timezone.now)
 
     objects = ChangeQuerySet.as_manager()
 
-    class Meta:
+    class Meta(OrderReference.Meta):
         verbose_name = _("recorded change")
         verbose_name_plural = _("recorded changes")
         default_permissions = ()
-        # So that a page about one order finds out that it waits. No more: every order saved in the shop pays for it.
+        # A page about one order finds out with it that the order waits. Each further index would cost every save.
         indexes = [models.Index(fields=["order_pk"], name="sendcloud_change_order")]
 
     def __str__(self) -> str:

@@ -5,51 +5,62 @@ from __future__ import annotations
 import datetime as dt
 import uuid
 from collections.abc import Collection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.validators import MinValueValidator
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.urls import NoReverseMatch, reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 from django.utils.translation import gettext_lazy as _
 
-from ..api import BasicAuth, OAuth2ClientCredentials, SendcloudClient
-from ..api.results import Integration as RemoteIntegration
-from ..clock import clock
-from ..conf import SendcloudConfigurationError, conf
-from ..crypto import Secret
+from ..conf import conf
+from ..core.clock import clock
+from ..core.crypto import Secret
+from ..core.site import current_site
 from ..enums import ApiGeneration, AuthScheme
-from ..oauth import SharedTokenCache
 from .account import Account, main_account
-from .fields import EncryptedTextField
+from .base import DatabaseQuerySet, SendcloudModel
+from .fields import EncryptedTextField, StorableCharField, StorableTextField
+
+if TYPE_CHECKING:
+    from ..api import SendcloudClient
+    from ..api.v2 import Integration as RemoteIntegration
 
 
 class PauseReason(models.TextChoices):
-    """Why an integration rests. Everything for it stays queued meanwhile."""
+    """A reason why nothing is sent to an integration. Everything for it stays queued meanwhile."""
 
-    PERSON = "person", _("paused by a person")
-    CREDENTIALS = "credentials", _("the API keys are refused")
+    PERSON = "person", _("paused by an operator")
+    CREDENTIALS = "credentials", _("the API keys are rejected")
     PERMISSION = "permission", _("Sendcloud does not allow these keys to send orders")
     GONE = "gone", _("Sendcloud does not know this integration any more")
     CONFIGURATION = "configuration", _("the connection to Sendcloud is not set up safely")
+    COPY = "copy", _("this may be a copy of the shop")
+    MOVE = "move", _("it moves to another API")
+
+    @property
+    def waits_for_person(self) -> bool:
+        """Whether only a person may resume; the others are probed."""
+        return self in (PauseReason.PERSON, PauseReason.COPY, PauseReason.MOVE)
 
 
 # Tried again after five minutes at first, after five hours in the end.
 MOST_RELAPSES = 6
 
 
-class IntegrationQuerySet(models.QuerySet["Integration"]):
+class IntegrationQuerySet(DatabaseQuerySet["Integration"]):
     def active(self) -> IntegrationQuerySet:
-        """Those the shop uses, paused or not."""
+        """Return the integrations that the shop uses, paused or not."""
         return self.filter(is_active=True)
 
     def running(self) -> IntegrationQuerySet:
-        """Those that may be talked to now."""
+        """Return the integrations that requests may be sent to now."""
         return self.active().filter(paused_since__isnull=True)
 
 
-class Integration(models.Model):
+class Integration(SendcloudModel):
     """One Sendcloud integration this shop ships through.
 
     There is no operation that creates one: a merchant makes it in Sendcloud's panel
@@ -57,9 +68,9 @@ class Integration(models.Model):
     """
 
     remote_id = models.PositiveBigIntegerField(_("Sendcloud's id"), unique=True, validators=[MinValueValidator(1)])
-    name = models.CharField(_("name"), max_length=250, blank=True)
-    shop_url = models.CharField(_("shop URL"), max_length=500, blank=True)
-    system = models.CharField(_("system"), max_length=50, blank=True, editable=False)
+    name = StorableCharField(_("name"), max_length=250, blank=True)
+    shop_url = StorableCharField(_("shop URL"), max_length=500, blank=True)
+    system = StorableCharField(_("system"), max_length=50, blank=True, editable=False)
     account = models.ForeignKey(
         Account,
         on_delete=models.PROTECT,
@@ -71,11 +82,15 @@ class Integration(models.Model):
         _("in use"), default=True, help_text=_("New orders go to the active integration. Nothing is sent to others.")
     )
 
-    # How we talk to it
+    # Orders it takes, where several are in use (``sync.routing``)
+    for_countries = models.JSONField(_("countries"), default=list, blank=True)
+    for_sites = models.JSONField(_("sites"), default=list, blank=True)
+
+    # Requests to it
     api_generation = models.CharField(
         _("API generation"),
         max_length=2,
-        choices=[(ApiGeneration.V2.value, "v2")],
+        choices=[(ApiGeneration.V2.value, "v2"), (ApiGeneration.V3.value, "v3")],
         default=ApiGeneration.V2.value,
     )
     auth_scheme = models.CharField(
@@ -97,18 +112,18 @@ class Integration(models.Model):
         help_text=_("Only where Sendcloud asks for one; otherwise webhooks are signed with the secret key."),
     )
 
-    # How it talks to us
+    # Webhooks from it
     webhook_key = models.UUIDField(_("key in the webhook address"), default=uuid.uuid4, unique=True, editable=False)
     # Until then keys may come by webhook: an operator has opened the window.
     keys_by_webhook_until = models.DateTimeField(
         _("keys accepted by webhook until"), null=True, blank=True, editable=False
     )
-    webhook_url = models.CharField(_("webhook URL at Sendcloud"), max_length=500, blank=True)
+    webhook_url = StorableCharField(_("webhook URL at Sendcloud"), max_length=500, blank=True)
     webhook_active = models.BooleanField(_("webhook active at Sendcloud"), default=False)
     service_point_enabled = models.BooleanField(_("service points enabled"), default=False)
     service_point_carriers = models.JSONField(_("service point carriers"), default=list, blank=True)
 
-    # What Sendcloud last said of it
+    # Facts that Sendcloud last reported
     failing_since = models.DateTimeField(_("failing since"), null=True, blank=True, editable=False)
     last_fetch = models.DateTimeField(_("last fetch"), null=True, blank=True, editable=False)
     last_updated_at = models.DateTimeField(_("last updated at"), null=True, blank=True, editable=False)
@@ -119,9 +134,12 @@ class Integration(models.Model):
     paused_reason = models.CharField(
         _("paused because"), max_length=20, choices=PauseReason.choices, blank=True, editable=False
     )
-    paused_detail = models.TextField(_("details"), blank=True, editable=False)
+    paused_detail = StorableTextField(_("details"), blank=True, editable=False)
+    # The operator who paused it, and the end of the pause, if they gave one.
+    paused_by = models.CharField(_("paused by"), max_length=150, blank=True, editable=False)
+    paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
     probe_at = models.DateTimeField(_("tried again at"), null=True, blank=True, editable=False)
-    # What it was paused for before a probe resumed it; and how often it was so again, without having worked in between.
+    # The reason of the pause that a probe ended, and how often the same pause came back without a success in between.
     resumed_from = models.CharField(max_length=20, blank=True, default="", editable=False)
     relapses = models.PositiveSmallIntegerField(default=0, editable=False)
     last_success_at = models.DateTimeField(_("last successful push"), null=True, blank=True, editable=False)
@@ -129,10 +147,14 @@ class Integration(models.Model):
     # All parcels that changed until then are known here.
     parcels_seen_until = models.DateTimeField(_("parcels known until"), null=True, blank=True, editable=False)
     created_at = models.DateTimeField(_("connected at"), auto_now_add=True)
+    # The API generation it moves to (``sync.move``), empty unless a move has begun.
+    moving_to = models.CharField(max_length=2, blank=True, default="", editable=False)
+    # The site it was connected at. A copy of the database elsewhere must not ship (``sync.site_guard``).
+    site = models.JSONField(default=current_site, editable=False)
 
     objects = IntegrationQuerySet.as_manager()
 
-    class Meta:
+    class Meta(SendcloudModel.Meta):
         verbose_name = _("integration")
         verbose_name_plural = _("integrations")
         permissions = [
@@ -150,40 +172,22 @@ class Integration(models.Model):
         return self.paused_since is not None
 
     def client(self, **options: Any) -> SendcloudClient:
-        """A client with this integration's credentials. Cheap to make; close it, or use it in a ``with``.
+        """Return a client with this integration's credentials. Cheap to make; close it, or use it in a ``with``.
+
+        Its requests raise :class:`~django_sendcloud.core.transactions.InsideTransaction` inside an atomic block, and
+        those that change something raise :class:`~django_sendcloud.core.site.CopyOfShop` at another site.
 
         Raises:
             SendcloudConfigurationError: the keys are missing, or cannot be decrypted.
+            AddressError: an address among the settings cannot be used.
         """
-        settings = conf()
-        if not self.public_key or not self.secret_key:
-            raise SendcloudConfigurationError(
-                f"Integration {self} has no API keys. Find them in Sendcloud's panel under Settings > Integrations > "
-                "Configure, and enter them in the admin."
-            )
-        try:
-            return SendcloudClient(
-                **{
-                    "auth": self._auth(self.public_key, self.secret_key.reveal()),
-                    "base_url": settings.BASE_URL,
-                    "partner_id": settings.PARTNER_ID or None,
-                    "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
-                    "read_timeout": settings.READ_TIMEOUT_SECONDS,
-                    "deadline": settings.DEADLINE_SECONDS,
-                }
-                | options
-            )
-        except ValueError as error:
-            # A key that cannot be one, or an address that is not safe: the text names which.
-            raise SendcloudConfigurationError(f"Integration {self}: {error}") from None
+        # The client takes as long to import as Django, and most processes send nothing.
+        from .connection import client_of
 
-    def _auth(self, public_key: str, secret_key: str) -> BasicAuth | OAuth2ClientCredentials:
-        if self.auth_scheme == AuthScheme.OAUTH2:
-            return OAuth2ClientCredentials(public_key, secret_key, token_url=conf().TOKEN_URL, cache=SharedTokenCache())
-        return BasicAuth(public_key, secret_key)
+        return client_of(self, options)
 
     def webhook_secrets(self, now: dt.datetime | None = None) -> list[str]:
-        """Every key a webhook of this integration may be signed with now, most likely first; never an empty one."""
+        """Return every key a webhook may be signed with now, most likely first; never an empty one."""
         now = now or timezone.now()
         candidates = [self.webhook_signature_key, self.secret_key]
         if self.previous_secret_key_until and now < self.previous_secret_key_until:
@@ -198,14 +202,16 @@ class Integration(models.Model):
         self.secret_key = Secret(secret_key)
 
     def webhook_path(self) -> str:
-        """The path of this integration's webhook address, ``""`` where ``django_sendcloud.urls`` is not included."""
+        """Return the path of this integration's webhook address, ``""`` if the app's URLs are not included."""
         try:
-            return reverse("django_sendcloud:webhook", args=[self.webhook_key])
+            # Below i18n_patterns, the address would be another for each language.
+            with translation.override(settings.LANGUAGE_CODE):
+                return reverse("django_sendcloud:webhook", args=[self.webhook_key])
         except NoReverseMatch:
             return ""
 
     def webhook_address(self, base: str = "") -> str:
-        """The address Sendcloud is to report parcels to, ``""`` where ``django_sendcloud.urls`` is not included.
+        """Return the address that Sendcloud reports parcels to, ``""`` if ``django_sendcloud.urls`` is not included.
 
         Args:
             base: Where the shop is reached (``https://shop.example``); ``SENDCLOUD["WEBHOOK_BASE_URL"]`` by default.
@@ -213,7 +219,7 @@ class Integration(models.Model):
         base, path = (base or conf().WEBHOOK_BASE_URL).rstrip("/"), self.webhook_path()
         return f"{base}{path}" if base and path else ""
 
-    #: What can be changed at Sendcloud, by the contract's names, and the fields that hold it here.
+    #: Settings that can be changed at Sendcloud, by the contract's names, with the fields that hold them here.
     SETTINGS = {
         "shop_name": "name",
         "shop_url": "shop_url",
@@ -222,7 +228,7 @@ class Integration(models.Model):
         "webhook_active": "webhook_active",
         "webhook_url": "webhook_url",
     }
-    #: What only Sendcloud knows, so that there is nothing to decide.
+    #: Facts that only Sendcloud knows.
     FACTS = ("system", "failing_since", "last_fetch", "last_updated_at", "refreshed_at")
     REMOTE_FIELDS = (*SETTINGS.values(), *FACTS)
 
@@ -261,7 +267,7 @@ class Integration(models.Model):
             APIError: it could not be asked.
         """
         with self.client() as client:
-            remote = client.integrations.get(self.remote_id)
+            remote = self.read(client)
         self.save(update_fields=self.apply_remote(remote))
 
     def change_at_sendcloud(self, **changes: Any) -> None:
@@ -276,22 +282,35 @@ class Integration(models.Model):
         Raises:
             APIError: it was refused, or could not be asked. Nothing is stored.
         """
+        from .connection import patch
+
         with self.client() as client:
-            client.integrations.update(self.remote_id, **changes)
-            remote = client.integrations.get(self.remote_id)
+            patch(self, client, changes)
+            remote = self.read(client)
         self.save(update_fields=self.apply_remote(remote, changes))
 
-    def pause(self, reason: PauseReason, detail: str = "") -> bool:
+    def read(self, client: SendcloudClient) -> RemoteIntegration:
+        """Ask Sendcloud for this integration, under the names of v2 (operation: GET /integrations/{id})."""
+        from .connection import read
+
+        return read(self, client)
+
+    def pause(self, reason: PauseReason, detail: str = "", *, by: str = "", until: dt.datetime | None = None) -> bool:
         """Stop talking to this integration. Returns whether it was running until now.
 
         The first reason stands until it is resumed, except that a person's pause replaces any other. Each time it is
         paused for the same reason without having worked since a probe resumed it, it is tried again half as often, and
-        nobody is alarmed once more.
+        the operator is not alarmed again.
+
+        Args:
+            reason: Reason of the pause.
+            detail: More of it: an error, or an operator's own words.
+            by: Operator who paused it.
+            until: Time at which a worker resumes it; ``None`` if only an operator does.
         """
         from ..signals import integration_paused
 
         now = clock.now()
-        database = conf().DATABASE
         relapse = reason != PauseReason.PERSON and self.resumed_from == reason.value
         relapses = min(self.relapses + 1, MOST_RELAPSES) if relapse else 0
         probe_at = now + dt.timedelta(seconds=conf().PROBE_SECONDS * 2**relapses)
@@ -299,10 +318,12 @@ class Integration(models.Model):
             "paused_since": now,
             "paused_reason": reason.value,
             "paused_detail": detail[:2000],
-            "probe_at": None if reason == PauseReason.PERSON else probe_at,
+            "paused_by": by[:150],
+            "paused_until": until,
+            "probe_at": None if reason.waits_for_person else probe_at,
             "relapses": relapses,
         }
-        rows = Integration.objects.using(database).filter(pk=self.pk)
+        rows = Integration.objects.filter(pk=self.pk)
         if reason != PauseReason.PERSON:
             rows = rows.filter(paused_since__isnull=True)
         changed = bool(rows.update(**values))
@@ -312,11 +333,11 @@ class Integration(models.Model):
         return changed
 
     def resume(self, *, by_probe: bool = False) -> bool:
-        """Talk to it again. Returns whether it was paused. What waited for it becomes due at once.
+        """Resume the integration. Return whether it was paused. Its waiting orders become due now.
 
         Args:
-            by_probe: Nobody has decided so: a harmless request went well, which need not mean that orders will. What
-                somebody has decided meanwhile stands.
+            by_probe: No person has decided so: a harmless request succeeded, and pushes may still fail. A person's
+                decision of meanwhile stands.
         """
         from ..signals import integration_resumed
         from .outbox import OutboxEntry
@@ -328,16 +349,24 @@ class Integration(models.Model):
             "paused_since": None,
             "paused_reason": "",
             "paused_detail": "",
+            "paused_by": "",
+            "paused_until": None,
             "probe_at": None,
         }
-        database = conf().DATABASE
-        rows = Integration.objects.using(database).filter(pk=self.pk, paused_since__isnull=False)
+        if not by_probe:
+            # A person who resumes it during a move decides to stay with the old API.
+            values["moving_to"] = ""
+        if self.paused_reason == PauseReason.COPY and not by_probe:
+            # A person decides that this site is the one that ships.
+            values["site"] = current_site()
+        rows = Integration.objects.filter(pk=self.pk, paused_since__isnull=False)
         if by_probe:
             rows = rows.filter(paused_since=self.paused_since)
         changed = bool(rows.update(**values))
         self.refresh_from_db(fields=list(values))
         if changed:
-            OutboxEntry.objects.using(database).filter(integration_id=self.pk).wake()
+            waits = Q(integration_id=self.pk) | (Q(integration=None) & ~Q(error_code=""))
+            OutboxEntry.objects.filter(waits).wake()
             if not self.relapses:
                 integration_resumed.send_robust(sender=Integration, integration=self)
         return changed

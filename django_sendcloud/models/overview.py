@@ -9,7 +9,7 @@ from .integration import Integration
 
 
 class Overview(Integration):
-    """No table and no permissions of its own: it is shown to whoever may see integrations."""
+    """No table and no permissions of its own: everyone who may see integrations sees it."""
 
     class Meta:
         proxy = True

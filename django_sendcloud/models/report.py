@@ -1,4 +1,4 @@
-"""Which of our own failures were reported to Sendcloud's connection log, so that none is repeated within the hour."""
+"""Failures that were reported to Sendcloud's connection log, so that none is repeated within the hour."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
 from ..signals import exception_reported
+from .base import DatabaseQuerySet, SendcloudModel
 from .integration import Integration
 
 logger = logging.getLogger("django_sendcloud.reports")
@@ -20,9 +21,9 @@ logger = logging.getLogger("django_sendcloud.reports")
 ONE_PER = dt.timedelta(hours=1)
 
 
-class ExceptionReportManager(models.Manager["ExceptionReport"]):
+class ExceptionReportQuerySet(DatabaseQuerySet["ExceptionReport"]):
     def report(self, integration: Integration | None, cause: str, exception_type: str = "") -> bool:
-        """Note a failure on our side, and have it written to the integration's log if it is the first of the hour.
+        """Note a failure on the shop's side, and report the first of each hour to the integration's log.
 
         Never raises, and does nothing unless ``SENDCLOUD["EXCEPTION_LOGS"]`` is set.
 
@@ -57,20 +58,19 @@ class ExceptionReportManager(models.Manager["ExceptionReport"]):
 
     def _is_first_of_the_hour(self, integration: Integration, cause: str) -> bool:
         now = timezone.now()
-        reports = self.using(conf().DATABASE)
         with transaction.atomic(using=conf().DATABASE):
             digest = hashlib.sha256(cause.encode()).hexdigest()
-            row, created = reports.get_or_create(integration=integration, cause=digest, defaults={"reported_at": now})
+            row, created = self.get_or_create(integration=integration, cause=digest, defaults={"reported_at": now})
             if created:
                 return True
-            due = reports.filter(pk=row.pk, reported_at__lte=now - ONE_PER)
+            due = self.filter(pk=row.pk, reported_at__lte=now - ONE_PER)
             if due.update(reported_at=now, occurrences=F("occurrences") + 1):
                 return True
-            reports.filter(pk=row.pk).update(occurrences=F("occurrences") + 1)
+            self.filter(pk=row.pk).update(occurrences=F("occurrences") + 1)
         return False
 
 
-class ExceptionReport(models.Model):
+class ExceptionReport(SendcloudModel):
     """One cause of failure per integration, with the time it was last reported."""
 
     integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="reports")
@@ -78,9 +78,9 @@ class ExceptionReport(models.Model):
     reported_at = models.DateTimeField(default=timezone.now)
     occurrences = models.PositiveIntegerField(default=1)
 
-    objects = ExceptionReportManager()
+    objects = ExceptionReportQuerySet.as_manager()
 
-    class Meta:
+    class Meta(SendcloudModel.Meta):
         verbose_name = _("exception report")
         verbose_name_plural = _("exception reports")
         constraints = [

@@ -1,26 +1,32 @@
-"""The inbox: every verified webhook, kept before anything is done with it."""
+"""The inbox: every verified webhook and every polled update, stored before anything is done with it."""
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import hashlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from django.db import models
+from django.db import IntegrityError, connections, models, transaction
+from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
-from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
+from ..core.dates import date_and_time
 from ..enums import WebhookAction
-from .fields import EncryptedTextField
+from .base import DatabaseQuerySet, Dismissible
+from .fields import EncryptedTextField, StorableCharField
 from .integration import Integration
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-#: What webhooks are about, by their action.
+#: The subject of a webhook by its action.
 ACTIONS: Mapping[str, StrOrPromise] = {
-    WebhookAction.PARCEL_STATUS_CHANGED.value: _("News of a parcel"),
+    WebhookAction.PARCEL_STATUS_CHANGED.value: _("Parcel update"),
+    WebhookAction.PARCEL_POLLED.value: _("Polled update of a parcel"),
+    WebhookAction.PARCEL_LINKED.value: _("Parcel found its order"),
     WebhookAction.RETURN_CREATED.value: _("Return announced"),
     WebhookAction.RETURN_DELIVERED.value: _("Return arrived"),
     WebhookAction.INTEGRATION_CONNECTED.value: _("Integration connected"),
@@ -32,34 +38,99 @@ ACTIONS: Mapping[str, StrOrPromise] = {
 
 
 class EventState(models.TextChoices):
+    """The progress of an event: applied to the parcel, and made known to the shop, are two states."""
+
     RECEIVED = "received", _("waiting")
+    APPLIED = "applied", _("applied, the shop follows")
     PROCESSED = "processed", _("applied")
-    UNHEARD = "unheard", _("applied, the shop failed")
+    RECEIVER_FAILED = "receiver_failed", _("applied, the shop failed")
     IGNORED = "ignored", _("nothing to do")
     FAILED = "failed", _("failed")
+    DISMISSED = "dismissed", _("dismissed")
 
 
-class WebhookEventQuerySet(models.QuerySet["WebhookEvent"]):
+#: Applied events whose follow-ups have not all run.
+UNTOLD = (EventState.APPLIED, EventState.RECEIVER_FAILED)
+
+# Due for every worker, whatever the clocks of the machines say.
+IMMEDIATELY = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
+
+
+class WebhookEventQuerySet(DatabaseQuerySet["WebhookEvent"]):
     def due(self, now: dt.datetime) -> WebhookEventQuerySet:
+        """Return the events to apply."""
         return self.filter(state=EventState.RECEIVED, due_at__lte=now)
 
+    def dead(self) -> WebhookEventQuerySet:
+        """Return the failed events that no worker tries again."""
+        return self.filter(state__in=(EventState.FAILED, EventState.RECEIVER_FAILED), due_at__isnull=True)
 
-class WebhookEvent(models.Model):
+    def with_due_follow_ups(self, now: dt.datetime) -> WebhookEventQuerySet:
+        """Return the applied events whose follow-ups are due, at most the oldest of each parcel.
+
+        A later event of a parcel waits for the earlier ones, also for one that a worker has claimed.
+        """
+        earlier = self.model._base_manager.filter(
+            Q(event_ms__lt=OuterRef("event_ms")) | Q(event_ms=OuterRef("event_ms"), pk__lt=OuterRef("pk")),
+            parcel=OuterRef("parcel"),
+            state__in=UNTOLD,
+            due_at__isnull=False,
+            is_blocking=True,
+        )
+        return self.filter(~Exists(earlier), state__in=UNTOLD, due_at__lte=now)
+
+    def keep(self, integration: Integration, raw: bytes, body: str) -> WebhookEvent | None:
+        """Store one body, in one INSERT.
+
+        Args:
+            integration: The integration that the body concerns.
+            raw: The body as it came. Its digest recognises a duplicate.
+            body: The text to store.
+
+        Returns:
+            The event, or ``None`` for a duplicate.
+
+        Raises:
+            DatabaseError: It could not be stored.
+        """
+        digest = hashlib.sha256(raw).hexdigest()
+        event = WebhookEvent(integration=integration, digest=digest, body=body, due_at=IMMEDIATELY)
+        # In a caller's transaction, a duplicate must not spoil more than its own statement.
+        inside = connections[self.db].in_atomic_block
+        try:
+            with transaction.atomic(using=self.db) if inside else contextlib.nullcontext():
+                event.save(force_insert=True, using=self.db)
+        except IntegrityError:
+            if not self.filter(integration=integration, digest=digest).exists():
+                raise
+            return None
+        return event
+
+
+class WebhookEvent(Dismissible):
     """One webhook, as it came. The digest of its body recognises a duplicate."""
 
     integration = models.ForeignKey(
         Integration, on_delete=models.CASCADE, related_name="events", verbose_name=_("integration")
     )
     digest = models.CharField(max_length=64, editable=False)
-    # The raw body, encrypted: it holds personal data. Emptied once applied and told to the shop.
+    # The raw body, encrypted: it holds personal data. Emptied once all follow-ups have run.
     body = EncryptedTextField(default="", blank=True, editable=False)
-    action = models.CharField(_("action"), max_length=100, blank=True)
+    action = StorableCharField(_("action"), max_length=100, blank=True)
     event_ms = models.BigIntegerField(null=True, blank=True, editable=False)
 
-    state = models.CharField(_("state"), max_length=10, choices=EventState.choices, default=EventState.RECEIVED)
-    due_at = models.DateTimeField(default=timezone.now, editable=False)
+    state = models.CharField(_("state"), max_length=15, choices=EventState.choices, default=EventState.RECEIVED)
+    # ``None``: nothing is left to do, or nothing until a person replays it.
+    due_at = models.DateTimeField(default=timezone.now, null=True, editable=False)
+    # Claims without an answer so far: a worker that dies counts as well.
     attempts = models.PositiveIntegerField(_("attempts"), default=0)
-    error = models.TextField(_("error"), blank=True)
+    failures = models.PositiveIntegerField(_("failures"), default=0)
+    # A code with its parameters, as ``{"code": "receiver_failed", "receiver": ..., "error": ..., "at": ...}``.
+    note = models.JSONField(_("note"), default=dict, blank=True, editable=False)
+    # The steps that have not run yet, with what they need to know of the moment the event was applied.
+    follow_ups = models.JSONField(default=dict, blank=True, editable=False)
+    # Later events of its parcel wait until its follow-ups have run.
+    is_blocking = models.BooleanField(default=True, editable=False)
     received_at = models.DateTimeField(_("received at"), default=timezone.now)
     processed_at = models.DateTimeField(_("processed at"), null=True, blank=True)
     parcel = models.ForeignKey(
@@ -73,7 +144,7 @@ class WebhookEvent(models.Model):
 
     objects = WebhookEventQuerySet.as_manager()
 
-    class Meta:
+    class Meta(Dismissible.Meta):
         verbose_name = _("webhook")
         verbose_name_plural = _("inbox")
         constraints = [
@@ -86,12 +157,16 @@ class WebhookEvent(models.Model):
         permissions = [("replay_webhookevent", _("Can replay webhooks"))]
 
     def __str__(self) -> str:
-        at = date_format(timezone.localtime(self.received_at), "DATETIME_FORMAT")
-        return f"{self.about} ({at})"
+        return f"{self.about} ({date_and_time(self.received_at)})"
+
+    @property
+    def is_dead(self) -> bool:
+        """Return whether it failed and no worker tries it again."""
+        return self.state in (EventState.FAILED, EventState.RECEIVER_FAILED) and self.due_at is None
 
     @property
     def about(self) -> StrOrPromise:
-        """What it is about, in words: nobody knows before it is read."""
+        """Return the subject in words: unknown until the body is read."""
         if self.action:
             return ACTIONS.get(self.action, self.action)
         return _("Not read yet") if self.state == EventState.RECEIVED else _("Unreadable")

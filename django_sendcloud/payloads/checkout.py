@@ -1,4 +1,4 @@
-"""What the buyer chose in Sendcloud's Dynamic Checkout."""
+"""The buyer's choice in Sendcloud's Dynamic Checkout."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Annotated
 
 from .base import Extra, Payload
-from .rules import JSON, OMIT, Integer, JSONObject, Moment, Nested, Text
+from .nested import Nested
+from .rules import JSON, OMIT, Integer, JSONObject, Moment, Text
 
 __all__ = ["CheckoutPayload", "DeliveryMethodData", "ShippingProduct"]
 
@@ -38,12 +39,12 @@ class ShippingProduct(Payload):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliveryMethodData(Payload):
-    """When it shall be delivered (contract: ``CheckoutPayload.delivery_method_data``).
+    """The days of handover and delivery (contract: ``CheckoutPayload.delivery_method_data``).
 
     Args:
-        delivery_date: When the buyer wants it. Knows its time zone, sent in UTC.
+        delivery_date: The day the buyer wants it. Knows its time zone, sent in UTC.
         formatted_delivery_date: The same as the buyer read it, for instance ``February 21, 2012``.
-        parcel_handover_date: When the carrier must have it. Knows its time zone, sent in UTC.
+        parcel_handover_date: The day the carrier must have it. Knows its time zone, sent in UTC.
         extra: Other keys the checkout gave.
 
     Raises:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["COUNTRIES", "suggest_country"]
+__all__ = ["COUNTRIES", "NO_POSTAL_CODE", "WITHOUT_POSTAL_CODES", "suggest_country"]
 
 _CODES: Final = """
     AD AE AF AG AI AL AM AO AQ AR AS AT AU AW AX AZ BA BB BD BE BF BG BH BI BJ
@@ -23,9 +23,15 @@ _CODES: Final = """
     ZW
 """
 
+_NO_POSTAL_CODES: Final = """
+    AE AG AO AQ AW BF BI BJ BO BQ BS BV BW BZ CD CF CG CI CK CM CW DJ DM ER
+    FJ GA GD GH GM GQ GY HK JM KI KM KN LC LY ML MO MR MS MW NR NU PA PS QA
+    RW SB SC SL SR SS ST SX SY TD TF TG TK TL TO TT TV UG VU WS YE ZW
+"""
+
 COUNTRIES: Final[frozenset[str]] = frozenset(_CODES.split())
 
-#: What people write instead of a code, and the code they mean.
+#: Texts that people write instead of a code, and the code they mean.
 _MISTAKEN: Final[dict[str, str]] = {
     "EL": "GR",  # the European Union's own code for Greece, used in VAT numbers
     "EN": "GB",
@@ -34,8 +40,15 @@ _MISTAKEN: Final[dict[str, str]] = {
 }
 
 
+#: Countries whose addresses have no postal code (the address formats of Google's libaddressinput).
+WITHOUT_POSTAL_CODES: Final[frozenset[str]] = frozenset(_NO_POSTAL_CODES.split())
+
+#: The text to write where a country has no postal codes, because the contract requires one (``minLength: 1``).
+NO_POSTAL_CODE: Final = "00000"
+
+
 def suggest_country(value: str) -> str | None:
-    """Return the code that was probably meant by ``value``, ``None`` where no guess is safe."""
+    """Return the code that ``value`` probably means, ``None`` where no guess is safe."""
     code = value.strip().upper()
     code = _MISTAKEN.get(code, code)
     return code if code in COUNTRIES else None

@@ -1,4 +1,4 @@
-"""What customs wants to know."""
+"""Costs and tax numbers for customs."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from decimal import Decimal
 from typing import Annotated, TypeAlias
 
 from .base import Extra, Payload
-from .rules import OMIT, Nested, NestedList, Number, Text
+from .nested import Nested, NestedList
+from .rules import OMIT, Amount, Text
 
 __all__ = ["CustomsDetails", "Money", "TaxNumber", "TaxNumbers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Money(Payload):
-    """An amount (contract: ``CostsObject``). What is ``None`` is left out.
+    """An amount (contract: ``CostsObject``). A field that is ``None`` is left out.
 
     Args:
         value: In major units of the currency, two decimals at most.
@@ -25,7 +26,7 @@ class Money(Payload):
         PayloadError: a field breaks the contract.
     """
 
-    value: Annotated[Decimal | None, Number(max_decimals=2, fixed=True, none=OMIT)] = None
+    value: Annotated[Decimal | None, Amount(none=OMIT)] = None
     currency: Annotated[str | None, Text(none=OMIT)] = None
 
     def _subject(self) -> str:
@@ -34,11 +35,11 @@ class Money(Payload):
 
 @dataclass(frozen=True, slots=True, kw_only=True, repr=False)
 class TaxNumber(Payload):
-    """A tax number (contract: ``TaxNumber``). What is ``None`` is left out.
+    """A tax number (contract: ``TaxNumber``). A field that is ``None`` is left out.
 
     Args:
-        name: Which kind, for instance ``VAT`` or ``EORI``.
-        country_code: Who issued it. Not held against :data:`COUNTRIES`, because tax numbers have
+        name: Its kind, for instance ``VAT`` or ``EORI``.
+        country_code: The country that issued it. Not held against :data:`COUNTRIES`, because tax numbers have
             codes of their own: ``EL`` for Greece, ``XI`` for Northern Ireland.
         value: The number. Personal data where the holder is a person.
 
@@ -59,7 +60,7 @@ _TaxNumberList: TypeAlias = Annotated[Sequence[TaxNumber], NestedList(TaxNumber)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaxNumbers(Payload):
-    """Who has which tax numbers (contract: ``CustomsInformation.tax_numbers``).
+    """The tax numbers of all parties (contract: ``CustomsInformation.tax_numbers``).
 
     The contract's examples wrap each number as ``{"tax_number": {"country": ...}}``; its schema has
     them flat, with ``country_code``. The schema is what is sent.
@@ -67,7 +68,7 @@ class TaxNumbers(Payload):
     Args:
         sender: The sender's.
         receiver: The receiver's.
-        importer_of_records: Those of who answers for the import.
+        importer_of_records: Those of the importer of record.
 
     Raises:
         PayloadError: a member is not a :class:`TaxNumber`.
@@ -86,7 +87,7 @@ _Costs: TypeAlias = Annotated[Money | None, Nested(Money, none=OMIT)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomsDetails(Payload):
-    """Costs and tax numbers for customs (contract: ``CustomsInformation``). What is ``None`` is left out.
+    """Costs and tax numbers for customs (contract: ``CustomsInformation``). A field that is ``None`` is left out.
 
     The contract's examples have the costs as bare strings; its schema wants an object with value
     and currency. The schema is what is sent.
@@ -96,7 +97,7 @@ class CustomsDetails(Payload):
         insurance_costs: Costs of insurance.
         freight_costs: Costs of transport.
         other_costs: Any other costs.
-        tax_numbers: The tax numbers of all concerned.
+        tax_numbers: The tax numbers of all parties.
         extra: Fields of the contract that are newer than this package.
 
     Raises:

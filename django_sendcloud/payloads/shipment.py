@@ -1,4 +1,4 @@
-"""What an order looks like to Sendcloud."""
+"""The shipment of an order, as both API generations know it."""
 
 from __future__ import annotations
 
@@ -6,33 +6,48 @@ import datetime as dt
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 from decimal import Decimal
-from typing import Annotated, Any, Self, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias
 
-from ..enums import CustomsShipmentType
+from ..enums import ApiGeneration, CustomsShipmentType
 from ..exceptions import PayloadError
-from .base import Extra, Payload
+from ..violations import Errors, Violation
+from .address import Address
+from .base import V3_ONLY, Extra, Payload
 from .checkout import CheckoutPayload
+from .countries import NO_POSTAL_CODE, WITHOUT_POSTAL_CODES
 from .customs import CustomsDetails
+from .nested import Nested, NestedList
 from .parcel_items import ParcelItem
 from .rules import (
     NULL,
     OMIT,
+    Amount,
+    Choice,
     Country,
     CurrencyCode,
+    Day,
     Email,
+    Flag,
+    Identifier,
     Integer,
     Moment,
-    Nested,
-    NestedList,
     Number,
+    OtherCurrency,
     ShipmentType,
     Text,
+    Texts,
+    not_carried,
     quote,
+    shorten,
 )
+from .ship_with import ShipWith
 
-__all__ = ["ShipmentPayload", "Status"]
+__all__ = ["EXPORT_TYPES", "FIELDS", "REQUIRED", "ShipmentPayload", "Status"]
+
+#: The kinds of exports (contract: v3 ``customs-details.export_type``).
+EXPORT_TYPES: Final = ("private", "commercial_b2c", "commercial_b2b")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +59,7 @@ class Status(Payload):
 
     Args:
         id: The shop's key, for instance ``paid``.
-        message: What people read, for instance ``Paid``.
+        message: The text people read, for instance ``Paid``.
 
     Raises:
         PayloadError: a field breaks the contract.
@@ -63,8 +78,20 @@ _UPDATED_AT = Moment(none=OMIT)
 _CANONICAL = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
 
 
+def _repeated_item_ids(items: Sequence[ParcelItem]) -> Errors:
+    seen: set[str] = set()
+    errors: Errors = {}
+    for index, item in enumerate(items):
+        if item.item_id in seen:
+            violation = Violation("item_id_repeated", {"value": shorten(item.item_id)})
+            errors[f"parcel_items[{index}].item_id"] = [violation.with_params(item.line)]
+        elif item.item_id:
+            seen.add(item.item_id)
+    return errors
+
+
 class _Written(Payload):
-    """Room for what has been written once, beside the fields."""
+    """Room for the text that has been written once, beside the fields."""
 
     __slots__ = ("_written",)
 
@@ -73,15 +100,15 @@ class _Written(Payload):
 class ShipmentPayload(_Written):
     """One shipment of an order (contract: ``ShipmentBlobOrderCreate``).
 
-    What has no value is written as the contract wants it, ``""`` or ``null``, rather than left
-    out: an upsert then also removes at Sendcloud what the shop has removed. Only
+    A field without a value is written as the contract wants it, ``""`` or ``null``, rather than left
+    out: an upsert then also removes at Sendcloud a value that the shop has removed. Only
     ``checkout_payload`` is left out, since the contract lets it be neither empty nor null.
 
     Args:
         external_order_id: The shop's id of the order; with ``external_shipment_id`` the key of the upsert.
         external_shipment_id: The shop's id of the shipment. ``None`` is null; such a shipment can only
             be deleted by its ``shipment_uuid``, so give one where you can.
-        order_number: What the buyer knows the order by.
+        order_number: The number the buyer knows the order by.
         name: The receiver.
         company_name: The receiver's company.
         address: Street, with or without the house number.
@@ -96,8 +123,9 @@ class ShipmentPayload(_Written):
         created_at: When the order was placed. Knows its time zone, sent in UTC.
         updated_at: When the order last changed; Sendcloud applies an upsert only where it differs from
             the one it has. ``None`` until :meth:`stamped`.
-        currency: ``EUR``, ``GBP`` or ``USD``; ``None`` is null, as Sendcloud's own integrations send
-            it, though the letter of the contract's enum has no null.
+        currency: ``EUR``, ``GBP`` or ``USD``; an :class:`OtherCurrency` only explicitly. ``None`` is null at API v2,
+            as Sendcloud's own integrations send it, though the letter of the contract's enum has no null; API v3
+            refuses it.
         total_order_value: In major units of the currency, two decimals at most.
         parcel_items: The order's lines.
         weight: Of the whole shipment in kg: 0.001 at least, three decimals and 10 characters at most.
@@ -114,8 +142,24 @@ class ShipmentPayload(_Written):
         customs_invoice_nr: Number of the commercial invoice.
         customs_shipment_type: Why the goods cross a border; ``None`` is null, as for ``currency``.
         customs_details: Costs and tax numbers for customs.
-        checkout_payload: What the buyer chose in the Dynamic Checkout.
-        extra: Fields of the contract that are newer than this package.
+        checkout_payload: The buyer's choice in the Dynamic Checkout.
+        billing_address: The address of the invoice.
+        notes: Notes for the people who pack. ``""`` clears them, ``None`` leaves them as they are.
+        tags: Tags of the order. An empty list clears them, ``None`` leaves them as they are.
+        ship_with: The shipping option to make the label with.
+        carrier_service_point_id: The carrier's own id of the service point, in the place of ``to_service_point``.
+        is_local_pickup: The buyer fetches it at the shop.
+        is_cash_on_delivery: The buyer pays at the door.
+        subtotal_price: Price of the goods, in major units of the currency.
+        estimated_shipping_price: Price of shipping, in major units of the currency.
+        estimated_tax_price: Tax, in major units of the currency.
+        invoice_date: Day of the invoice.
+        customs_export_type: One of :data:`EXPORT_TYPES`.
+        extra: Fields of API v2's contract that are newer than this package.
+
+    API v3 alone has ``billing_address`` and the fields after it; API v2 is sent nothing of them. The notes of
+    :mod:`django_sendcloud.payloads.v2` and :mod:`~django_sendcloud.payloads.v3` name each field that a generation
+    cannot carry.
 
     Raises:
         PayloadError: a field breaks the contract. All of them are named.
@@ -131,11 +175,11 @@ class ShipmentPayload(_Written):
     customs_invoice_nr: Annotated[str, Text()] = ""
     customs_shipment_type: Annotated[CustomsShipmentType | int | None, ShipmentType(none=NULL)] = None
     email: Annotated[str, Email()] = ""
-    external_order_id: Annotated[str, Text(1)]
-    external_shipment_id: Annotated[str | None, Text(1, none=NULL)] = None
+    external_order_id: Annotated[str, Identifier(1)]
+    external_shipment_id: Annotated[str | None, Identifier(1, none=NULL)] = None
     house_number: Annotated[str, Text()] = ""
     name: Annotated[str, Text(1)]
-    order_number: Annotated[str, Text(1)]
+    order_number: Annotated[str, Identifier(1)]
     order_status: _Status = None
     parcel_items: Annotated[Sequence[ParcelItem] | None, NestedList(ParcelItem, none=NULL)] = ()
     payment_status: _Status = None
@@ -146,7 +190,7 @@ class ShipmentPayload(_Written):
     to_post_number: Annotated[str, Text()] = ""
     to_service_point: Annotated[int | None, Integer(none=NULL)] = None
     to_state: Annotated[str | None, Text(1, none=NULL)] = None
-    total_order_value: Annotated[Decimal | None, Number(max_decimals=2, fixed=True, none=NULL)] = None
+    total_order_value: Annotated[Decimal | None, Amount(none=NULL)] = None
     updated_at: Annotated[dt.datetime | None, _UPDATED_AT] = None
     weight: Annotated[Decimal | None, Number("kg", minimum="0.001", max_decimals=3, max_length=10, none=NULL)] = None
     checkout_payload: Annotated[CheckoutPayload | None, Nested(CheckoutPayload, none=OMIT)] = None
@@ -154,11 +198,42 @@ class ShipmentPayload(_Written):
     height: _Centimetres = None
     length: _Centimetres = None
     customs_details: Annotated[CustomsDetails | None, Nested(CustomsDetails, none=NULL)] = None
+    billing_address: Annotated[Address | None, Nested(Address, none=OMIT), V3_ONLY] = None
+    notes: Annotated[str | None, Text(none=OMIT), V3_ONLY] = None
+    tags: Annotated[Sequence[str] | None, Texts(none=OMIT), V3_ONLY] = None
+    ship_with: Annotated[ShipWith | None, Nested(ShipWith, none=OMIT), V3_ONLY] = None
+    carrier_service_point_id: Annotated[str | None, Identifier(1, none=OMIT), V3_ONLY] = None
+    is_local_pickup: Annotated[bool | None, Flag(none=OMIT), V3_ONLY] = None
+    is_cash_on_delivery: Annotated[bool | None, Flag(none=OMIT), V3_ONLY] = None
+    subtotal_price: Annotated[Decimal | None, Amount(none=OMIT), V3_ONLY] = None
+    estimated_shipping_price: Annotated[Decimal | None, Amount(none=OMIT), V3_ONLY] = None
+    estimated_tax_price: Annotated[Decimal | None, Amount(none=OMIT), V3_ONLY] = None
+    invoice_date: Annotated[dt.date | None, Day(none=OMIT), V3_ONLY] = None
+    customs_export_type: Annotated[str | None, Choice("export type", EXPORT_TYPES, none=OMIT), V3_ONLY] = None
     extra: Extra = field(default_factory=dict, hash=False)
+
+    is_part: ClassVar[bool] = False
+
+    def _check_together(self, errors: Errors) -> None:
+        missing = [violation.code for violation in errors.get("postal_code", ())] in (["required"], ["null"])
+        if missing and self.country in WITHOUT_POSTAL_CODES:
+            params = {"country": self.country, "value": NO_POSTAL_CODE}
+            errors["postal_code"] = [Violation("postal_code_unused", params)]
+        if self.to_service_point is not None and self.carrier_service_point_id is not None:
+            errors["carrier_service_point_id"] = [Violation("excludes", {"other": "to_service_point"})]
+        if not any(path.startswith("parcel_items") for path in errors):
+            ids = [item.item_id for item in self.parcel_items or () if item.item_id is not None]
+            if len(ids) != len(set(ids)):
+                errors |= _repeated_item_ids(self.parcel_items or ())
+
+    @property
+    def subject(self) -> str:
+        """The name of this shipment in an error, without personal data."""
+        return self._subject()
 
     @property
     def key(self) -> tuple[str, str]:
-        """What Sendcloud knows this shipment by: order id and shipment id, ``""`` where there is none."""
+        """The key of this shipment at Sendcloud: order id and shipment id, ``""`` where there is none."""
         return self.external_order_id, self.external_shipment_id or ""
 
     def with_shipment_id(self, external_shipment_id: str) -> Self:
@@ -170,7 +245,7 @@ class ShipmentPayload(_Written):
         return self._with("external_shipment_id", external_shipment_id)
 
     def stamped(self, updated_at: dt.datetime) -> Self:
-        """Return a copy that says when the order last changed. Cheap: nothing else is checked again.
+        """Return a copy with the time of the order's last change. Cheap: nothing else is checked again.
 
         Raises:
             PayloadError: it is no datetime, or one that does not know its time zone.
@@ -181,33 +256,48 @@ class ShipmentPayload(_Written):
         return copy
 
     def to_json(self) -> dict[str, Any]:
-        """Return exactly the contract's JSON.
+        """Return exactly the JSON of API v2's contract.
 
         Raises:
             PayloadError: ``updated_at`` is missing.
         """
         self._updated_at()
+        self._check_currency()
         return Payload.to_json(self)
 
     def encode(self) -> bytes:
         """Return :meth:`to_json` as it is sent: compact JSON in UTF-8. Cheap after :meth:`digest`.
 
         Raises:
-            PayloadError: ``updated_at`` is missing.
+            PayloadError: ``updated_at`` is missing, or API v2 cannot carry the currency.
         """
+        self._check_currency()
         updated_at = json.dumps(_UPDATED_AT.dump(self._updated_at()))
         return f'{{"updated_at":{updated_at},{self._all_else()[1:]}'.encode()
 
-    def digest(self) -> str:
-        """Return a fingerprint of all but ``updated_at``: SHA-256 over canonical JSON, in hexadecimal.
+    def digest(self, api: ApiGeneration = ApiGeneration.V2) -> str:
+        """Return a fingerprint of everything but ``updated_at``: SHA-256 in hexadecimal.
 
         It stays the same between processes, Python versions and equal values (``Decimal("1.50")``
-        and ``Decimal("1.5")``), and differs as soon as anything Sendcloud would see differs.
+        and ``Decimal("1.5")``), and differs as soon as anything Sendcloud would see differs. For a payload without
+        fields of API v3 alone it is the same for both generations, so that a move repeats no order needlessly.
+
+        Args:
+            api: For API v3, the fields that only it has count as well.
         """
-        return hashlib.sha256(self._all_else().encode()).hexdigest()
+        text = self._all_else()
+        if api is ApiGeneration.V3:
+            lines = [item.v3_json() for item in self.parcel_items or ()]
+            if (own := self.v3_json()) or any(lines):
+                text += _CANONICAL.encode([own, lines])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def canonical(self) -> str:
+        """Return canonical JSON without ``updated_at``, as :meth:`digest` reads it."""
+        return self._all_else()
 
     def _all_else(self) -> str:
-        """Canonical JSON without ``updated_at``. Written once: what is about to be sent has been compared before."""
+        """Return canonical JSON without ``updated_at``, written once: it is compared first and sent afterwards."""
         text: str | None = getattr(self, "_written", None)
         if text is None:
             body = Payload.to_json(self)
@@ -216,13 +306,20 @@ class ShipmentPayload(_Written):
             object.__setattr__(self, "_written", text)
         return text
 
+    def _check_currency(self) -> None:
+        if isinstance(self.currency, OtherCurrency):
+            raise PayloadError({"currency": [not_carried(self.currency, "v2")]}, self._subject())
+
     def _updated_at(self) -> dt.datetime:
         if self.updated_at is None:
-            raise PayloadError(
-                {"updated_at": ["Is required to send a shipment; use payload.stamped(updated_at)."]}, self._subject()
-            )
+            raise PayloadError({"updated_at": [Violation("stamp_missing")]}, self._subject())
         return self.updated_at
 
     def _subject(self) -> str:
         order = self.external_order_id
         return f"order {quote(order)}" if isinstance(order, str) and order else "shipment"
+
+
+FIELDS = {each.name: each for each in fields(ShipmentPayload)}
+# Fields without a default. One that an adapter leaves out is missing like one that is empty.
+REQUIRED = [name for name, each in FIELDS.items() if each.default is MISSING and each.default_factory is MISSING]

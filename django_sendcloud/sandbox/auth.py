@@ -1,4 +1,4 @@
-"""Who asks: Basic auth with the keys of an integration, or a token got for them."""
+"""Credentials of a request: Basic auth with the keys of an integration, or an OAuth2 token."""
 
 from __future__ import annotations
 
@@ -12,42 +12,50 @@ from dataclasses import dataclass
 from urllib.parse import parse_qs, unquote_plus
 
 from ..enums import AuthScheme
-from .state import SandboxIntegration, State
+from .behaviour import Behaviour
+from .store import SandboxIntegration, Store
 
 __all__ = ["Authenticator", "Denied", "Token"]
 
 
 class Denied(Exception):
-    """The credentials are not accepted. The message says why."""
+    """Refusal of credentials. The message gives the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """A token of OAuth2."""
+    """An OAuth2 token.
+
+    Attributes:
+        expires: End of its life, in seconds of the monotonic clock.
+        scopes: Scopes it was issued for.
+    """
 
     value: str
     integration_id: int
     expires: float
+    scopes: frozenset[str] = frozenset()
 
 
 class Authenticator:
-    """Knows the keys and the tokens.
+    """Checks keys and tokens.
 
     Attributes:
-        token_lifetime: Seconds a new token is good for.
+        token_lifetime: Life of a new token in seconds.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, store: Store, behaviour: Behaviour) -> None:
         self.token_lifetime = 3600
-        self._state = state
+        self._store = store
+        self._behaviour = behaviour
         self._tokens: dict[str, Token] = {}
         self._lock = threading.Lock()
 
     def integration(self, header: str) -> SandboxIntegration:
-        """Return the integration an ``Authorization`` header belongs to.
+        """Return the integration that an ``Authorization`` header belongs to.
 
         Raises:
-            Denied: there is none, or it does not let in who comes this way.
+            Denied: The credentials are wrong or revoked, or the integration demands another scheme.
         """
         scheme, _, value = header.partition(" ")
         match scheme.lower():
@@ -66,8 +74,17 @@ class Authenticator:
             raise Denied("User inactive or deleted.")
         return integration
 
+    def permits(self, header: str, scope: str) -> bool:
+        """Return whether credentials permit an operation. Keys and tokens with the scope ``api`` permit all."""
+        scheme, _, value = header.partition(" ")
+        if not scope or scheme.lower() != "bearer":
+            return True
+        with self._lock:
+            token = self._tokens.get(value.strip())
+        return token is not None and bool(token.scopes & {"api", scope})
+
     def issue(self, header: str, form: str) -> Token:
-        """Give out a token (OAuth2, client credentials).
+        """Issue a token (OAuth2, client credentials).
 
         Raises:
             Denied: ``invalid_client``, ``unsupported_grant_type`` or ``invalid_scope``.
@@ -85,20 +102,23 @@ class Authenticator:
         fields = parse_qs(form)
         if fields.get("grant_type") != ["client_credentials"]:
             raise Denied("unsupported_grant_type")
-        if set(" ".join(fields.get("scope", [])).split()) - {"api"}:
+        granted = self._behaviour.oauth_scopes
+        wanted = set(" ".join(fields.get("scope", [])).split()) or granted
+        if wanted - granted:
             raise Denied("invalid_scope")
-        token = Token(f"ory_at_{secrets.token_urlsafe(32)}", integration.id, time.monotonic() + self.token_lifetime)
+        expires = time.monotonic() + self.token_lifetime
+        token = Token(f"ory_at_{secrets.token_urlsafe(32)}", integration.id, expires, frozenset(wanted))
         with self._lock:
             self._tokens[token.value] = token
         return token
 
     def revoke_tokens(self) -> None:
-        """Let no token be good any more."""
+        """Revoke all tokens."""
         with self._lock:
             self._tokens.clear()
 
     def _by_keys(self, public_key: str, secret_key: str) -> SandboxIntegration:
-        integration = self._state.by_public_key(public_key)
+        integration = self._store.by_public_key(public_key)
         if integration is None or not hmac.compare_digest(integration.secret_key.encode(), secret_key.encode()):
             raise Denied("Invalid username/password.")
         return integration
@@ -107,7 +127,7 @@ class Authenticator:
         with self._lock:
             token = self._tokens.get(value)
         if token is not None and token.expires > time.monotonic():
-            integration = self._state.integrations.get(token.integration_id)
+            integration = self._store.integrations.get(token.integration_id)
             if integration is not None and integration.auth == AuthScheme.OAUTH2:
                 return integration
         raise Denied("Invalid or expired token.")

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
+import shlex
 import signal
 import sys
 import threading
 from collections import Counter
 from types import FrameType
 from typing import Any, Final, TextIO
+from urllib.parse import urlsplit
 
+from .address import is_loopback
 from .requestlog import LoggedRequest
 from .sandbox import Sandbox
 
@@ -21,34 +25,52 @@ PORT: Final = 8900
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Give a parser the sandbox's options."""
-    parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
-    parser.add_argument("--port", type=_port, default=PORT, help="on which port, 0 for any (default: %(default)s)")
-    parser.add_argument("--public-key", help="public key of the integration it starts with (default: made up)")
-    parser.add_argument("--secret-key", help="its secret key (default: made up)")
-    parser.add_argument("--integration-id", type=int, default=1001, help="its id (default: %(default)s)")
-    parser.add_argument("--shop-name", default="Webshop", help="its name (default: %(default)s)")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    parser.add_argument("--port", type=_port, default=PORT, help="port to listen on, 0 for any (default: %(default)s)")
     parser.add_argument(
-        "--auth", choices=["basic", "oauth2"], default="basic", help="how its keys are used (default: %(default)s)"
+        "--advertise",
+        type=_origin,
+        metavar="URL",
+        help="address that others reach it under, such as http://sendcloud.localhost:8900 from another container",
+    )
+    parser.add_argument("--public-key", help="public key of its integration (default: the same at each start)")
+    parser.add_argument("--secret-key", help="secret key of its integration (default: the same at each start)")
+    parser.add_argument("--integration-id", type=int, default=1001, help="id of its integration (default: %(default)s)")
+    parser.add_argument("--shop-name", default="Webshop", help="name of its integration (default: %(default)s)")
+    parser.add_argument(
+        "--auth", choices=["basic", "oauth2"], default="basic", help="scheme of its keys (default: %(default)s)"
     )
     parser.add_argument(
         "--rate-limits",
         action="store_true",
         help="refuse more than 100 POSTs or 1,000 GETs a minute, as Sendcloud does",
     )
-    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="let every answer take longer")
+    parser.add_argument("--latency", type=float, default=0.0, metavar="SECONDS", help="delay every answer")
+    parser.add_argument(
+        "--save-delay",
+        type=float,
+        default=0.3,
+        metavar="SECONDS",
+        help="time between the acceptance of a v3 order and its saving (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--partners-only",
+        action="store_true",
+        help="refuse v2 shipments without a Sendcloud-Partner-Id, as Sendcloud does",
+    )
     parser.add_argument(
         "--webhook-retry-scale",
         type=float,
         default=1.0,
         metavar="FACTOR",
-        help="multiply the delays before a webhook is sent again; the first one is 5 minutes (default: %(default)s)",
+        help="factor for the delays before a webhook is repeated; the first one is 5 minutes (default: %(default)s)",
     )
-    parser.add_argument("--log-file", metavar="PATH", help="write a line of JSON for each request")
-    parser.add_argument("--quiet", action="store_true", help="print no line for each request")
+    parser.add_argument("--log-file", metavar="PATH", help="file that gets a line of JSON for each request")
+    parser.add_argument("--quiet", action="store_true", help="print nothing for each request")
 
 
 def serve(options: dict[str, Any], out: TextIO) -> int:
-    """Serve until somebody says stop (Ctrl-C, SIGTERM).
+    """Serve until Ctrl-C or SIGTERM.
 
     Returns:
         The exit code.
@@ -63,8 +85,9 @@ def serve(options: dict[str, Any], out: TextIO) -> int:
         sandbox = Sandbox(
             options["port"],
             options["host"],
-            public_key=options["public_key"],
-            secret_key=options["secret_key"],
+            advertised=options["advertise"],
+            public_key=options["public_key"] or fixed_key("public", options["host"]),
+            secret_key=options["secret_key"] or fixed_key("secret", options["host"]),
             integration_id=options["integration_id"],
             shop_name=options["shop_name"],
             auth=options["auth"],
@@ -78,6 +101,8 @@ def serve(options: dict[str, Any], out: TextIO) -> int:
         return 1
     sandbox.latency = options["latency"]
     sandbox.rate_limits = options["rate_limits"]
+    sandbox.save_delay = options["save_delay"]
+    sandbox.certified_partners_only = options["partners_only"]
     try:
         sandbox.start()
     except OSError as error:
@@ -115,23 +140,39 @@ def _port(text: str) -> int:
     return int(text)
 
 
+def _origin(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise argparse.ArgumentTypeError("must be an address such as http://sendcloud.localhost:8900")
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+def fixed_key(kind: str, host: str) -> str | None:
+    """Return a key that is the same at each start; ``None`` for a random one if other machines can reach the host."""
+    if not is_loopback(host):
+        return None
+    return hashlib.sha256(f"django-sendcloud sandbox {kind}".encode()).hexdigest()[:32]
+
+
 def _greeting(sandbox: Sandbox) -> str:
     integration = sandbox.integration
+    environment = {
+        "SENDCLOUD_BASE_URL": sandbox.base_url,
+        "SENDCLOUD_PUBLIC_KEY": integration.public_key,
+        "SENDCLOUD_SECRET_KEY": integration.secret_key,
+        "SENDCLOUD_INTEGRATION_ID": str(integration.id),
+    }
+    if integration.auth == "oauth2":
+        environment["SENDCLOUD_TOKEN_URL"] = sandbox.token_url
     lines = [
         f"Sendcloud sandbox: {sandbox.panel_url}",
         "",
-        f"export SENDCLOUD_BASE_URL={sandbox.base_url}",
-        f"export SENDCLOUD_PUBLIC_KEY={integration.public_key}",
-        f"export SENDCLOUD_SECRET_KEY={integration.secret_key}",
-        f"export SENDCLOUD_INTEGRATION_ID={integration.id}",
+        *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
+        "",
+        "It forgets everything when it ends. Stop it with Ctrl-C.",
     ]
-    if integration.auth == "oauth2":
-        lines.append(f"export SENDCLOUD_TOKEN_URL={sandbox.token_url}")
-    lines += ["", "Nothing is kept when it ends. Stop it with Ctrl-C."]
     if not sandbox.local:
-        lines.append(
-            f"WARNING: {sandbox.host} can be reached from other machines. The panel asks nobody for a password."
-        )
+        lines.append(f"WARNING: Other machines can reach {sandbox.host}, and the panel asks for no password.")
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Sendcloud's rate limits: so many requests of an account in any minute, all its keys together."""
+"""Sendcloud's rate limits, per account: all its keys and both API generations share them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,14 @@ _SAFE_METHODS: Final = {"GET", "HEAD", "OPTIONS"}
 
 
 class RateLimiter:
-    """Counts requests in a rolling window. Refused requests do not count.
+    """Counter of requests in a rolling window. Refused requests do not count.
 
     Attributes:
-        enabled: Whether it refuses anything.
-        unsafe: POST, PUT, PATCH and DELETE requests allowed in a window.
-        safe: GET requests allowed in a window.
-        window: Seconds.
-        retry_after: What a refusal says in its Retry-After header: seconds, any text, or ``None`` for no
-            header, as Sendcloud does.
+        enabled: Whether it refuses requests.
+        unsafe: Number of POST, PUT, PATCH and DELETE requests in a window.
+        safe: Number of GET requests in a window.
+        window: Length of the window in seconds.
+        retry_after: Retry-After header of a refusal: seconds or any text; ``None`` for no header, as at Sendcloud.
     """
 
     def __init__(self) -> None:
@@ -34,7 +33,7 @@ class RateLimiter:
         self._lock = threading.Lock()
 
     def allows(self, account: str, method: str) -> bool:
-        """Count a request; whether it may pass."""
+        """Count a request, and return whether it may pass."""
         if not self.enabled:
             return True
         safe = method in _SAFE_METHODS
@@ -49,6 +48,6 @@ class RateLimiter:
             return True
 
     def clear(self) -> None:
-        """Forget what was counted."""
+        """Reset the counts."""
         with self._lock:
             self._seen.clear()

@@ -1,4 +1,4 @@
-"""What was asked of the sandbox: the evidence from which a test can prove what a client did."""
+"""The log of all API requests: evidence of what a client did."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ __all__ = ["LoggedItem", "LoggedRequest", "RequestLog"]
 
 @dataclass(frozen=True, slots=True)
 class LoggedItem:
-    """What became of one shipment that a request was about.
+    """The outcome of one order in a request.
 
     Attributes:
-        external_order_id: As it was sent, ``""`` where it was not.
-        external_shipment_id: As it was sent.
-        updated_at: As it was sent, ``None`` with a delete.
-        outcome: ``created``, ``updated``, ``unchanged`` (the same ``updated_at`` as before: nothing was
-            done, though ``updated`` was answered), ``error``, ``deleted`` or ``not found``.
+        external_order_id: The shop's id of the order as sent, ``""`` if absent. v3 calls it ``order_id``.
+        external_shipment_id: The shop's id of the shipment as sent; v3 has none.
+        updated_at: The shop's ``updated_at`` as sent; ``None`` with a delete. v3 calls it ``order_updated_at``.
+        outcome: ``created``, ``updated``, ``unchanged`` (v2, with the ``updated_at`` of before: nothing was done,
+            though the response says ``updated``), ``error``, ``refused`` (v3: another order of the batch had an
+            error), ``conflict`` (v3: an earlier request is still being saved), ``deleted`` or ``not found``.
     """
 
     external_order_id: str
@@ -35,31 +36,31 @@ class LoggedItem:
 
     @property
     def key(self) -> tuple[str, str]:
-        """Order id and shipment id, ``""`` where there is none."""
+        """Order id and shipment id, ``""`` for none."""
         return self.external_order_id, self.external_shipment_id or ""
 
 
 @dataclass(slots=True, eq=False)
 class LoggedRequest:
-    """One request. It is in the log from the moment it arrived; what is not known yet is ``None``.
+    """One request. The log has it from its arrival on; values that are not known yet are ``None``.
 
     Attributes:
-        number: Counts from 1 in order of arrival.
-        time: When it arrived, in seconds of the monotonic clock.
-        wall: When it arrived, in UTC.
+        number: Position in the order of arrival, from 1.
+        time: Arrival in seconds of the monotonic clock.
+        wall: Arrival in UTC.
         method: HTTP method.
         path: Path without query.
-        query: Query as it was sent.
-        headers: Lower-case names to values, without the credentials.
-        operation: What it is in words, for instance ``upsert shipments``; ``""`` where there is no such path.
-        integration_id: The integration of the path, else that of the credentials.
-        status: Status of the answer; ``None`` while it is on its way, and where the connection was closed instead.
-        items: What became of each shipment.
-        applied: Whether it changed what the sandbox stores, or had the chance to.
-        applied_order: Counts in the order in which requests were applied, which may differ from that of arrival.
-        fault: The fault that was played on it, ``""`` for none.
-        finished: When the answer was ready, in seconds of the monotonic clock.
-        raw: The body; ``None`` where it is no longer kept.
+        query: Query as sent.
+        headers: Headers by lower-case names, without the credentials.
+        operation: Name of the operation, for instance ``upsert shipments``; ``""`` if the path has none.
+        integration_id: Integration of the path, else that of the credentials.
+        status: Status of the response; ``None`` before it, and if the connection was closed instead.
+        items: Outcome of each order.
+        applied: Whether it changed the stored data, or could have.
+        applied_order: Position in the order of application, which may differ from that of arrival.
+        fault: Kind of the fault that hit it, ``""`` for none.
+        finished: Moment when the response was ready, in seconds of the monotonic clock.
+        raw: Body; ``None`` if the log no longer keeps it.
     """
 
     number: int
@@ -81,14 +82,14 @@ class LoggedRequest:
 
     @property
     def body(self) -> Any:
-        """The body read as JSON; ``None`` where there is none, it is no JSON, or it is no longer kept."""
+        """The body, parsed from JSON; ``None`` if it is empty, no JSON, or no longer kept."""
         try:
             return json.loads(self.raw) if self.raw else None
         except ValueError:
             return None
 
     def as_json(self) -> dict[str, Any]:
-        """Return a line of the log file. It holds ids, and no bodies."""
+        """Return its line of the log file, with ids and without bodies."""
         return {
             "number": self.number,
             "time": self.time,
@@ -111,13 +112,13 @@ class LoggedRequest:
 
 
 class RequestLog:
-    """All requests, oldest first. Safe to use from all threads.
+    """All requests, oldest first. Any thread may use it.
 
     Args:
-        limit: How many requests are kept at most; ``None`` for all of them.
-        bodies: How many of the latest requests keep their bodies.
-        file: Where to write a line of JSON for each request when it is done; ``None`` for nowhere.
-        listener: Called with each request when it is done.
+        limit: Number of requests it keeps; ``None`` for all.
+        bodies: Number of the latest requests that keep their bodies.
+        file: File that gets a line of JSON for each finished request; ``None`` for none.
+        listener: Function that is called with each finished request.
     """
 
     def __init__(
@@ -138,7 +139,7 @@ class RequestLog:
         self._file = Path(file).open("a", encoding="utf-8") if file else None  # noqa: SIM115  (closed by close())
 
     def begin(self, method: str, path: str, query: str, headers: Mapping[str, str], body: bytes) -> LoggedRequest:
-        """Note that a request has arrived."""
+        """Log the arrival of a request."""
         shown = {name: value for name, value in headers.items() if name != "authorization"}
         with self._lock:
             request = LoggedRequest(next(self._numbers), method, path, query, shown, body)
@@ -150,12 +151,12 @@ class RequestLog:
         return request
 
     def apply(self, request: LoggedRequest) -> None:
-        """Note that a request is being applied. To be called while the state is locked."""
+        """Log that a request is applied. The caller holds the lock of the store."""
         request.applied = True
         request.applied_order = next(self._applications)
 
     def finish(self, request: LoggedRequest, status: int | None) -> None:
-        """Note how a request was answered."""
+        """Log the response to a request."""
         request.status = status
         request.finished = time.monotonic()
         if self._listener is not None:
@@ -168,12 +169,12 @@ class RequestLog:
                     self._file.flush()
 
     def all(self) -> list[LoggedRequest]:
-        """Return the requests that are kept, oldest first."""
+        """Return the kept requests, oldest first."""
         with self._lock:
             return list(self._requests)
 
     def count(self, method: str = "", path: str = "") -> int:
-        """Count requests, those no longer kept included, by method and by how the path ends."""
+        """Return the number of requests by method and end of the path. Requests no longer kept count, too."""
         with self._lock:
             return sum(
                 number
@@ -182,7 +183,7 @@ class RequestLog:
             )
 
     def clear(self) -> None:
-        """Forget all requests. Numbers go on."""
+        """Delete all requests. Numbers go on."""
         with self._lock:
             self._requests.clear()
             self._with_body.clear()

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on a real socket: keep-alive, one thread a connection, nothing but the standard library."""
+"""HTTP/1.1 on a real socket: keep-alive, one thread per connection, standard library only."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from .api import Answer
+from .http import Response
 
 __all__ = ["MAX_BODY", "Server"]
 
-#: The largest body that is read, in bytes. A batch of a hundred orders has some 150 kB.
+#: Size of the largest body the server reads, in bytes. A batch of a hundred orders has some 150 kB.
 MAX_BODY: Final = 20 * 1024 * 1024
 
-Answerer = Callable[[str, str, str, Mapping[str, str], bytes], "Answer | None"]
+Answerer = Callable[[str, str, str, Mapping[str, str], bytes], "Response | None"]
 
 
 class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
-    """Listens, and gives each connection a thread.
+    """Server with one thread per connection.
 
     Args:
-        host: Where to listen.
-        port: On which port, 0 for any that is free.
-        answer: Called with method, path, query, headers by lower-case names, and body; ``None`` closes the
-            connection without an answer.
+        host: Address to listen on.
+        port: Port to listen on, 0 for any free one.
+        answer: Function that takes method, path, query, headers by lower-case names, and body; ``None`` closes the
+            connection without a response.
     """
 
     allow_reuse_address = True
@@ -48,18 +48,18 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """Port it listens on."""
         return int(self.server_address[1])
 
     def stop(self) -> None:
-        """Listen no more, and close all connections."""
+        """Stop listening, and close all connections."""
         self.stopping.set()
         self.shutdown()
         self.server_close()
         with self._lock:
             connections = list(self._connections)
         for connection in connections:
-            # Only shut down: its own thread closes it.
+            # Its own thread closes it.
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
 
@@ -74,7 +74,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         super().shutdown_request(request)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Say nothing of clients that went away; show what is our own mistake."""
+        """Print our own errors, and ignore clients that went away."""
         import sys
 
         if not isinstance(sys.exception(), OSError):
@@ -89,7 +89,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     wbufsize = -1
 
     def handle_one_request(self) -> None:
-        # Whatever the method: which of them there are is not HTTP's to know.
+        # The operations decide which methods exist.
         try:
             self.raw_requestline = self.rfile.readline(65537)
             if not self.raw_requestline or len(self.raw_requestline) > 65536:
@@ -116,36 +116,36 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if len(body) < int(length):
             self.close_connection = True
             return
-        # An address may come whole, as to a proxy.
+        # A client may send a whole address, as to a proxy.
         target = self.path if self.path.startswith("/") else self.path.partition("://")[2].partition("/")[2]
         parts = urlsplit(f"//sandbox/{target.lstrip('/')}")
-        answer = self.server.answer(self.command, parts.path, parts.query, headers, body)
-        if answer is None or self.server.stopping.is_set():
+        response = self.server.answer(self.command, parts.path, parts.query, headers, body)
+        if response is None or self.server.stopping.is_set():
             self.close_connection = True
         else:
-            self._write(answer)
+            self._write(response)
 
-    def _write(self, answer: Answer) -> None:
-        self.send_response_only(answer.status)
+    def _write(self, response: Response) -> None:
+        self.send_response_only(response.status)
         self.send_header("Server", "django-sendcloud-sandbox")
         self.send_header("Date", self.date_time_string())
-        for name, value in answer.headers.items():
+        for name, value in response.headers.items():
             self.send_header(name, value)
-        if answer.status != HTTPStatus.NO_CONTENT:
-            if answer.body:
-                self.send_header("Content-Type", answer.content_type)
-            self.send_header("Content-Length", str(len(answer.body)))
-        if answer.cut or self.close_connection:
+        if response.status != HTTPStatus.NO_CONTENT:
+            if response.body:
+                self.send_header("Content-Type", response.content_type)
+            self.send_header("Content-Length", str(len(response.body)))
+        if response.cut or self.close_connection:
             self.close_connection = True
             self.send_header("Connection", "close")
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(answer.body[: len(answer.body) // 2] if answer.cut else answer.body)
+            self.wfile.write(response.body[: len(response.body) // 2] if response.cut else response.body)
 
     def _refuse(self, status: HTTPStatus) -> None:
-        """Answer without having read the body, after which the connection is of no use."""
+        """Respond without reading the body, which makes the connection useless."""
         self.close_connection = True
-        self._write(Answer(status))
+        self._write(Response(status))
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Print nothing."""
+        """Do not print."""

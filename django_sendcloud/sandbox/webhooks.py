@@ -1,4 +1,4 @@
-"""Webhooks as Sendcloud sends them: signed, in the background, and again when nobody answered."""
+"""Delivery of webhooks as Sendcloud does it: signed, in the background, and repeated until the shop accepts them."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from urllib.parse import SplitResult, unquote, urlsplit
 
 __all__ = ["Attempt", "DeliveredWebhook", "Webhooks", "sign"]
 
-#: How often a webhook is sent again, and after how many seconds.
+#: Number of repetitions, and the delays before them in seconds.
 RETRIES: Final = 10
 FIRST_DELAY: Final = 5 * 60.0
 LONGEST_DELAY: Final = 60 * 60.0
 
 _THREADS: Final = 4
-#: Of an answer that was none, so much is kept.
+#: Number of bytes kept of a response.
 _MOST_OF_A_BODY: Final = 2000
 
 
@@ -37,18 +37,18 @@ def sign(body: bytes, key: str) -> str:
 
 @dataclass(slots=True, eq=False)
 class DeliveredWebhook:
-    """A webhook on its way to a shop, or there.
+    """A webhook, delivered or not.
 
     Attributes:
-        number: Counts from 1.
-        integration_id: Whose webhook it is.
+        number: Position in the order of creation, from 1.
+        integration_id: Integration it belongs to.
         action: For instance ``parcel_status_changed``.
-        url: Where it goes.
-        body: Exactly what is sent and signed.
-        headers: What is sent along.
-        attempts: Of each attempt, when it was made and what came of it: a status, or what went wrong in words.
-        state: ``pending``, ``delivered``, or ``failed`` when Sendcloud gave up.
-        due: When the next attempt is, in seconds of the monotonic clock.
+        url: Address of the shop.
+        body: Signed body.
+        headers: Headers of the request.
+        attempts: Moment and outcome of each attempt. The outcome is a status, or an error in words.
+        state: ``pending``, ``delivered``, or ``failed`` after the last repetition.
+        due: Moment of the next attempt, in seconds of the monotonic clock.
     """
 
     number: int
@@ -63,20 +63,20 @@ class DeliveredWebhook:
 
     @property
     def payload(self) -> Any:
-        """The body read."""
+        """Its body, parsed."""
         return json.loads(self.body)
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """What came of sending a webhook once.
+    """The outcome of one attempt to deliver a webhook.
 
     Attributes:
-        status: What the shop answered; ``None`` where it did not.
-        headers: Of its answer.
-        body: The beginning of its answer.
-        exception_type: Which error of Sendcloud's HTTP library it would have been, as a Python path; ``""`` for none.
-        exception: What went wrong, in words.
+        status: Status of the shop's response; ``None`` without one.
+        headers: Headers of the response.
+        body: Beginning of the response.
+        exception_type: Python path of the error in Sendcloud's HTTP library; ``""`` for none.
+        exception: Error in words.
     """
 
     status: int | None = None
@@ -87,22 +87,22 @@ class Attempt:
 
     @property
     def fine(self) -> bool:
-        """Whether the shop has taken it."""
+        """Whether the shop accepted it."""
         return self.status is not None and 200 <= self.status < 300
 
     @property
     def outcome(self) -> int | str:
-        """The status, or what went wrong."""
+        """The status, or the error in words."""
         return self.exception if self.status is None else self.status
 
 
 class Webhooks:
-    """Sends webhooks. Those of one integration go one after the other, those of several side by side.
+    """Sender of webhooks: one at a time per integration, several integrations concurrently.
 
     Args:
-        retry_scale: What the real delays between attempts are multiplied with.
-        timeout: Seconds a shop has to answer.
-        report: Called with the webhook and each attempt, when its state says already whether there will be another.
+        retry_scale: Factor for the delays between attempts.
+        timeout: Time a shop has to respond, in seconds.
+        report: Function that is called after each attempt, with the webhook in its new state and the attempt.
     """
 
     def __init__(
@@ -119,14 +119,14 @@ class Webhooks:
         self._numbers = itertools.count(1)
         self._changed = threading.Condition()
         self._threads: list[threading.Thread] = []
-        # One for each crew of threads: who comes back late from a delivery belongs to a crew that was sent home.
+        # Each start has its own event, so that a thread that returns late from a delivery knows that it was stopped.
         self._stopping = threading.Event()
 
     def send(self, integration_id: int, url: str, key: str, payload: Mapping[str, Any]) -> DeliveredWebhook:
-        """Send a webhook soon, and return at once.
+        """Queue a webhook, and return immediately.
 
         Raises:
-            ValueError: the address is not one of http or https.
+            ValueError: The address is not http or https.
         """
         _target(url)
         body = json.dumps(payload).encode()
@@ -145,7 +145,7 @@ class Webhooks:
         return webhook
 
     def send_again(self, webhook: DeliveredWebhook) -> None:
-        """Send the same body once more, as somebody does who presses a button."""
+        """Queue the same body again, as the button in the panel does."""
         with self._changed:
             webhook.state, webhook.due = "pending", time.monotonic()
             self._start()
@@ -157,12 +157,12 @@ class Webhooks:
             return list(self._all)
 
     def wait(self, timeout: float) -> bool:
-        """Wait until none is pending; whether that came true in time."""
+        """Wait until none is pending, and return whether that happened in time."""
         with self._changed:
             return self._changed.wait_for(self._idle, timeout)
 
     def clear(self) -> None:
-        """Forget all webhooks, and do not send those that are pending."""
+        """Delete all webhooks, pending ones included."""
         with self._changed:
             for webhook in self._all:
                 if webhook.state == "pending":
@@ -171,13 +171,13 @@ class Webhooks:
             self._changed.notify_all()
 
     def start(self) -> None:
-        """Go on with what is pending since it was stopped."""
+        """Continue with the webhooks that were pending at the last stop."""
         with self._changed:
             if any(webhook.state == "pending" for webhook in self._all):
                 self._start()
 
     def stop(self) -> None:
-        """Send nothing more. What is pending stays so."""
+        """Stop sending. Pending webhooks stay pending."""
         with self._changed:
             threads, self._threads = self._threads, []
             self._stopping.set()
@@ -213,13 +213,13 @@ class Webhooks:
                     delay = min(FIRST_DELAY * 2 ** (len(webhook.attempts) - 1), LONGEST_DELAY)
                     webhook.due = time.monotonic() + delay * self.retry_scale
             self._report(webhook, attempt)
-            # Only now: who waits for the last one finds everything written down.
+            # After the report, so that wait() returns with everything logged.
             with self._changed:
                 self._busy.discard(webhook.integration_id)
                 self._changed.notify_all()
 
     def _take(self, stopping: threading.Event) -> DeliveredWebhook | None:
-        """Wait for a webhook that is due; ``None`` when there is nothing more to do."""
+        """Wait for a due webhook; ``None`` after a stop."""
         with self._changed:
             while not stopping.is_set():
                 waiting = [w for w in self._all if w.state == "pending" and w.integration_id not in self._busy]
@@ -238,7 +238,7 @@ class Webhooks:
         kind = http.client.HTTPSConnection if target.scheme == "https" else http.client.HTTPConnection
         headers = dict(webhook.headers)
         if target.username:
-            # Sendcloud takes addresses with a password in them at their word.
+            # Sendcloud sends a password in the address as Basic auth.
             credentials = f"{unquote(target.username)}:{unquote(target.password or '')}"
             headers["Authorization"] = f"Basic {base64.b64encode(credentials.encode()).decode()}"
         connection = kind(target.hostname or "", target.port, timeout=self.timeout)
@@ -246,17 +246,17 @@ class Webhooks:
             try:
                 path = f"{target.path or '/'}?{target.query}" if target.query else target.path or "/"
                 connection.request("POST", path, body=webhook.body, headers=headers)
-                answer = connection.getresponse()
+                response = connection.getresponse()
             except (OSError, ValueError, http.client.HTTPException) as error:
                 return Attempt(exception_type=_as_requests_has_it(error), exception=str(error) or type(error).__name__)
             body = b""
             with contextlib.suppress(OSError, http.client.HTTPException):
-                body = answer.read(_MOST_OF_A_BODY)
-            return Attempt(answer.status, dict(answer.getheaders()), body.decode(errors="replace"))
+                body = response.read(_MOST_OF_A_BODY)
+            return Attempt(response.status, dict(response.getheaders()), body.decode(errors="replace"))
 
 
 def _as_requests_has_it(error: Exception) -> str:
-    """The error's name in the library whose names stand in Sendcloud's log."""
+    """Return the error's name in the library that Sendcloud uses."""
     match error:
         case ssl.SSLError():
             name = "SSLError"

@@ -12,16 +12,16 @@ import uuid
 from collections.abc import Collection
 
 from django.db import connections, transaction
-from django.db.models import F, Value
+from django.db.models import Exists, F, OuterRef, Q, Value
 from django.db.models.functions import Greatest
 
-from ..clock import clock
 from ..conf import conf
-from ..models import EntryState, OutboxEntry
-from .bulk import among
+from ..core.clock import clock
+from ..models import EntryState, OutboxEntry, Shipment
+from ..models.outbox import OutboxQuerySet
+from .isolation import after_lost_claims, together
 
-# After so many claims without an answer an order goes alone, and after so many it is given up.
-ALONE_AFTER = 3
+# After so many claims without an answer an order is dead-lettered.
 DEAD_AFTER = 8
 
 
@@ -35,15 +35,42 @@ class Claimed:
     order_number: str
     version: int
     stamp: int
-    gone: bool
+    is_deletion: bool
+    only_related: bool
     attempts: int
     failures: int
     failing_since: dt.datetime | None
     in_doubt: bool
+    is_accepted: bool
+    isolation: int
     error_code: str
 
 
 _COLUMNS = tuple(field.name for field in dataclasses.fields(Claimed))
+
+
+def claimable(now: dt.datetime) -> OutboxQuerySet:
+    """Return the entries that may be claimed now: the due ones, and changes that need not wait for company.
+
+    A change is due after the debounce. It is pushed immediately, however, unless its order was pushed within the
+    debounce: so a single change does not wait, and a burst of changes is pushed once per debounce.
+    """
+    debounce = dt.timedelta(seconds=conf().DEBOUNCE_SECONDS)
+    pushed = Shipment.objects.filter(
+        order_type=OuterRef("order_type"), order_pk=OuterRef("order_pk"), last_pushed_at__gt=now - debounce
+    )
+    fresh = Q(due_at__lte=now + debounce, changed_at__gte=now - debounce, attempts=0, failures=0, error_code="")
+    entries = OutboxEntry.objects.pending().filter(not_before__lte=now)
+    return entries.filter(Q(due_at__lte=now) | (fresh & ~Q(Exists(pushed))))
+
+
+def in_lanes(lanes: Collection[int | None]) -> Q:
+    """Return the condition that an entry waits for one of these integrations, or (``None``) for any."""
+    if len(lanes) == 1:
+        # Plain equality lets every database read the index in order.
+        return Q(integration=next(iter(lanes)))
+    known = Q(integration__in=[lane for lane in lanes if lane is not None])
+    return known | Q(integration=None) if None in lanes else known
 
 
 @dataclasses.dataclass(slots=True)
@@ -57,22 +84,27 @@ class Claim:
     trial: bool = False
 
     def time_left(self) -> float:
-        """Seconds until the lease ends."""
+        """Return the seconds until the lease ends."""
         return self.deadline - clock.monotonic()
 
 
-def company(attempts: int) -> int:
-    """How many orders may be claimed together with one that had ``attempts`` claims without an answer."""
-    return [conf().CLAIM_SIZE, conf().BATCH_SIZE, 10][attempts] if attempts < ALONE_AFTER else 1
-
-
-def claim(limit: int, *, gone: bool | None = None, waiting_for: Collection[int] | None = None) -> Claim:
-    """Take up to ``limit`` due entries, oldest first.
+def claim(
+    limit: int,
+    *,
+    is_deletion: bool | None = None,
+    is_accepted: bool | None = None,
+    lanes: Collection[int | None] | None = None,
+    due_or_not: bool = False,
+) -> Claim:
+    """Take up to ``limit`` due entries: changes heard by a signal before bulk work, then the oldest first.
 
     Args:
         limit: At most so many.
-        gone: Only deletions, only others, or (``None``) both.
-        waiting_for: Of what waits for these integrations, due or not. (A lease or a quarantine is respected.)
+        is_deletion: Only deletions, only others, or (``None``) both.
+        is_accepted: Only orders that Sendcloud has accepted and may not have saved, only others, or (``None``) both.
+        lanes: Only entries that wait for these integrations; ``None`` among them stands for unassigned ones. All by
+            default.
+        due_or_not: Also what is not due yet. A lease or a quarantine is respected.
     """
     now = clock.now()
     lease = uuid.uuid4().hex
@@ -80,23 +112,23 @@ def claim(limit: int, *, gone: bool | None = None, waiting_for: Collection[int] 
     # Measured from before the claim is written, so that the lease never ends later here than there.
     deadline = clock.monotonic() + settings.LEASE_SECONDS
     database = settings.DATABASE
-    entries_there = OutboxEntry.objects.using(database)
-    if waiting_for is None:
-        due = entries_there.due(now)
-    else:
-        due = entries_there.pending().filter(integration__in=waiting_for, not_before__lte=now)
+    entries_there = OutboxEntry.objects
+    due = entries_there.pending().filter(not_before__lte=now) if due_or_not else claimable(now)
+    if lanes is not None:
+        due = due.filter(in_lanes(lanes))
     due = due.filter(attempts__lt=DEAD_AFTER)
-    if gone is not None:
-        due = due.filter(gone=gone)
-    candidates = due.order_by("due_at", "pk").values_list(*_COLUMNS)
-    # Whoever takes over from a worker that is heard of no more may do so when the lease is over and nothing that this
-    # worker has sent at its very end can land any more.
+    if is_deletion is not None:
+        due = due.filter(is_deletion=is_deletion)
+    if is_accepted is not None:
+        due = due.filter(is_accepted=is_accepted)
+    candidates = due.order_by("is_bulk", "due_at", "pk").values_list(*_COLUMNS)
+    # If this worker dies, another one may take over after the lease has ended and a request that this worker sent at
+    # its very end can no longer land.
     rest = now + dt.timedelta(seconds=settings.LEASE_SECONDS + settings.QUARANTINE_SECONDS)
     values = {
         "lease": lease,
         "not_before": rest,
         "due_at": rest,
-        "claimed_version": F("version"),
         "attempts": F("attempts") + 1,
         "stamp": Greatest(F("stamp") + 1, Value(int(now.timestamp()))),
     }
@@ -105,13 +137,13 @@ def claim(limit: int, *, gone: bool | None = None, waiting_for: Collection[int] 
         with transaction.atomic(using=database):
             entries = _of_one_kind([Claimed(*row) for row in candidates.select_for_update(skip_locked=True)[:limit]])
             if entries:
-                pks = [entry.pk for entry in entries]
-                entries_there.filter(among("pk", pks, database)).update(**values)
+                values["isolation"] = entries[0].isolation
+                entries_there.filter(pk__in=[entry.pk for entry in entries]).update(**values)
     else:
         # The condition is part of the UPDATE: of two workers that saw the same rows, one gets each.
         entries = _of_one_kind([Claimed(*row) for row in candidates[:limit]])
         pks = [entry.pk for entry in entries]
-        taken = due.filter(pk__in=pks).update(**values) if entries else 0
+        taken = due.filter(pk__in=pks).update(**values, isolation=entries[0].isolation) if entries else 0
         if taken < len(entries):
             mine = set(entries_there.filter(lease=lease).values_list("pk", flat=True))
             entries = [entry for entry in entries if entry.pk in mine]
@@ -123,19 +155,21 @@ def claim(limit: int, *, gone: bool | None = None, waiting_for: Collection[int] 
 
 
 def _of_one_kind(entries: list[Claimed]) -> list[Claimed]:
-    """Only those as suspect as the first, and not more of them than may go together."""
-    if not entries:
-        return entries
-    size = company(entries[0].attempts)
-    return [entry for entry in entries if company(entry.attempts) == size][:size]
+    """Return only those as isolated as the first, and no more of them than may be claimed together.
+
+    An order with lost claims is isolated further. One worker that dies keeps no more orders waiting than these.
+    """
+    for entry in entries:
+        entry.isolation = max(entry.isolation, after_lost_claims(entry.attempts))
+    alike = [entry for entry in entries if entry.isolation == entries[0].isolation]
+    return alike[: together(alike[0].isolation)] if alike and alike[0].isolation else alike
 
 
-def bury_the_dead() -> int:
-    """Park what killed its worker time and again. Returns how many."""
+def dead_letter_exhausted() -> int:
+    """Dead-letter entries that have killed their worker time and again. Return how many."""
     now = clock.now()
     return (
-        OutboxEntry.objects.using(conf().DATABASE)
-        .pending()
+        OutboxEntry.objects.pending()
         .filter(attempts__gte=DEAD_AFTER, not_before__lte=now)
         .update(state=EntryState.DEAD, error_code="worker_died", error_detail="", lease="", in_doubt=True)
     )

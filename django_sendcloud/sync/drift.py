@@ -7,27 +7,27 @@ import itertools
 import logging
 from typing import Any
 
-from django.db import DatabaseError, router
+from django.db import DatabaseError, connections, router, transaction
 from django.db.models import QuerySet
 
-from ..adapters import OrderAdapter, registry
-from ..clock import clock
+from ..adapters import OrderAdapter
 from ..conf import conf
-from ..models import EntryState, OutboxEntry, Position, Shipment
-from .bulk import among
+from ..core.clock import clock
+from ..models import Checkpoint, DriftMark, EntryState, OutboxEntry, Shipment
+from ..registry import registry, stored_key
 from .fold import fold_all
 from .record import CHUNK, record
 
 logger = logging.getLogger("django_sendcloud.sync")
 
-# Looked at once more: transactions may commit long after the time they wrote into the order.
+# Each scan overlaps the last one, because a transaction may commit long after the time it wrote into the order.
 OVERLAP = dt.timedelta(hours=1)
-# How far back the first scan looks.
+# The first scan looks back so far.
 HORIZON = dt.timedelta(days=1)
 
 
 def scan(since: dt.datetime | None = None) -> int:
-    """Record orders whose modification field is younger than what Sendcloud was last told.
+    """Record orders whose modification field is newer than their last push.
 
     Only adapters that name ``changed_at`` take part.
 
@@ -57,13 +57,16 @@ def scan(since: dt.datetime | None = None) -> int:
 
 
 def _go_on(adapter: OrderAdapter[Any]) -> int:
-    """From where the last scan began."""
-    positions = Position.objects.using(conf().DATABASE)
-    name = f"drift {adapter.model._meta.label_lower}"
+    """Scan from the time at which the last scan began."""
+    positions = Checkpoint.objects
+    label = adapter.model._meta.label_lower
+    name = f"drift {label}"
     started = clock.now()
     until = positions.filter(name=name).values_list("until", flat=True).first()
     found = _scan(adapter, (until or started - HORIZON) - OVERLAP)
     positions.update_or_create(name=name, defaults={"until": started})
+    # The next scan does not look back so far.
+    DriftMark.objects.filter(order_type=label, modified_at__lte=started - OVERLAP).delete()
     return found
 
 
@@ -76,13 +79,35 @@ def _scan(adapter: OrderAdapter[Any], since: dt.datetime) -> int:
         recent = recent.exclude(pk__in=other.model._base_manager.using(alias).values("pk"))
     rows = recent.values_list("pk", field).iterator(chunk_size=CHUNK)
     found = 0
-    while chunk := {str(pk): modified for pk, modified in itertools.islice(rows, CHUNK)}:
+    while chunk := {stored_key(model, pk): modified for pk, modified in itertools.islice(rows, CHUNK)}:
         looked_at = _looked_at(model._meta.label_lower, list(chunk))
-        found += record(
+        found += _record(
             model._meta.label_lower,
-            [pk for pk, modified in chunk.items() if pk not in looked_at or _before(looked_at[pk], modified)],
+            {pk: modified for pk, modified in chunk.items() if pk not in looked_at or _before(looked_at[pk], modified)},
         )
     return found
+
+
+def _record(order_type: str, modified: dict[str, dt.datetime]) -> int:
+    """Record these orders, except those that a scan has recorded as they are.
+
+    An order that leads to no push leaves no other trace: the next scan, which overlaps this one, would find it again.
+    """
+    marks = DriftMark.objects.filter(order_type=order_type, order_pk__in=list(modified))
+    known = set(marks.values_list("order_pk", "modified_at"))
+    fresh = {pk: at for pk, at in modified.items() if (pk, at) not in known}
+    database = conf().DATABASE
+    with transaction.atomic(using=database):
+        written = record(order_type, fresh, is_bulk=True)
+        if written:
+            features = connections[database].features
+            DriftMark.objects.bulk_create(
+                [DriftMark(order_type=order_type, order_pk=pk, modified_at=at) for pk, at in fresh.items()],
+                update_conflicts=True,
+                unique_fields=["order_type", "order_pk"] if features.supports_update_conflicts_with_target else None,
+                update_fields=["modified_at"],
+            )
+    return written
 
 
 def _before(looked_at: dt.datetime | None, modified: dt.datetime) -> bool:
@@ -90,16 +115,15 @@ def _before(looked_at: dt.datetime | None, modified: dt.datetime) -> bool:
 
 
 def _looked_at(order_type: str, pks: list[str]) -> dict[str, dt.datetime | None]:
-    """When each of these orders was last looked at; ``None`` where it waits to be. Those never looked at are absent."""
-    database = conf().DATABASE
+    """Return when each of these orders was last looked at: ``None`` if it is pending, no key if it never was."""
     mine = {"order_type": order_type}
     found: dict[str, dt.datetime | None] = {}
-    shipments = Shipment.objects.using(database).filter(among("order_pk", pks, database), **mine)
-    for pk, told_at in shipments.filter(told_at__isnull=False).values_list("order_pk", "told_at"):
+    shipments = Shipment.objects.filter(order_pk__in=pks, **mine)
+    for pk, last_pushed_at in shipments.filter(last_pushed_at__isnull=False).values_list("order_pk", "last_pushed_at"):
         before = found.get(pk)
-        found[pk] = told_at if before is None or (told_at and told_at < before) else before
-    entries = OutboxEntry.objects.using(database).filter(among("order_pk", pks, database), **mine)
+        found[pk] = last_pushed_at if before is None or (last_pushed_at and last_pushed_at < before) else before
+    entries = OutboxEntry.objects.filter(order_pk__in=pks, **mine)
     for pk, state, changed_at in entries.values_list("order_pk", "state", "changed_at"):
-        # What was refused or given up waits for a change; it may have had one that nobody heard of.
+        # A rejected or dead-lettered order waits for a change, and it may have changed without a signal.
         found[pk] = None if state == EntryState.PENDING else changed_at
     return found

@@ -1,7 +1,7 @@
-"""Folding what the shop has recorded into the outbox: many changes of an order become one entry.
+"""Folding recorded changes into the outbox: many changes of an order become one entry.
 
-Rows of ``Change`` are appended by the shop and deleted here, together with the entry they become or are added to. So
-only workers, and whoever looks at the outbox, ever wait for each other's rows.
+The shop appends rows of ``Change``; a fold deletes them together with the write of the entry they become. So only
+workers and readers of the outbox ever wait for each other's rows.
 """
 
 from __future__ import annotations
@@ -9,50 +9,78 @@ from __future__ import annotations
 import datetime as dt
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..clock import clock
 from ..conf import conf
+from ..core.clock import clock
+from ..core.retry import retry_transient
+from ..core.transactions import is_inside_transaction, refuse_inside_transaction
 from ..models import Change, OutboxEntry
-from ..patience import patiently
 
-__all__ = ["fold", "fold_all", "put_in"]
+__all__ = ["fold", "fold_all", "fold_for_reading", "put_in"]
 
-# Changes folded at once.
+# Changes folded by one statement.
 CHUNK = 1000
 
 _Key = tuple[str, str]
-_COLUMNS = "order_type, order_pk, gone, due_at, not_before, recorded_at, changed_at, error_detail, error_fields"
+_COLUMNS = (
+    "order_type, order_pk, is_deletion, only_related, is_bulk, due_at, not_before, recorded_at, changed_at, "
+    "error_detail, error_fields"
+)
+
+
+class _Folded(NamedTuple):
+    """The changes of one order, taken together."""
+
+    is_deletion: bool
+    only_related: bool
+    is_bulk: bool
+    due_at: dt.datetime
+    first: dt.datetime
+    last: dt.datetime
 
 
 def fold_all(limit: int = 100 * CHUNK) -> int:
-    """Fold what is there, in portions. Returns how many changes that were, at most about ``limit``.
+    """Fold the recorded changes, in portions. Return how many they were, at most about ``limit``.
 
-    For whoever reads the outbox. Costs one small query where there is nothing to fold. Within a transaction it is one
-    portion: what is folded stays locked until the end of it, and several portions could wait for each other's.
+    Costs one small query if there is nothing to fold.
+
+    Raises:
+        InsideTransaction: a database of this thread is in an atomic block, which would keep the folded rows locked.
     """
     total = 0
     while total < limit:
         folded = fold()
         total += folded
+        # (A test's own transaction would keep the rows of several portions locked.)
         if folded < CHUNK or connections[conf().DATABASE].in_atomic_block:
             break
     return total
 
 
-def fold(size: int = CHUNK) -> int:
-    """Fold up to ``size`` changes into the outbox, oldest first. Returns how many.
+def fold_for_reading() -> None:
+    """Fold the recorded changes before the outbox is shown, unless a transaction is open."""
+    if not is_inside_transaction():
+        fold_all()
 
-    Where several do it at once, each takes others; where the database cannot keep them apart, the second one leaves it
-    to the first.
+
+def fold(size: int = CHUNK) -> int:
+    """Fold up to ``size`` changes into the outbox, oldest first. Return how many.
+
+    Concurrent folds take different changes; on a database without ``SKIP LOCKED`` the second one leaves them to the
+    first.
+
+    Raises:
+        InsideTransaction: a database of this thread is in an atomic block, which would keep the folded rows locked.
     """
+    refuse_inside_transaction("Folding recorded changes")
     connection = connections[conf().DATABASE]
     if connection.vendor == "postgresql":
-        return patiently(functools.partial(_fold_in_one_statement, connection, size))
-    return patiently(functools.partial(_fold_step_by_step, connection, size))
+        return retry_transient(functools.partial(_fold_in_one_statement, connection, size))
+    return retry_transient(functools.partial(_fold_step_by_step, connection, size))
 
 
 def _fold_in_one_statement(connection: BaseDatabaseWrapper, size: int) -> int:
@@ -62,11 +90,11 @@ def _fold_in_one_statement(connection: BaseDatabaseWrapper, size: int) -> int:
         WITH taken AS (
             DELETE FROM {changes} WHERE id = ANY(ARRAY(
                 SELECT id FROM {changes} ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
-            )) RETURNING id, order_type, order_pk, gone, due_at, recorded_at
+            )) RETURNING id, order_type, order_pk, is_deletion, only_related, is_bulk, due_at, recorded_at
         ), folded AS (
             INSERT INTO {OutboxEntry._meta.db_table} AS old ({_COLUMNS})
-            SELECT order_type, order_pk, (array_agg(gone ORDER BY id DESC))[1], min(due_at), min(recorded_at),
-                min(recorded_at), max(recorded_at), '', '{{}}'
+            SELECT order_type, order_pk, (array_agg(is_deletion ORDER BY id DESC))[1], bool_and(only_related),
+                bool_and(is_bulk), min(due_at), min(recorded_at), min(recorded_at), max(recorded_at), '', '{{}}'
             FROM taken GROUP BY order_type, order_pk ORDER BY order_type, order_pk
             {_conflict(connection.vendor)}
         )
@@ -77,32 +105,50 @@ def _fold_in_one_statement(connection: BaseDatabaseWrapper, size: int) -> int:
         return int(cursor.fetchone()[0])
 
 
-def put_in(order_type: str, order_pks: Sequence[str]) -> None:
-    """Put orders into the outbox, as if they had just changed. For workers."""
+def put_in(order_type: str, order_pks: Sequence[str], *, only_related: bool = False) -> None:
+    """Put orders into the outbox, as if they had just changed. For workers.
+
+    Args:
+        order_type: The orders' stored type.
+        order_pks: Their stored keys.
+        only_related: As in ``record``.
+    """
     now = clock.now()
-    _upsert(connections[conf().DATABASE], {(order_type, pk): (False, now, now, now) for pk in order_pks})
+    _upsert(
+        connections[conf().DATABASE],
+        {(order_type, pk): _Folded(False, only_related, False, now, now, now) for pk in order_pks},
+    )
 
 
-class _SomebodyElse(Exception):
+class _TakenByAnother(Exception):
     """Another worker folds these very changes."""
 
 
 def _fold_step_by_step(connection: BaseDatabaseWrapper, size: int) -> int:
-    rows = Change.objects.using(connection.alias).order_by("pk")
+    rows = Change.objects.order_by("pk")
     # Read without locks: on MySQL, those would reach to where the shop inserts.
-    taken = list(rows.values_list("pk", "order_type", "order_pk", "gone", "due_at", "recorded_at")[:size])
+    columns = ("pk", "order_type", "order_pk", "is_deletion", "only_related", "is_bulk", "due_at", "recorded_at")
+    taken = list(rows.values_list(*columns)[:size])
     if not taken:
         return 0
-    folded: dict[_Key, tuple[bool, dt.datetime, dt.datetime, dt.datetime]] = {}
-    for _, order_type, order_pk, gone, due_at, recorded_at in taken:
-        _, due, first, last = folded.get((order_type, order_pk), (gone, due_at, recorded_at, recorded_at))
-        folded[order_type, order_pk] = (gone, min(due, due_at), min(first, recorded_at), max(last, recorded_at))
+    folded: dict[_Key, _Folded] = {}
+    for _, order_type, order_pk, is_deletion, only_related, is_bulk, due_at, recorded_at in taken:
+        this = _Folded(is_deletion, only_related, is_bulk, due_at, recorded_at, recorded_at)
+        before = folded.get((order_type, order_pk), this)
+        folded[order_type, order_pk] = _Folded(
+            is_deletion,
+            before.only_related and only_related,
+            before.is_bulk and is_bulk,
+            min(before.due_at, due_at),
+            min(before.first, recorded_at),
+            max(before.last, recorded_at),
+        )
     try:
         with transaction.atomic(using=connection.alias):
             if _delete(connection, [row[0] for row in taken]) < len(taken):
-                raise _SomebodyElse
+                raise _TakenByAnother
             _upsert(connection, folded)
-    except _SomebodyElse:
+    except _TakenByAnother:
         return 0
     return len(taken)
 
@@ -110,7 +156,7 @@ def _fold_step_by_step(connection: BaseDatabaseWrapper, size: int) -> int:
 def _delete(connection: BaseDatabaseWrapper, pks: Sequence[int]) -> int:
     table = Change._meta.db_table
     if connection.vendor != "mysql":
-        return Change.objects.using(connection.alias).filter(pk__in=pks).delete()[0]
+        return Change.objects.filter(pk__in=pks).delete()[0]
     # Row by row by the primary key. A DELETE with a list reads a small table whole, and waits at each row that an
     # open transaction of the shop has inserted.
     wanted = " UNION ALL SELECT ".join(["%s AS id", *["%s"] * (len(pks) - 1)])
@@ -120,16 +166,15 @@ def _delete(connection: BaseDatabaseWrapper, pks: Sequence[int]) -> int:
         return int(cursor.rowcount)
 
 
-def _upsert(
-    connection: BaseDatabaseWrapper, folded: dict[_Key, tuple[bool, dt.datetime, dt.datetime, dt.datetime]]
-) -> None:
+def _upsert(connection: BaseDatabaseWrapper, folded: dict[_Key, _Folded]) -> None:
     adapt = connection.ops.adapt_datetimefield_value
     params: list[Any] = []
     # Sorted, as above.
-    for (order_type, order_pk), (gone, due_at, first, last) in sorted(folded.items()):
-        params += (order_type, order_pk, gone, *map(adapt, (due_at, first, first, last)))
+    for (order_type, order_pk), order in sorted(folded.items()):
+        times = (order.due_at, order.first, order.first, order.last)
+        params += (order_type, order_pk, order.is_deletion, order.only_related, order.is_bulk, *map(adapt, times))
     old = "" if connection.vendor == "mysql" else " AS old"
-    values = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, '', '{}')"] * len(folded))
+    values = ", ".join(["(%s, %s, %s, %s, %s, %s, %s, %s, %s, '', '{}')"] * len(folded))
     into = f"{OutboxEntry._meta.db_table}{old} ({_COLUMNS})"
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {into} VALUES {values} {_conflict(connection.vendor)}", params)  # noqa: S608
@@ -137,10 +182,10 @@ def _upsert(
 
 @functools.cache
 def _conflict(vendor: str) -> str:
-    """What a change does to the entry that is there.
+    """Return the SQL that adds a change to the entry of its order.
 
-    It brings forward what waits, but not to before the end of a lease or a quarantine; and what had been given up or
-    refused gets a new chance.
+    The change brings a waiting entry forward, but not to before the end of a lease or a quarantine. A dead-lettered or
+    rejected entry starts again.
     """
     mysql = vendor == "mysql"
     old = OutboxEntry._meta.db_table if mysql else "old"
@@ -148,7 +193,7 @@ def _conflict(vendor: str) -> str:
     greatest, least = ("MAX", "MIN") if vendor == "sqlite" else ("GREATEST", "LEAST")
     waiting = f"{old}.state = 'pending'"
     wanted = f"{greatest}({old}.not_before, {new('due_at')})"
-    # MySQL applies assignments one after the other, so what is read stands before what is written.
+    # MySQL applies assignments one after the other, so a column is read before it is written.
     assignments = ", ".join(
         [
             f"due_at = CASE WHEN {waiting} THEN {least}({old}.due_at, {wanted}) ELSE {wanted} END",
@@ -157,7 +202,12 @@ def _conflict(vendor: str) -> str:
             f"failing_since = CASE WHEN {waiting} THEN {old}.failing_since ELSE NULL END",
             "state = 'pending'",
             f"version = {old}.version + 1",
-            f"gone = {new('gone')}",
+            f"is_deletion = {new('is_deletion')}",
+            f"only_related = {old}.only_related AND {new('only_related')}",
+            f"is_bulk = {old}.is_bulk AND {new('is_bulk')}",
+            # The order may go elsewhere now.
+            "integration_id = NULL",
+            "is_accepted = FALSE",
             f"changed_at = {new('changed_at')}",
         ]
     )

@@ -14,9 +14,13 @@ from typing import Any, Literal
 from django.db import connections, transaction
 from django.db.models import F, QuerySet, Value
 
-from ..clock import MICROSECONDS, EpochMicroseconds, clock
 from ..conf import conf
-from ..models import Account, Integration
+from ..core.clock import MICROSECONDS, EpochMicroseconds, clock
+from ..core.transactions import refuse_inside_transaction
+from ..models import Account, ClosedReason, Integration
+
+# Requests of a burst that are left to people.
+PEOPLES_REQUESTS = 2
 
 Kind = Literal["safe", "unsafe"]
 KINDS: tuple[Kind, Kind] = ("unsafe", "safe")
@@ -27,10 +31,13 @@ def acquire(account_pk: int, kind: Kind) -> float:
 
     Returns:
         0.0 if it was given; otherwise the seconds until it may be asked for again.
+
+    Raises:
+        InsideTransaction: a database of this thread is in an atomic block.
     """
     if _take(kind, "", account_pk):
         return 0.0
-    return _wait(Account.objects.using(conf().DATABASE).filter(pk=account_pk), kind)
+    return _wait(Account.objects.filter(pk=account_pk), kind)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,10 +54,21 @@ class Closed:
     until: dt.datetime | None = None
 
 
+def wait_for_turn(account_pk: int, kind: Kind, seconds: float) -> bool:
+    """Take the right to send one request for a person, waiting for it at most so many seconds."""
+    deadline = clock.monotonic() + seconds
+    while wait := acquire(account_pk, kind):
+        if clock.monotonic() + wait > deadline:
+            return False
+        clock.sleep(wait)
+    return True
+
+
 def ask(integration: Integration, kind: Kind, *, trial: bool = False) -> float | Closed:
     """Take the right to send one request for an integration, unless it or its account is to be left alone *now*.
 
-    What a worker has read of them may be minutes old; so the question and the answer are one statement.
+    What a worker has read of them may be minutes old; so the question and the answer are one statement. Workers leave
+    the last requests of a burst to people, whose requests (labels, deletions, settings) use :func:`acquire`.
 
     Args:
         integration: For which.
@@ -63,35 +81,36 @@ def ask(integration: Integration, kind: Kind, *, trial: bool = False) -> float |
     database = conf().DATABASE
     now = clock.now()
     account_pk = integration.account.pk
-    blocked = connections[database].ops.adapt_datetimefield_value(now)
-    if _take(kind, _WELCOME if trial else _WELCOME_IF_CLOSED, account_pk, blocked, integration.pk):
+    closed = connections[database].ops.adapt_datetimefield_value(now)
+    if _take(kind, _WELCOME if trial else _WELCOME_IF_CLOSED, account_pk, closed, integration.pk, reserve=True):
         return 0.0
-    rows = Account.objects.using(database).filter(pk=account_pk)
-    running = Integration.objects.using(database).running().filter(pk=integration.pk)
+    rows = Account.objects.filter(pk=account_pk)
+    running = Integration.objects.running().filter(pk=integration.pk)
     if not running.exists():
         return Closed("paused")
-    account = rows.values_list("blocked_until", "open_until", "openings").first()
+    account = rows.values_list("closed_until", "closed_reason", "openings").first()
     if account is not None:
-        blocked_until, open_until, openings = account
-        if blocked_until and blocked_until > now:
-            return Closed("blocked", blocked_until)
+        closed_until, reason, openings = account
+        if closed_until and closed_until > now and reason == ClosedReason.RATE_LIMITED:
+            return Closed("blocked", closed_until)
         if openings and not trial:
-            return Closed("open", open_until)
-    return _wait(rows, kind)
+            return Closed("open", closed_until)
+    return _wait(rows, kind, reserve=True)
 
 
-# Asked before each request, by workers that have hundreds of orders in hand: to build these anew each time with
-# Django's means takes several times as long as the statement.
+# Constant, because a worker needs them before each request while it leases hundreds of orders: building them with the
+# ORM each time takes several times as long as the statement.
 _WELCOME = (
-    "AND (blocked_until IS NULL OR blocked_until <= %s) AND EXISTS "  # noqa: S608
+    "AND (closed_until IS NULL OR closed_until <= %s OR closed_reason = 'failing') AND EXISTS "  # noqa: S608
     f"(SELECT 1 FROM {Integration._meta.db_table} WHERE id = %s AND is_active AND paused_since IS NULL)"
 )
 _WELCOME_IF_CLOSED = f"{_WELCOME} AND openings = 0"
 
 
-def _take(kind: Kind, condition: str, account_pk: int, *params: Any) -> bool:
+def _take(kind: Kind, condition: str, account_pk: int, *params: Any, reserve: bool = False) -> bool:
     """Move the time of the next request, if it has come and the condition holds."""
-    interval, tolerance = _rate(kind)
+    refuse_inside_transaction("A request to Sendcloud")
+    interval, tolerance = _rate(kind, reserve=reserve)
     connection = connections[conf().DATABASE]
     now = EpochMicroseconds.sql(connection)
     later = "MAX" if connection.vendor == "sqlite" else "GREATEST"
@@ -106,14 +125,14 @@ def _take(kind: Kind, condition: str, account_pk: int, *params: Any) -> bool:
         return bool(cursor.rowcount)
 
 
-def _wait(rows: QuerySet[Account], kind: Kind) -> float:
-    interval, tolerance = _rate(kind)
+def _wait(rows: QuerySet[Account], kind: Kind, *, reserve: bool = False) -> float:
+    interval, tolerance = _rate(kind, reserve=reserve)
     column = f"{kind}_tat"
     now = EpochMicroseconds()
     ahead = rows.annotate(ahead=F(column) - now).values_list("ahead", flat=True).first()
     if ahead is None:
         return 0.0
-    most = tolerance + interval
+    most = _rate(kind)[1] + interval
     if ahead > most + MICROSECONDS:
         # Further ahead than any request can have brought it: the database's clock has gone back, or the rate has been
         # changed. As if all that may be had just been used.
@@ -122,10 +141,28 @@ def _wait(rows: QuerySet[Account], kind: Kind) -> float:
     return max(1, ahead - tolerance) / MICROSECONDS
 
 
+def wait(account: Account, kind: Kind = "unsafe") -> float:
+    """Return the seconds until a worker may send a request, as of the moment the account was read. Asks nothing."""
+    _, tolerance = _rate(kind, reserve=True)
+    return max(0.0, (_ahead(account, kind) - tolerance) / MICROSECONDS)
+
+
+def room(account: Account, kind: Kind = "unsafe") -> int:
+    """Return how many requests a worker may send immediately, as of the moment the account was read."""
+    interval, tolerance = _rate(kind, reserve=True)
+    return max(0, int((tolerance - _ahead(account, kind)) // interval) + 1)
+
+
+def _ahead(account: Account, kind: Kind) -> float:
+    """Return the microseconds by which the next request of the rate lies ahead."""
+    ahead: float = getattr(account, f"{kind}_tat") - clock.now().timestamp() * MICROSECONDS
+    return max(0.0, ahead)
+
+
 def left(account_pk: int) -> dict[Kind, int]:
-    """How many requests of each kind may be sent at once now: at most the burst. Takes one query, and none of them."""
+    """Return how many requests of each kind may be sent now, at most the burst. Takes one query, and reserves none."""
     now = EpochMicroseconds()
-    rows = Account.objects.using(conf().DATABASE).filter(pk=account_pk)
+    rows = Account.objects.filter(pk=account_pk)
     ahead = rows.values_list(F("unsafe_tat") - now, F("safe_tat") - now).first() or (0, 0)
     found: dict[Kind, int] = {}
     for kind, taken in zip(KINDS, ahead, strict=True):
@@ -134,15 +171,21 @@ def left(account_pk: int) -> dict[Kind, int]:
     return found
 
 
-def _rate(kind: Kind) -> tuple[int, int]:
-    """Microseconds between requests in the long run, and how far ahead of that one may be."""
+def _rate(kind: Kind, *, reserve: bool = False) -> tuple[int, int]:
+    """Return the microseconds between requests in the long run, and how far ahead of that one may be.
+
+    Args:
+        kind: Of which requests.
+        reserve: Whether the last requests of the burst are left to people.
+    """
     settings = conf()
     if kind == "unsafe":
         per_minute, burst = settings.UNSAFE_REQUESTS_PER_MINUTE, settings.UNSAFE_BURST
     else:
         per_minute, burst = settings.SAFE_REQUESTS_PER_MINUTE, settings.SAFE_BURST
     interval = max(1, round(60 * MICROSECONDS / per_minute))
-    return interval, round((burst - 1) * interval)
+    kept = min(PEOPLES_REQUESTS, burst // 4) if reserve else 0
+    return interval, round((burst - 1 - kept) * interval)
 
 
 class AccountLimiter:

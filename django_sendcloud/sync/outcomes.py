@@ -1,19 +1,18 @@
-"""What each outcome of a request means: one closed table.
+"""The meaning of each outcome of a request: one closed table.
 
 The rule behind it: a request that may have arrived is never repeated before it can no longer land, and
-nothing that may heal by itself is given up.
+a problem that may pass without a fix is never final.
 """
 
 from __future__ import annotations
 
 import dataclasses
 
-from ..clock import clock
-from ..conf import SendcloudConfigurationError
+from ..conf import AddressError, SendcloudConfigurationError
+from ..core.clock import clock
 from ..exceptions import (
     APIError,
     AuthenticationError,
-    Conflict,
     InvalidResponse,
     NotFound,
     PayloadError,
@@ -23,30 +22,35 @@ from ..exceptions import (
     RequestNotSent,
     RequestRejected,
     ServerError,
+    StillProcessing,
     TLSError,
     TooLarge,
     UnknownOutcome,
+    WrongAddress,
 )
 from ..models import PauseReason
-from .build import Problem
+from ..violations import remote_errors
+from .problems import Problem
 
-__all__ = ["AT_REST", "Reaction", "reaction_to"]
+__all__ = ["AT_REST", "SUSPICIOUS", "Reaction", "reaction_to"]
 
-# Problems of orders that rest until somebody, or the probe, resumes their integration.
-AT_REST = frozenset({"paused", "credentials", "permission", "tls", "redirected", "gone"})
+# Problems of orders that are on hold until a person, or the probe, resumes their integration.
+AT_REST = frozenset({"paused", "credentials", "permission", "tls", "redirected", "address", "gone"})
+
+
+# Problems that a request may have met because of one of its orders, so that it is tried in smaller company.
+SUSPICIOUS = frozenset({"server_error", "unreadable_answer", "answer_incomplete", "no_answer", "conflict"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reaction:
-    """What to do about an error: with the orders of the request, and with the way to Sendcloud."""
+    """The reaction to an error: for the orders of the request, and for the way to Sendcloud."""
 
     problem: Problem
     # It may have been applied, or may be yet.
     unknown: bool = False
     # Seconds to wait; ``None``: backoff.
     wait: float | None = None
-    # After so many failures the backoff decides all the same.
-    patience: int | None = None
     burns: bool = True
     # Nothing was tried in effect: give the orders back as they were.
     release: bool = False
@@ -59,13 +63,15 @@ class Reaction:
 
 
 def reaction_to(error: Exception) -> Reaction:
-    """The table of outcomes. An error it does not know is treated as unknown: rested, and tried again."""
+    """Return the reaction to an error. One that the table does not list counts as unknown: wait, and try again."""
     detail = str(error)[:1000]
 
     def problem(code: str, *, final: bool = False) -> Problem:
-        return Problem(code, detail, getattr(error, "errors", {}) if final else {}, final)
+        return Problem(code, detail, remote_errors(getattr(error, "errors", {})) if final else {}, final)
 
     match error:
+        case AddressError() | WrongAddress():
+            return Reaction(problem("address"), release=True, pause=PauseReason.CONFIGURATION)
         case SendcloudConfigurationError() | AuthenticationError():
             return Reaction(problem("credentials"), release=True, pause=PauseReason.CREDENTIALS)
         case PermissionDenied():
@@ -78,8 +84,9 @@ def reaction_to(error: Exception) -> Reaction:
             return Reaction(problem("gone"), release=True, pause=PauseReason.GONE)
         case RateLimited():
             return Reaction(problem("rate_limited"), release=True, block=True)
-        case Conflict():
-            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), patience=10)
+        case StillProcessing():
+            # Nothing is wrong and nothing was done: the batch waits as a whole.
+            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), burns=False)
         case TooLarge() | RequestRejected():
             return Reaction(problem("rejected", final=True), divide=True)
         case RequestNotSent():

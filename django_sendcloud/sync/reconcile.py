@@ -17,31 +17,48 @@ from typing import Any, Literal
 from django.db import transaction
 from django.db.models import F, Q, QuerySet
 
-from ..adapters import database_of, keys_of, registry
-from ..api import Shipment as RemoteShipment
-from ..clock import clock
-from ..conf import SendcloudConfigurationError, conf
-from ..exceptions import APIError, NotFound
-from ..models import Integration, OutboxEntry, Scan, Shipment, ShipmentStatus
+from ..conf import conf
+from ..core.clock import clock
+from ..core.interruption import interruptions
+from ..exceptions import NotFound
+from ..models import Integration, OutboxEntry, ReconciliationRun, Shipment, ShipmentStatus
+from ..registry import database_for, orders_by_key, registry
 from . import breaker, limiter
+from .backends import Backend, RemoteItem, backend_class
 from .fold import fold_all
+from .push.frozen import has_label, is_frozen, with_frozen
 from .record import record
+from .site_guard import belongs_here
 
-__all__ = ["Difference", "Postponed", "differences", "reconcile_all", "repair", "scan", "suspects"]
+__all__ = [
+    "SCANS_TO_ACT",
+    "Difference",
+    "Postponed",
+    "differences",
+    "different_shipments",
+    "reconcile_all",
+    "repair",
+    "request_scan",
+    "scan",
+    "suspects",
+]
 
 logger = logging.getLogger("django_sendcloud.sync")
 
 # Scans in a row that must agree before anything is done.
 SCANS_TO_ACT = 2
 CHUNK = 1000
+# So many missing shipments, or this share of all, are pushed again without asking a person.
+MISSING_WITHOUT_QUESTION = 50
+MISSING_SHARE = 0.1
 # Before any shipment: Sendcloud shows only the last year unless it is asked for more.
 EARLIEST = dt.date(2010, 1, 1)
-# A scan that was interrupted longer ago than this begins anew: what it has seen says little of now.
+# A scan that began longer ago than this starts again, because the shipments it has seen may have changed.
 TOO_OLD = dt.timedelta(days=2)
-# Who reads renews his right with each page. Long enough for one that has to wait for its turn.
+# The process that reads renews its lease with each page. Long enough for one that waits for its turn.
 LEASE = dt.timedelta(minutes=5)
 
-Progress = Callable[[Scan], None]
+Progress = Callable[[ReconciliationRun], None]
 
 
 class Postponed(Exception):
@@ -54,13 +71,13 @@ class Difference:
 
     kind: Literal["unknown", "missing", "stale", "undead", "orphaned", "rejected"]
     """``unknown``: only there. ``missing``: only here. ``stale``: something older there. ``undead``: deleted here,
-    still there. ``orphaned``: its order was deleted from the shop's database without anybody hearing of it.
-    ``rejected``: the order waits for a correction."""
+    still there. ``orphaned``: its order was deleted from the shop's database without a signal.
+    ``rejected``: the order waits for a fix."""
     order_number: str
     external_order_id: str
     external_shipment_id: str
     scans: int = 0
-    """How many comparisons in a row have found it."""
+    """The number of comparisons in a row that have found it."""
 
 
 def scan(
@@ -68,7 +85,7 @@ def scan(
     *,
     progress: Progress | None = None,
     unknown: Callable[[Difference], None] | None = None,
-) -> Scan:
+) -> ReconciliationRun:
     """Compare one integration, going on with a scan that was interrupted.
 
     Args:
@@ -80,7 +97,7 @@ def scan(
         The finished scan with its counts.
 
     Raises:
-        Postponed: somebody else compares it just now, or nothing may be sent to Sendcloud.
+        Postponed: another process compares it just now, or nothing may be sent to Sendcloud.
         APIError: Sendcloud could not be asked; the next call goes on from here.
     """
     current = _take(integration)
@@ -90,7 +107,7 @@ def scan(
         except NotFound as error:
             if error.resource != "page" or not current.cursor:
                 raise
-            # A cursor that Sendcloud does not know any more: begin anew.
+            # Sendcloud does not know the cursor any more: start again.
             if not _forget(_mine(current)):
                 raise _lost() from None
             current = _take(integration)
@@ -101,15 +118,15 @@ def scan(
     return current
 
 
-def _take(integration: Integration) -> Scan:
-    """The scan to go on with, or a new one, for us alone."""
+def _take(integration: Integration) -> ReconciliationRun:
+    """Return the unfinished scan to go on with, or a new one, leased to this process."""
     database = conf().DATABASE
     clock.synchronize()
     now = clock.now()
-    scans = Scan.objects.using(database)
+    scans = ReconciliationRun.objects
     with transaction.atomic(using=database):
-        # A write that changes nothing is a lock that every database knows: of two that begin at once, one waits here.
-        Integration.objects.using(database).filter(pk=integration.pk).update(remote_id=F("remote_id"))
+        # A write that changes nothing is a lock in every database: of two processes that start together, one waits.
+        Integration.objects.filter(pk=integration.pk).update(remote_id=F("remote_id"))
         unfinished = scans.filter(integration=integration, finished_at__isnull=True)
         found = unfinished.order_by("pk").last()
         if found is not None and found.leased_until is not None and found.leased_until > now:
@@ -118,18 +135,18 @@ def _take(integration: Integration) -> Scan:
             )
         if found is None or found.started_at < now - TOO_OLD:
             _forget(unfinished)
-            found = Scan(integration=integration, start_date=EARLIEST, started_at=now)
+            found = ReconciliationRun(integration=integration, start_date=EARLIEST, started_at=now)
         found.lease, found.leased_until = uuid.uuid4().hex, now + LEASE
         found.save(using=database)
     return found
 
 
-def _mine(current: Scan) -> QuerySet[Scan]:
-    return Scan.objects.using(conf().DATABASE).filter(pk=current.pk, lease=current.lease)
+def _mine(current: ReconciliationRun) -> QuerySet[ReconciliationRun]:
+    return ReconciliationRun.objects.filter(pk=current.pk, lease=current.lease)
 
 
-def _save(current: Scan, **values: Any) -> None:
-    """Write down how far it has got, unless somebody else has gone on with it meanwhile."""
+def _save(current: ReconciliationRun, **values: Any) -> None:
+    """Store the scan's progress, unless another process has gone on with it meanwhile."""
     counts = ("pages", "cursor", "seen", "unknown", "stale", "undead", "orphaned", "missing")
     if not _mine(current).update(**{name: getattr(current, name) for name in counts}, **values):
         raise _lost()
@@ -139,19 +156,19 @@ def _lost() -> Postponed:
     return Postponed("Another process has gone on with this comparison, because this one was heard of no more.")
 
 
-def _forget(unfinished: QuerySet[Scan]) -> int:
-    """Delete scans that nobody will finish. What they found does not count: only a whole one agrees with another."""
+def _forget(unfinished: QuerySet[ReconciliationRun]) -> int:
+    """Delete scans that will not be finished, and their findings: only a complete scan can confirm another."""
     database = conf().DATABASE
     with transaction.atomic(using=database):
         pks = list(unfinished.values_list("pk", flat=True))
-        found = Shipment.objects.using(database).filter(seen_scan__in=pks, suspicion__gt=0)
-        found.update(suspicion=F("suspicion") - 1)
+        found = Shipment.objects.filter(seen_scan__in=pks, mismatches__gt=0)
+        found.update(mismatches=F("mismatches") - 1)
         return unfinished.delete()[0]
 
 
 def _read(
     integration: Integration,
-    current: Scan,
+    current: ReconciliationRun,
     progress: Progress | None,
     unknown: Callable[[Difference], None] | None,
 ) -> None:
@@ -159,21 +176,18 @@ def _read(
         # It was interrupted between its last page and its end.
         return
     budget = _HalfTheBudget(integration)
-    with integration.client(limiter=budget) as client:
-        pages = client.shipments(integration.remote_id).pages(
-            start_date=current.start_date, cursor=current.cursor or None
-        )
-        for page in pages:
+    # The client repeats a page that failed for a moment.
+    with backend_class(integration)(integration, limiter=budget, retries=2) as backend:
+        for page in backend.pages(current.start_date, current.cursor or None):
             budget.went_well()
             with transaction.atomic(using=conf().DATABASE):
-                strangers = _compare(current, page.results)
+                strangers = _compare(backend, current, page.results)
                 current.pages += 1
                 current.cursor = page.next_cursor or ""
                 _save(current, leased_until=clock.now() + LEASE)
             if unknown is not None:
                 for remote in strangers:
-                    ids = remote.external_order_id or "", remote.external_shipment_id or ""
-                    unknown(Difference("unknown", remote.order_number or "", *ids))
+                    unknown(Difference("unknown", remote.order_number, *remote.key))
             if progress is not None:
                 progress(current)
 
@@ -212,20 +226,23 @@ _WHY = {
 }
 
 
-def _compare(current: Scan, page: Sequence[RemoteShipment]) -> list[RemoteShipment]:
+def _compare(backend: Backend, current: ReconciliationRun, page: Sequence[RemoteItem]) -> list[RemoteItem]:
     """Hold a page against what stands here. Returns what does not stand here at all."""
-    rows = Shipment.objects.using(conf().DATABASE).filter(
-        integration_id=current.integration_id,
-        external_order_id__in={remote.external_order_id for remote in page},
+    rows = with_frozen(
+        Shipment.objects.filter(
+            integration_id=current.integration_id,
+            external_order_id__in={remote.key[0] for remote in page},
+        )
     )
     known = {(row.external_order_id, row.external_shipment_id): row for row in rows}
-    gone = _without_order(row for row in known.values() if row.status == ShipmentStatus.SYNCED)
-    strangers: list[RemoteShipment] = []
+    # One with a label stays, though its order is gone.
+    gone = _without_order(row for row in known.values() if row.status == ShipmentStatus.SYNCED and not is_frozen(row))
+    strangers: list[RemoteItem] = []
     fine: list[int] = []
     differs: list[int] = []
     for remote in page:
         current.seen += 1
-        row = known.get((remote.external_order_id, remote.external_shipment_id or ""))
+        row = known.get(remote.key)
         if row is None:
             current.unknown += 1
             strangers.append(remote)
@@ -235,19 +252,19 @@ def _compare(current: Scan, page: Sequence[RemoteShipment]) -> list[RemoteShipme
         elif row.pk in gone:
             current.orphaned += 1
             differs.append(row.pk)
-        elif row.stamp and _stamp(remote) != row.stamp and row.status == ShipmentStatus.SYNCED:
+        elif row.status == ShipmentStatus.SYNCED and not backend.is_current(remote, row):
             current.stale += 1
             differs.append(row.pk)
         else:
             fine.append(row.pk)
-    shipments = Shipment.objects.using(conf().DATABASE).exclude(seen_scan=current.pk)
-    shipments.filter(pk__in=fine).update(seen_scan=current.pk, suspicion=0)
-    shipments.filter(pk__in=differs).update(seen_scan=current.pk, suspicion=F("suspicion") + 1)
+    shipments = Shipment.objects.exclude(seen_scan=current.pk)
+    shipments.filter(pk__in=fine).update(seen_scan=current.pk, mismatches=0)
+    shipments.filter(pk__in=differs).update(seen_scan=current.pk, mismatches=F("mismatches") + 1)
     return strangers
 
 
 def _without_order(rows: Iterable[Shipment]) -> set[int]:
-    """Those whose order is not in the shop's database. A query for each kind of order."""
+    """Return the keys of shipments whose order is not in the shop's database. Takes a query for each kind of order."""
     by_type: dict[str, dict[str, list[int]]] = {}
     for row in rows:
         by_type.setdefault(row.order_type, {}).setdefault(row.order_pk, []).append(row.pk)
@@ -256,70 +273,87 @@ def _without_order(rows: Iterable[Shipment]) -> set[int]:
         adapter = registry.for_order_type(order_type)
         if adapter is None:
             continue
-        orders = adapter.model._base_manager.using(database_of(order_type, adapter.model))
-        there = orders.filter(pk__in=keys_of(adapter.model, pks)).values_list("pk", flat=True)
-        for pk in pks.keys() - {str(pk) for pk in there}:
+        orders = adapter.model._base_manager.using(database_for(order_type, adapter.model)).only("pk")
+        for pk in pks.keys() - orders_by_key(orders, pks).keys():
             gone.update(pks[pk])
     return gone
 
 
-def _stamp(remote: RemoteShipment) -> int:
-    sent = remote.shipment_updated_at
-    return 0 if sent is None else int(sent.timestamp())
+def _absent(current: ReconciliationRun) -> QuerySet[Shipment]:
+    """Return the shipments that the scan missed: pushed before it began, not seen in it, and without a label.
 
-
-def _absent(current: Scan) -> QuerySet[Shipment]:
-    """What should have been seen and was not: told before the scan began, and not seen in it."""
-    return (
-        Shipment.objects.using(conf().DATABASE)
-        .filter(
-            integration_id=current.integration_id,
-            status=ShipmentStatus.SYNCED,
-            told_at__lt=current.started_at,
-        )
-        .exclude(seen_scan=current.pk)
+    One with a label is never pushed again under its ids: its goods would be offered twice.
+    """
+    rows = Shipment.objects.filter(
+        integration_id=current.integration_id,
+        status=ShipmentStatus.SYNCED,
+        last_pushed_at__lt=current.started_at,
     )
+    return rows.exclude(seen_scan=current.pk).filter(~has_label())
 
 
-def _finish(current: Scan) -> None:
+def _finish(current: ReconciliationRun) -> None:
     with transaction.atomic(using=conf().DATABASE):
         current.missing = _absent(current).count()
         current.finished_at = clock.now()
         current.cursor = ""
         # First, as it is what says that this scan is ours to finish.
         _save(current, finished_at=current.finished_at)
-        _absent(current).update(suspicion=F("suspicion") + 1)
-        # A tombstone that was not seen is as it should be.
-        Shipment.objects.using(conf().DATABASE).filter(
-            integration_id=current.integration_id, status=ShipmentStatus.DELETED, suspicion__gt=0
-        ).exclude(seen_scan=current.pk).update(suspicion=0)
+        _absent(current).update(mismatches=F("mismatches") + 1)
+        # A tombstone that was not seen is as it should be, and a labelled shipment may be.
+        unseen = Shipment.objects.filter(integration_id=current.integration_id, mismatches__gt=0)
+        explained = Q(status=ShipmentStatus.DELETED) | Q(has_label())
+        unseen.exclude(seen_scan=current.pk).filter(explained).update(mismatches=0)
 
 
-def differences(integration: Integration, current: Scan) -> Iterator[Difference]:
-    """Everything on which the two sides do not agree, but for what only Sendcloud has; one at a time.
+def differences(integration: Integration, current: ReconciliationRun) -> Iterator[Difference]:
+    """Yield each difference between the two sides, except the shipments that only Sendcloud has.
 
     Args:
         integration: Which one.
         current: Its scan, finished.
     """
-    database = conf().DATABASE
-    for rows in _in_portions(Shipment.objects.using(database).filter(integration=integration, suspicion__gt=0)):
+    for shipment, kind in different_shipments(integration, current):
+        yield Difference(
+            kind,
+            shipment.order_number,
+            shipment.external_order_id,
+            shipment.external_shipment_id,
+            shipment.mismatches,
+        )
+    stuck = OutboxEntry.objects.stuck().filter(integration=integration).order_by("pk")
+    for entry in stuck.iterator(chunk_size=CHUNK):
+        yield Difference("rejected", entry.order_number, entry.order_pk, "")
+
+
+def different_shipments(
+    integration: Integration, current: ReconciliationRun
+) -> Iterator[tuple[Shipment, Literal["missing", "stale", "undead", "orphaned"]]]:
+    """Yield each shipment that a finished scan found different, with the kind of its difference."""
+    for rows in _in_portions(Shipment.objects.different().filter(integration=integration)):
         gone = _without_order(rows)
         for shipment in rows:
             kind: Literal["missing", "stale", "undead", "orphaned"] = "missing"
             if shipment.seen_scan == current.pk:
                 kind = "orphaned" if shipment.pk in gone else "stale"
                 kind = "undead" if shipment.status == ShipmentStatus.DELETED else kind
-            yield Difference(
-                kind,
-                shipment.order_number,
-                shipment.external_order_id,
-                shipment.external_shipment_id,
-                shipment.suspicion,
-            )
-    stuck = OutboxEntry.objects.using(database).stuck().filter(integration=integration).order_by("pk")
-    for entry in stuck.iterator(chunk_size=CHUNK):
-        yield Difference("rejected", entry.order_number, entry.order_pk, "")
+            yield shipment, kind
+
+
+def request_scan(integration: Integration) -> bool:
+    """Have the next reconciliation compare this integration. Return whether that is possible and was not asked yet."""
+    if not integration.is_active or integration.is_paused:
+        return False
+    database = conf().DATABASE
+    with transaction.atomic(using=database):
+        # As in ``_take``: of two requests, one waits for the other.
+        Integration.objects.filter(pk=integration.pk).update(remote_id=F("remote_id"))
+        unfinished = ReconciliationRun.objects.filter(integration=integration, finished_at__isnull=True)
+        if unfinished.exists():
+            return False
+        run = ReconciliationRun(integration=integration, start_date=EARLIEST, started_at=clock.now())
+        run.save(using=database)
+    return True
 
 
 def _in_portions(rows: QuerySet[Shipment]) -> Iterator[list[Shipment]]:
@@ -330,46 +364,105 @@ def _in_portions(rows: QuerySet[Shipment]) -> Iterator[list[Shipment]]:
 
 
 def suspects(integration: Integration) -> QuerySet[Shipment]:
-    """Shipments that two scans in a row found different."""
-    return Shipment.objects.using(conf().DATABASE).filter(integration=integration, suspicion__gte=SCANS_TO_ACT)
+    """Return the shipments that two scans in a row found different."""
+    return Shipment.objects.different().filter(integration=integration, mismatches__gte=SCANS_TO_ACT)
 
 
-def repair(integration: Integration, current: Scan) -> int:
-    """Have everything told again that two scans agree on. Returns how many orders that are.
+def repair(integration: Integration, current: ReconciliationRun, *, by_person: bool = False) -> int:
+    """Push everything again that two scans found different, through the outbox. Returns how many orders that are.
 
-    What is told is the order's state of then, by the usual way: through the outbox.
+    Where a large share of all shipments is missing, the list itself is in doubt: these are left to a person, and
+    ``current.held_back`` counts them.
+
+    Args:
+        integration: The integration.
+        current: Its finished scan.
+        by_person: Whether a person has decided that missing shipments are pushed again, however many.
     """
     fold_all()
+    _believe_what_is_there(integration, current)
+    missing = Q(status=ShipmentStatus.SYNCED) & ~Q(seen_scan=current.pk)
+    current.held_back = 0 if by_person else _held_back(integration, suspects(integration).filter(missing).count())
     total = 0
-    while rows := list(suspects(integration).order_by("pk").values_list("pk", "order_type", "order_pk")[:CHUNK]):
+    while True:
+        found = suspects(integration).exclude(missing) if current.held_back else suspects(integration)
+        rows = list(found.order_by("pk").values_list("pk", "order_type", "order_pk")[:CHUNK])
+        if not rows:
+            break
         with transaction.atomic(using=conf().DATABASE):
-            mine = Shipment.objects.using(conf().DATABASE).filter(pk__in=[row[0] for row in rows])
+            mine = Shipment.objects.filter(pk__in=[row[0] for row in rows])
             # Not skipped as known; and what we took for deleted counts as there again, so that it can be deleted.
             mine.filter(Q(status=ShipmentStatus.DELETED)).update(status=ShipmentStatus.PENDING)
-            mine.update(digest="", suspicion=0)
+            mine.update(digest="", mismatches=0)
             by_type: dict[str, set[str]] = {}
             for _, order_type, order_pk in rows:
                 by_type.setdefault(order_type, set()).add(order_pk)
             for order_type, pks in by_type.items():
-                total += record(order_type, sorted(pks))
+                total += record(order_type, sorted(pks), is_bulk=True)
     current.repaired = total
-    current.save(using=conf().DATABASE, update_fields=["repaired"])
+    current.save(using=conf().DATABASE, update_fields=["repaired", "held_back"])
     return total
 
 
-def reconcile_all() -> int:
-    """Scan and repair every running integration; one that cannot be asked is left for the next time."""
-    total = 0
-    for integration in Integration.objects.using(conf().DATABASE).running().select_related("account"):
+def _held_back(integration: Integration, missing: int) -> int:
+    """Return how many missing shipments a person must decide on: all of them, if they are too large a share."""
+    expected = Shipment.objects.filter(integration=integration, status=ShipmentStatus.SYNCED).count()
+    if missing <= max(MISSING_WITHOUT_QUESTION, MISSING_SHARE * expected):
+        return 0
+    logger.error(
+        "Integration %s: %d of %d shipments are missing at Sendcloud. They are not pushed again, because the list may "
+        "be wrong. If they are really gone, run sendcloud_reconcile --fix.",
+        integration.remote_id,
+        missing,
+        expected,
+    )
+    return missing
+
+
+def _believe_what_is_there(integration: Integration, current: ReconciliationRun) -> None:
+    """Clear the suspicion from shipments that the list does not show and Sendcloud has all the same."""
+    missing = suspects(integration).filter(status=ShipmentStatus.SYNCED).exclude(seen_scan=current.pk)
+    with backend_class(integration)(integration, limiter=_HalfTheBudget(integration), retries=2) as backend:
+        for rows in _in_portions(missing):
+            there = [shipment.pk for shipment in rows if not backend.is_missing(shipment)]
+            Shipment.objects.filter(pk__in=there).update(mismatches=0)
+
+
+def reconcile_all(again_after: float = 0.0) -> int:
+    """Compare and repair every running integration, each for itself.
+
+    Args:
+        again_after: Seconds after which a finished comparison is made again.
+
+    Returns:
+        How many integrations could not be compared; they are due again soon, and go on where they stopped.
+    """
+    failed = 0
+    finished_since = clock.now() - dt.timedelta(seconds=again_after)
+    for integration in Integration.objects.running().select_related("account"):
+        if not belongs_here(integration) or (again_after and not _is_due(integration, finished_since)):
+            continue
         try:
-            total += repair(integration, scan(integration))
+            repair(integration, scan(integration))
+        except interruptions():
+            raise
         except Postponed as reason:
+            failed += 1
             logger.info("Integration %s is compared later. %s", integration.remote_id, reason)
-        except (APIError, SendcloudConfigurationError) as error:
+        except Exception as error:
+            # One integration's trouble, or the database's, keeps no other from being compared.
+            failed += 1
             logger.warning("Integration %s could not be compared: %s.", integration.remote_id, type(error).__name__)
-    return total
+    return failed
+
+
+def _is_due(integration: Integration, finished_since: dt.datetime) -> bool:
+    """Return whether an integration was not compared since then, or a comparison waits to be made or finished."""
+    runs = ReconciliationRun.objects.filter(integration=integration)
+    unfinished = runs.filter(finished_at__isnull=True)
+    return unfinished.exists() or not runs.filter(finished_at__gt=finished_since).exists()
 
 
 def waiting_rejected(integration: Integration) -> int:
-    """How many orders Sendcloud refused and that wait for a correction."""
-    return OutboxEntry.objects.using(conf().DATABASE).stuck().filter(integration=integration).count()
+    """Return how many rejected orders wait for a fix."""
+    return OutboxEntry.objects.stuck().filter(integration=integration).count()

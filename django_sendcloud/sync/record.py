@@ -1,8 +1,8 @@
 """Recording that an order changed: one INSERT, in the order's own transaction.
 
-Nothing else happens in the web request. What is recorded is only *look at this order again*; a
-worker finds out later what Sendcloud has to be told. A row that is inserted is nobody else's: the shop's
-transactions neither wait for each other nor for a worker here, and cannot run into a deadlock.
+Nothing else happens in the web request. The record says only *look at this order again*; a worker decides later what
+to push. An inserted row belongs to one transaction: the shop's transactions wait neither for each other nor for a
+worker here, and cannot deadlock.
 """
 
 from __future__ import annotations
@@ -12,19 +12,18 @@ import itertools
 import logging
 import operator
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
-from django.core.exceptions import ValidationError
-from django.db import connections, models, router, transaction
+from django.db import OperationalError, ProgrammingError, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.backends.signals import connection_created
+from django.db.models.signals import post_migrate, pre_migrate
 
-from ..adapters import in_database, registry
-from ..clock import clock
 from ..conf import conf_while_selling
+from ..core.clock import clock
 from ..models import Change, OutboxEntry
+from ..registry import database_of, registry, stored_key
 from ..signals import work_due
 
 __all__ = ["enqueue", "paused", "record"]
@@ -36,8 +35,12 @@ CHUNK = 1000
 # Orders of one transaction that are remembered, so that their next change costs nothing. Beyond, it costs a row.
 REMEMBERED = 10_000
 MAX_KEY_LENGTH = 255
-# Seconds that an order in another database has to be committed, before it is looked at without having been told so.
+# Seconds that an order in another database has to be committed, before a worker looks at it without a notification.
 OTHER_DATABASE_SECONDS = 60.0
+# Seconds between two looks for tables that are not there yet.
+MIGRATE_SECONDS = 10.0
+
+_COLUMNS = ("order_type", "order_pk", "is_deletion", "only_related", "is_bulk", "due_at", "recorded_at")
 
 _paused: ContextVar[bool] = ContextVar("django_sendcloud.paused", default=False)
 
@@ -46,8 +49,8 @@ _paused: ContextVar[bool] = ContextVar("django_sendcloud.paused", default=False)
 def paused() -> Iterator[None]:
     """Record nothing within the block, in this thread or task.
 
-    For imports and migrations whose orders Sendcloud shall not hear of. What changes meanwhile is
-    not remembered: call ``enqueue()`` afterwards for what should be sent after all.
+    For imports and migrations of orders that Sendcloud shall not receive. Changes in the block are not remembered:
+    call ``enqueue()`` afterwards for what should be sent after all.
     """
     before = _paused.get()
     _paused.set(True)
@@ -57,47 +60,109 @@ def paused() -> Iterator[None]:
         _paused.set(before)
 
 
-class _Transaction:
-    """What was recorded in the current transaction, so that a second save of an order costs nothing.
+# -- the memory of a transaction ------------------------------------------------------------------------
 
-    It is valid for as long as its hook waits for the commit: a rollback, of the transaction or of the
-    savepoint it began in, removes the hook. A rollback to any later savepoint empties it.
+# Stored type and key of an order, whether it is being deleted, whether only a related row changed, and whether it is
+# bulk work.
+_Recorded = tuple[str, str, bool, bool, bool]
+_KIND = operator.itemgetter(0, 2, 3, 4)
+
+
+class _Savepoints(set[str]):
+    """The savepoints that a hook belongs to, with those made without ``atomic()``.
+
+    Django forgets a hook if a savepoint that it names is rolled back, and names those of ``atomic()`` only. A savepoint
+    that was there when the change was recorded takes the record with it, however it was made.
     """
 
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
-        self.recorded: set[tuple[str, str, bool]] = set()
+        super().__init__(connection.savepoint_ids)
+        self._latest = connection.savepoint_state
+
+    def __contains__(self, savepoint: object) -> bool:
+        number = str(savepoint).rpartition("_x")[2]
+        return super().__contains__(savepoint) or (number.isdigit() and int(number) <= self._latest)
+
+
+class _Hook:
+    """Waits for the commit of one recorded change. Django drops it together with the record."""
+
+    __qualname__ = "django_sendcloud.sync.record"  # for Django's log
+
+    def __init__(self, transaction: _Transaction, change: _Recorded) -> None:
+        self.transaction = transaction
+        self.change = change
+
+    def __call__(self) -> None:
+        self.transaction.committed()
+
+
+class _Transaction:
+    """The changes recorded in one open transaction, so that a second save of an order costs nothing.
+
+    Each has an ``on_commit`` hook, which Django removes with the transaction or the savepoint that is rolled back. So a
+    change is remembered as long as its hook is registered.
+    """
+
+    def __init__(self, connection: BaseDatabaseWrapper) -> None:
+        self.recorded: set[_Recorded] = set()
+        self._alias = connection.alias
         self._elsewhere = connection.alias != conf_while_selling().DATABASE
+        self._last = -1
         self._done = False
-        # A plain function, and robust: whatever goes wrong here must not stop the shop's own hooks.
-        transaction.on_commit(self.committed, using=connection.alias, robust=True)
-        self._position = len(connection.run_on_commit) - 1
+
+    def is_open(self, connection: BaseDatabaseWrapper) -> bool:
+        """Return whether anything recorded here still waits for the commit; forget what was rolled back."""
+        hooks = connection.run_on_commit
+        if self._done:
+            return False
+        # A rollback removes the latest hooks, so that one look at the last one suffices.
+        if 0 <= self._last < len(hooks) and self._is_ours(hooks[self._last]):
+            return True
+        mine = [position for position, hook in enumerate(hooks) if self._is_ours(hook)]
+        self.recorded = {hooks[position][1].change for position in mine}  # type: ignore[attr-defined]
+        self._last = mine[-1] if mine else -1
+        return bool(mine)
+
+    def _is_ours(self, hook: Any) -> bool:
+        return isinstance(hook[1], _Hook) and hook[1].transaction is self
+
+    def covers(self, change: _Recorded) -> bool:
+        """Return whether this change, or one that says more, is recorded already."""
+        order_type, key, is_deletion, only_related, is_bulk = change
+        kinds = itertools.product({False, only_related}, {False, is_bulk})
+        return any((order_type, key, is_deletion, *kind) in self.recorded for kind in kinds)
+
+    def remember(self, change: _Recorded, connection: BaseDatabaseWrapper) -> None:
+        self.recorded.add(change)
+        # Robust: an error here must not stop the shop's own hooks.
+        transaction.on_commit(_Hook(self, change), using=self._alias, robust=True)
+        _, *rest = connection.run_on_commit[-1]
+        connection.run_on_commit[-1] = (_Savepoints(connection), *rest)  # type: ignore[assignment]
+        self._last = len(connection.run_on_commit) - 1
 
     def committed(self) -> None:
+        """Notify the workers, once for all changes."""
+        if self._done:
+            return
         self._done = True
         if not self._elsewhere:
             work_due.send_robust(sender=OutboxEntry, queue="outbox")
             return
-        # What was recorded beforehand may have been looked at before the orders were committed.
-        for (order_type, gone), keys in itertools.groupby(sorted(self.recorded, key=_KIND), key=_KIND):
-            record(order_type, [pk for _, pk, _ in keys], gone=gone)
+        # A worker may have looked at what was recorded beforehand before the orders were committed.
+        for (order_type, is_deletion, only_related, is_bulk), changes in itertools.groupby(
+            sorted(self.recorded, key=_KIND), key=_KIND
+        ):
+            keys = [change[1] for change in changes]
+            record(order_type, keys, is_deletion=is_deletion, only_related=only_related, is_bulk=is_bulk)
 
-    def is_current(self, connection: BaseDatabaseWrapper) -> bool:
-        if self._done:
-            return False
-        hooks = connection.run_on_commit
-        if self._position < len(hooks) and hooks[self._position][1] == self.committed:
-            return True
-        return any(hook[1] == self.committed for hook in hooks)
-
-
-_KIND = operator.itemgetter(0, 2)
 
 _transactions: weakref.WeakKeyDictionary[BaseDatabaseWrapper, _Transaction] = weakref.WeakKeyDictionary()
 
 
 def _current(connection: BaseDatabaseWrapper) -> _Transaction:
     current = _transactions.get(connection)
-    if current is None or not current.is_current(connection):
+    if current is None or not current.is_open(connection):
         current = _transactions[connection] = _Transaction(connection)
     return current
 
@@ -110,38 +175,35 @@ def forget_transaction() -> None:
     _transactions.clear()
 
 
-def _forget_at_savepoint_rollback(execute: Any, sql: Any, params: Any, many: bool, context: Any) -> Any:
-    """Savepoints may be rolled back without Django's ``atomic``; all of them say so in SQL."""
-    if isinstance(sql, str) and sql.startswith("ROLLBACK TO"):
-        _transactions.pop(context["connection"], None)
-    return execute(sql, params, many, context)
-
-
-def _watch(*, connection: BaseDatabaseWrapper, **kwargs: Any) -> None:
-    if _forget_at_savepoint_rollback not in connection.execute_wrappers:
-        # First, because Django's own context manager removes the last one.
-        connection.execute_wrappers.insert(0, _forget_at_savepoint_rollback)
-
-
-connection_created.connect(_watch, dispatch_uid="django_sendcloud.sync.record")
+# -- recording ------------------------------------------------------------------------------------------
 
 
 def record(
-    order_type: str, order_pks: Iterable[Any], *, gone: bool = False, ring: bool = True, using: str | None = None
+    order_type: str,
+    order_pks: Iterable[Any],
+    *,
+    is_deletion: bool = False,
+    only_related: bool = False,
+    is_bulk: bool = False,
+    notify: bool = True,
+    using: str | None = None,
 ) -> int:
     """Record that these orders changed, in the transaction that is open on the app's database.
 
-    Costs one SQL statement per thousand orders, and none for those recorded in this transaction
-    already. Rings once, after commit.
+    Costs one SQL statement per thousand orders, and none for those recorded in this transaction already. Notifies the
+    workers once, after commit. Where this app's tables are not migrated yet, nothing is recorded and an error is
+    logged: no checkout fails on it.
 
-    Orders that live in another database are recorded twice: before they are committed, to be looked at a minute
-    later, so that a process that dies after the commit loses nothing; and as due when they are committed.
+    Orders that live in another database are recorded twice: before they are committed, due a minute later, so that a
+    process that dies after the commit loses nothing; and as due when they are committed.
 
     Args:
         order_type: Label of the registered model, as the registry gives it.
         order_pks: Primary keys.
-        gone: A hint that the orders are being deleted.
-        ring: ``False`` rings nobody for what is recorded outside a transaction; the caller pushes it himself.
+        is_deletion: A hint that the orders are being deleted.
+        only_related: A row that the orders depend on changed, not the orders themselves.
+        is_bulk: It goes after changes that a signal reported.
+        notify: ``False`` notifies no worker for what is recorded outside a transaction; the caller pushes it.
         using: Alias of the database in which the orders were changed; the one their model is written to by default.
 
     Returns:
@@ -151,57 +213,55 @@ def record(
         return 0
     settings = conf_while_selling()
     connection = connections[settings.DATABASE]
-    # Whose commit makes the change true.
+    # The connection whose commit makes the change true.
     deciding, delay = connection, 0.0
     if using not in (None, connection.alias) and connections[using].in_atomic_block:
         deciding, delay = connections[using], OTHER_DATABASE_SECONDS
-    recorded: set[tuple[str, str, bool]] | None = None
-    if deciding.in_atomic_block:
-        _watch(connection=deciding)
-        recorded = _current(deciding).recorded
-    order_type, to_python = _stored(order_type, using)
-    keys = ((order_type, key, gone) for pk in order_pks if (key := _key(pk, to_python)) is not None)
-    fresh = keys if recorded is None else (key for key in keys if key not in recorded)
+    current = _current(deciding) if deciding.in_atomic_block else None
+    adapter = registry.for_order_type(order_type)
+    if adapter and using and "@" not in order_type and using != router.db_for_write(adapter.model):
+        order_type = f"{order_type}@{using}"
+    keys = (stored_key(adapter.model, pk) if adapter else str(pk) for pk in order_pks)
+    changes = ((order_type, key, is_deletion, only_related, is_bulk) for key in keys if _is_storable(key))
+    fresh = changes if current is None else (change for change in changes if not current.covers(change))
     written = 0
     while chunk := list(dict.fromkeys(itertools.islice(fresh, CHUNK))):
-        _insert(connection, order_type, [key[1] for key in chunk], gone, max(delay, settings.DEBOUNCE_SECONDS))
-        # (Those of another database are recorded again at its commit, all of them.)
-        if recorded is not None and (len(recorded) < REMEMBERED or delay):
-            recorded.update(chunk)
+        seconds = max(delay, settings.DEBOUNCE_SECONDS)
+        kind = is_deletion, only_related, is_bulk
+        if not _insert(connection, order_type, [change[1] for change in chunk], kind, seconds):
+            return 0
+        if current is not None:
+            for change in chunk:
+                # (Orders of another database are recorded again at its commit, all of them.)
+                if len(current.recorded) < REMEMBERED or delay:
+                    current.remember(change, deciding)
         written += len(chunk)
-    if written and ring and not deciding.in_atomic_block and deciding.get_autocommit():
+    if written and notify and not deciding.in_atomic_block and deciding.get_autocommit():
         work_due.send_robust(sender=OutboxEntry, queue="outbox")
     return written
 
 
-def _stored(order_type: str, using: str | None) -> tuple[str, Callable[[Any], Any]]:
-    """What names this kind of order in our tables, and how its keys are brought into their one form."""
-    adapter = registry.for_order_type(order_type)
-    if adapter is None:
-        return order_type, str
-    if using is not None and "@" not in order_type and using != router.db_for_write(adapter.model):
-        order_type = in_database(order_type, using)
-    return order_type, adapter.model._meta.pk.to_python
-
-
-def _key(pk: Any, to_python: Callable[[Any], Any]) -> str | None:
-    """A primary key as text, in the form in which it is read from the database: an instance may bear another."""
-    try:
-        key = str(to_python(pk))
-    except (ValidationError, ValueError, TypeError):
-        key = str(pk)
+def _is_storable(key: str) -> bool:
     if len(key) > MAX_KEY_LENGTH:
-        # A system check says so; and no checkout fails on it.
+        # A system check names the model; no checkout fails on it.
         logger.error("An order could not be recorded: its key has more than %d characters.", MAX_KEY_LENGTH)
-        return None
-    return key
+        return False
+    return True
 
 
-def _insert(connection: BaseDatabaseWrapper, order_type: str, order_pks: list[str], gone: bool, seconds: float) -> None:
-    """Append a row for each order, due in so many seconds by the database's clock."""
+def _insert(
+    connection: BaseDatabaseWrapper,
+    order_type: str,
+    order_pks: list[str],
+    kind: tuple[bool, bool, bool],
+    seconds: float,
+) -> bool:
+    """Append a row for each order, due in so many seconds by the database's clock. Return whether that was possible."""
+    if not _is_migrated(connection):
+        return False
     now, now_params = clock.sql(connection)
     due, due_params = clock.sql(connection, seconds)
-    rest, rest_params = f"%s, {due}, {now}", [gone, *due_params, *now_params]
+    rest, rest_params = f"%s, %s, %s, {due}, {now}", [*kind, *due_params, *now_params]
     if connection.vendor == "postgresql" and len(order_pks) > 1:
         # One placeholder for all keys: parsing one for each value would cost more than the rest.
         source = f"SELECT %s, pk, {rest} FROM unnest(%s::text[]) AS pk"  # noqa: S608
@@ -209,9 +269,69 @@ def _insert(connection: BaseDatabaseWrapper, order_type: str, order_pks: list[st
     else:
         source = f"VALUES {', '.join([f'(%s, %s, {rest})'] * len(order_pks))}"
         params = [value for pk in order_pks for value in (order_type, pk, *rest_params)]
-    table = Change._meta.db_table
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"INSERT INTO {Change._meta.db_table} ({', '.join(_COLUMNS)}) {source}", params)
+    except (ProgrammingError, OperationalError):
+        _migrated.discard(connection.alias)
+        if (connection.vendor == "postgresql" and connection.in_atomic_block) or _is_migrated(connection):
+            raise
+        return False
+    return True
+
+
+# Aliases of databases that have our tables, and when to look again at those that do not (in seconds, steady clock).
+_migrated: set[str] = set()
+_look_again: dict[str, float] = {}
+
+
+def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether a change can be stored. Asks the database once for each process.
+
+    In a savepoint: PostgreSQL ends the shop's transaction at the first statement that fails.
+    """
+    alias = connection.alias
+    if alias in _migrated:
+        return True
+    if clock.monotonic() < _look_again.get(alias, 0.0):
+        return False
+    sql = f"SELECT {', '.join(_COLUMNS)} FROM {Change._meta.db_table} WHERE 1 = 0"  # noqa: S608
+    try:
+        with (
+            transaction.atomic(using=alias) if connection.in_atomic_block else contextlib.nullcontext(),
+            connection.cursor() as cursor,
+        ):
+            cursor.execute(sql)
+    except (ProgrammingError, OperationalError):
+        if not _lacks_tables(connection):
+            raise
+        _look_again[alias] = clock.monotonic() + MIGRATE_SECONDS
+        logger.error(
+            "Orders are not recorded: the tables of django_sendcloud are missing or older than its code. Run migrate "
+            "on the database %r, and sendcloud_sync for the orders of meanwhile.",
+            alias,
+        )
+        return False
+    _migrated.add(alias)
+    return True
+
+
+def _lacks_tables(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether the table of recorded changes, or a column of it, is missing."""
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {table} (order_type, order_pk, gone, due_at, recorded_at) {source}", params)
+        if Change._meta.db_table not in connection.introspection.table_names(cursor):
+            return True
+        columns = connection.introspection.get_table_description(cursor, Change._meta.db_table)
+    return not {column.name for column in columns}.issuperset(_COLUMNS)
+
+
+def _forget_tables(*, using: str, **kwargs: Any) -> None:
+    _migrated.discard(using)
+    _look_again.pop(using, None)
+
+
+pre_migrate.connect(_forget_tables, dispatch_uid="django_sendcloud.sync.record")
+post_migrate.connect(_forget_tables, dispatch_uid="django_sendcloud.sync.record")
 
 
 def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]) -> int:
@@ -226,7 +346,8 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
         orders: A queryset of a registered model, one order, or several.
 
     Returns:
-        How many orders were recorded. They are pushed after commit.
+        How many orders were recorded. They are pushed after commit; several of them go after the changes that signals
+        report meanwhile.
 
     Raises:
         RegistrationError: no adapter is responsible for the model.
@@ -235,12 +356,12 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
     if isinstance(orders, models.QuerySet):
         order_type = registry.order_type(orders.model)
         if not orders.query.is_sliced:
-            # No need to sort what is only counted up; a slice, though, depends on it.
+            # Only a slice depends on the order of its rows.
             orders = orders.order_by()
         # From the primary database, unless the queryset names one: a replica may not have them yet.
         using = getattr(orders, "_db", None) or router.db_for_write(orders.model)
         pks = orders.using(using).values_list("pk", flat=True).iterator(chunk_size=CHUNK)
-        return record(order_type, pks, using=using)
+        return record(order_type, pks, is_bulk=True, using=using)
     if isinstance(orders, models.Model):
         orders = [orders]
     by_type: dict[tuple[str, str], list[Any]] = {}
@@ -249,6 +370,7 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
             raise TypeError(f"enqueue() takes orders or a queryset of them, not {type(order).__name__}.")
         if order.pk is None:
             raise ValueError(f"enqueue() takes saved orders; this {type(order).__name__} has no primary key yet.")
-        using = router.db_for_write(type(order), instance=order)
+        using = database_of(order)
         by_type.setdefault((registry.order_type(type(order)), using), []).append(order.pk)
-    return sum(record(order_type, pks, using=using) for (order_type, using), pks in by_type.items())
+    is_bulk = sum(len(pks) for pks in by_type.values()) > 1
+    return sum(record(order_type, pks, is_bulk=is_bulk, using=using) for (order_type, using), pks in by_type.items())

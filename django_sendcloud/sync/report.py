@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from ..api import IntegrationLogEntry
-from ..clock import clock
-from ..conf import conf
+from ..core.clock import clock
 from ..models import Integration
 from . import breaker, limiter
+from .backends import backend_for
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -18,21 +17,14 @@ def send(integration_pk: int, cause: str, exception_type: str = "") -> bool:
 
     It is tried once, takes its turn in the account's rate limit, and never raises: it is not worth a second failure.
     """
-    integration = Integration.objects.using(conf().DATABASE).select_related("account").filter(pk=integration_pk).first()
+    integration = Integration.objects.select_related("account").filter(pk=integration_pk).first()
     if integration is None or integration.is_paused or breaker.closed_until(integration.account, clock.now()):
         return False
     if limiter.acquire(integration.account.pk, "unsafe"):
         return False
     try:
-        with integration.client(retries=0) as client:
-            client.logs.create(
-                integration.remote_id,
-                IntegrationLogEntry(
-                    base_url=integration.shop_url or "django-sendcloud",
-                    exception=cause,
-                    exception_type=exception_type or None,
-                ),
-            )
+        with backend_for(integration) as backend:
+            backend.report_failure(cause, exception_type)
     except Exception as error:
         logger.info("A failure could not be written to Sendcloud's log: %s.", type(error).__name__)
         return False

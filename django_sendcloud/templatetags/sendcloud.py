@@ -1,6 +1,7 @@
-"""What a shop's pages show: ``{% load sendcloud %}``, and then
+"""Template tags for a shop's pages: ``{% load sendcloud %}``, and then
 
 - ``{% sendcloud_tracking order %}``: where an order's parcels are,
+- ``{% sendcloud_order_panel order %}``: an order's state, for the staff in any back office,
 - ``{% sendcloud_service_points_script %}``: what the service point widget of a checkout needs.
 """
 
@@ -14,9 +15,11 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from ..admin.orders.backoffice import panel_context
+from ..conf import SendcloudConfigurationError
 from ..enums import ParcelPhase
-from ..models.parcel import PHASES
-from ..shipping import JOURNEY, ParcelTracking, order_shipping
+from ..models.delivery import PHASES
+from ..storefront.tracking import JOURNEY, ParcelTracking, order_shipping
 
 register = template.Library()
 
@@ -24,22 +27,47 @@ _LABELS = dict(PHASES)
 
 
 @register.inclusion_tag("django_sendcloud/tracking.html")
-def sendcloud_tracking(order: Model) -> dict[str, Any]:
-    """Render the parcels of an order. Whether the visitor may see the order is the page's business."""
+def sendcloud_tracking(order: Model, contact: str = "") -> dict[str, Any]:
+    """Render the parcels of an order. The page checks whether the visitor may see them.
+
+    Args:
+        order: The order.
+        contact: Address of a page or ``mailto:`` where buyers reach the shop.
+    """
     shipping = order_shipping(order)
-    return {"parcels": [(parcel, _stations(parcel)) for parcel in [*shipping.parcels, *shipping.returns]]}
+    return {
+        "contact": contact,
+        "service_point": shipping.service_point,
+        "parcels": [(parcel, _stations(parcel)) for parcel in [*shipping.parcels, *shipping.returns]],
+    }
+
+
+@register.inclusion_tag("django_sendcloud/order_panel.html", takes_context=True)
+def sendcloud_order_panel(context: template.Context, order: Model, nonce: str = "") -> dict[str, Any]:
+    """Render an order's state, problems, shipments, parcels and buttons, for the staff. One for each page.
+
+    Users see what their permissions cover, and nothing without. The page checks whether they may see this order.
+
+    Raises:
+        SendcloudConfigurationError: the template has no ``request``.
+    """
+    request = context.get("request")
+    if request is None or not hasattr(request, "user"):
+        raise SendcloudConfigurationError(
+            "{% sendcloud_order_panel %} shows what the user may see, and finds no request with a user in its context. "
+            'Add "django.template.context_processors.request" to the context_processors of your templates, and '
+            "AuthenticationMiddleware to MIDDLEWARE; render the page with the request."
+        )
+    return {**panel_context(request, order), "allowed": _nonce_attribute(context, nonce)}
 
 
 @register.simple_tag(takes_context=True)
 def sendcloud_service_points_script(context: template.Context, nonce: str = "") -> SafeString:
-    """Write the widget's script and styles, with the page's CSP nonce where there is one.
+    """Write the widget's script and styles, with the page's CSP nonce if it has one.
 
-    The nonce is found where Django's ``csp`` context processor and django-csp's middleware put it.
+    It reads the nonce of Django's ``csp`` context processor or of django-csp's middleware.
     """
-    # A lazy nonce is false until it is used; text makes it be used.
-    candidates = (nonce or None, context.get("csp_nonce"), getattr(context.get("request"), "csp_nonce", None))
-    found = next((str(candidate) for candidate in candidates if candidate is not None), "")
-    allowed = format_html(' nonce="{}"', found) if found else ""
+    allowed = _nonce_attribute(context, nonce)
     return format_html(
         '<link rel="stylesheet" href="{}"{}><script src="{}" defer{}></script>',
         static("django_sendcloud/service_points.css"),
@@ -49,8 +77,15 @@ def sendcloud_service_points_script(context: template.Context, nonce: str = "") 
     )
 
 
+def _nonce_attribute(context: template.Context, nonce: str) -> SafeString | str:
+    # A lazy nonce is false until it is used; ``str()`` uses it.
+    candidates = (nonce or None, context.get("csp_nonce"), getattr(context.get("request"), "csp_nonce", None))
+    found = next((str(candidate) for candidate in candidates if candidate is not None), "")
+    return format_html(' nonce="{}"', found) if found else ""
+
+
 def _stations(parcel: ParcelTracking) -> list[dict[str, Any]]:
-    """The stations of the journey, and how far the parcel has come; none for one that left the usual way."""
+    """Return the stations of the journey and the parcel's position; none for an unusual way."""
     way = list(JOURNEY)
     if parcel.phase == ParcelPhase.AWAITING_PICKUP:
         way.insert(2, ParcelPhase.AWAITING_PICKUP)

@@ -1,4 +1,4 @@
-"""Whether Sendcloud can reach the address it is told to report to, as far as that can be told from here."""
+"""Reachability of the webhook's address, as far as this server can judge it."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _PRIVATE = (".local", ".localhost", ".test", ".internal")
 
 
 def reachability(address: str) -> list[StrOrPromise]:
-    """Why Sendcloud may not reach an address, or should not; empty where nothing speaks against it."""
+    """Return the reasons why Sendcloud may not reach an address, or should not; empty if there are none."""
     parts = urlsplit(address)
     if _is_private(parts.hostname or ""):
         return [_("This address exists only on this machine or in this network: Sendcloud's servers cannot reach it.")]
     if parts.scheme != "https":
-        return [_("The address is not encrypted (https): what Sendcloud tells about buyers could be read.")]
+        return [_("The address is not encrypted (https): buyers' data from Sendcloud could be read.")]
     return []
 
 

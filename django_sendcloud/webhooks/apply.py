@@ -1,288 +1,335 @@
-"""Working off the inbox: each event on its own, safe with many workers, at any time, and twice."""
+"""The worker of the inbox: it applies each event and runs its follow-ups, beside other workers, at any time, and twice.
+
+Applied and followed up are two states. An event is applied in one transaction with its neighbours; its follow-ups run
+after the commit and keep the event due until they have all run.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import datetime as dt
 import functools
-import json
 import logging
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from django.db import DatabaseError, IntegrityError, connections, transaction
+from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from ..clock import clock
-from ..conf import SendcloudConfigurationError, conf
-from ..crypto import DecryptionError, Secret
+from ..conf import conf
+from ..core.clock import clock
+from ..core.crypto import DecryptionError, Secret
+from ..core.interruption import interruptions
+from ..core.retry import is_conflict, retry_transient
 from ..enums import WebhookAction
-from ..exceptions import APIError
 from ..models import EventState, ExceptionReport, Integration, WebhookEvent
-from ..patience import patiently
-from ..signals import webhook_received, work_due
-from . import handlers
-from .credentials import REMOVED
-from .parcels import relink_unmatched
-from .parse import ParseError, milliseconds, parse, text
+from ..models.webhook_event import IMMEDIATELY, UNTOLD
+from ..parcels.matching import link_unmatched
+from ..parcels.parse import ParcelUpdate, ParseError, milliseconds, parse, text
+from ..signals import work_due
+from . import follow_ups, handlers
+from .claim import ATTEMPTS, claim, wait
 
-__all__ = ["drain", "prune", "relink_unmatched", "replay"]
+__all__ = ["drain", "is_due", "link_unmatched", "prune", "replay"]
 
 logger = logging.getLogger("django_sendcloud.webhooks")
 
 BATCH = 100
-# How often a batch is begun anew because another worker made one of its parcels at the same time.
+# Transactions that a batch is tried in while other workers create its parcels at the same time.
 ROUNDS = 5
-# Attempts at what may heal by itself: with doubling waits, about a day.
-ATTEMPTS = 12
-FIRST_WAIT = 30.0
-LONGEST_WAIT = 3 * 3600.0
+# Seconds after which a worker makes room for other tasks.
+SECONDS = 240.0
+
+_COLUMNS = [
+    "state",
+    "note",
+    "follow_ups",
+    "processed_at",
+    "attempts",
+    "failures",
+    "due_at",
+    "action",
+    "event_ms",
+    "body",
+    "parcel",
+]
 
 
-def drain(limit: int = 500, now: dt.datetime | None = None) -> int:
-    """Apply what waits in the inbox.
+def drain(limit: int | None = None, now: dt.datetime | None = None, seconds: float = SECONDS) -> int:
+    """Apply the due events and run the due follow-ups, until none is left.
 
     Args:
-        limit: At most so many events.
-        now: The time, for tests.
+        limit: Apply at most so many events.
+        now: The time, for tests; the database's by default.
+        seconds: Stop after so many seconds, between two events.
 
     Returns:
-        How many were applied, or given up.
+        How many events were applied, or given up.
     """
     if now is None:
         clock.synchronize()
+    until = clock.monotonic() + seconds
     total = 0
-    while total < limit:
-        done = _batch(min(BATCH, limit - total), now or clock.now())
-        if not done:
+    while True:
+        size = BATCH if limit is None else min(BATCH, limit - total)
+        applied = _batch(size, now) if size > 0 and clock.monotonic() < until else 0
+        total += applied
+        followed = 0
+        while clock.monotonic() < until and (claimed := follow_ups.run_due(now, until)):
+            followed += claimed
+        if not applied or clock.monotonic() >= until:
+            return total
+
+
+def is_due() -> bool:
+    """Return whether events or follow-ups are due."""
+    events = WebhookEvent.objects
+    now = clock.now()
+    return events.due(now).exists() or events.with_due_follow_ups(now).exists()
+
+
+def _batch(size: int, now: dt.datetime | None) -> int:
+    taken = retry_transient(functools.partial(claim, "apply", size, now or clock.now()))
+    if not taken:
+        return 0
+    pks = [event.pk for event in taken]
+    events: list[WebhookEvent] = []
+    for left in reversed(range(ROUNDS)):
+        # The last round notes with each event what is wrong with it.
+        with contextlib.suppress(_Again):
+            events = retry_transient(functools.partial(_apply, pks, now or clock.now(), is_last=not left))
             break
-        total += done
-    return total
-
-
-def _batch(size: int, now: dt.datetime) -> int:
-    taken, after = patiently(functools.partial(_take_and_apply, size, now))
-    for event in taken:
+    for event in events:
         if event.state == EventState.FAILED:
             _report(event)
-    for event, outcome, payload in after:
-        _afterwards(event, outcome, payload, now)
     return len(taken)
 
 
-def _take_and_apply(
-    size: int, now: dt.datetime
-) -> tuple[list[WebhookEvent], list[tuple[WebhookEvent, handlers.Outcome, dict[str, Any]]]]:
-    """In one transaction; where another one was in its way, all of it is done again."""
+class _Again(Exception):
+    """Another worker has created a parcel of the batch meanwhile.
+
+    The transaction begins again: the next one sees the parcel, and locks it in the common order. (A transaction of
+    ``REPEATABLE READ`` or ``SERIALIZABLE`` would not see it until its end.)
+    """
+
+
+def _apply(pks: Sequence[int], now: dt.datetime, *, is_last: bool) -> list[WebhookEvent]:
+    """Apply claimed events in one transaction. After a deadlock, all of it is done again.
+
+    Raises:
+        _Again: Another worker has created a parcel meanwhile; never in the last round.
+    """
     database = conf().DATABASE
-    after: list[tuple[WebhookEvent, handlers.Outcome, dict[str, Any]]] = []
     with transaction.atomic(using=database):
-        events = WebhookEvent.objects.using(database).due(now).order_by("received_at", "pk")
-        if connections[database].features.has_select_for_update_skip_locked:
-            events = events.select_for_update(skip_locked=True)
-        taken = list(events[:size])
-        if not taken:
-            return taken, after
-        integrations = Integration.objects.using(database).in_bulk({event.integration_id for event in taken})
-        for event in taken:
+        # One that this worker's lease has run out on may have been applied by another.
+        rows = WebhookEvent.objects.filter(pk__in=pks, state=EventState.RECEIVED)
+        if connections[database].features.has_select_for_update:
+            rows = rows.select_for_update()
+        events = list(rows.order_by("received_at", "pk"))
+        integrations = Integration.objects.in_bulk({event.integration_id for event in events})
+        for event in events:
             event.integration = integrations[event.integration_id]
-        done = _apply_together(taken, now)
-        for event in taken:
-            result = done.get(event.pk) or _apply(event, now)
-            if result is not None:
-                after.append((event, *result))
-        _save(taken)
-        _note_arrival(taken)
-    return taken, after
+        done = _apply_together(events, now, is_last=is_last)
+        for event in events:
+            if event.pk not in done:
+                _apply_alone(event, now, is_last=is_last)
+        _save(events)
+        _note_arrival(events)
+    return events
 
 
-def _is_lost() -> bool:
-    """Whether the whole transaction is, and not only a savepoint: to end a deadlock, MySQL takes all of it back."""
-    return connections[conf().DATABASE].needs_rollback
+def _is_lost(error: Exception) -> bool:
+    """Return whether the whole transaction is lost to another one. (MySQL rolls all of it back itself.)"""
+    return is_conflict(error) or connections[conf().DATABASE].needs_rollback
 
 
-def _save(events: list[WebhookEvent]) -> None:
-    """Write down what became of all of them, in one statement."""
+def _save(events: Sequence[WebhookEvent]) -> None:
+    """Write down what became of locked events, in one statement."""
     features = connections[conf().DATABASE].features
-    WebhookEvent.objects.using(conf().DATABASE).bulk_create(
+    WebhookEvent.objects.bulk_create(
         events,
         update_conflicts=True,
         unique_fields=["id"] if features.supports_update_conflicts_with_target else None,
-        update_fields=["state", "error", "processed_at", "attempts", "due_at", "action", "event_ms", "body", "parcel"],
+        update_fields=_COLUMNS,
     )
 
 
-def _note_arrival(events: list[WebhookEvent]) -> None:
-    latest = {event.integration: event.received_at for event in sorted(events, key=lambda event: event.received_at)}
+def _note_arrival(events: Sequence[WebhookEvent]) -> None:
+    webhooks = [event for event in events if event.action != WebhookAction.PARCEL_POLLED]
+    latest = {event.integration: event.received_at for event in sorted(webhooks, key=lambda event: event.received_at)}
     for integration, received_at in latest.items():
         if integration.last_webhook_at is None or integration.last_webhook_at < received_at:
-            rows = Integration.objects.using(conf().DATABASE).filter(pk=integration.pk)
+            rows = Integration.objects.filter(pk=integration.pk)
             rows.update(last_webhook_at=received_at)
 
 
-def _apply_together(events: list[WebhookEvent], now: dt.datetime) -> dict[int, tuple[handlers.Outcome, dict[str, Any]]]:
-    """Apply news of parcels, most of what comes, at once. What is not in the answer is to be applied on its own."""
-    ready: list[tuple[WebhookEvent, dict[str, Any]]] = []
+def _read(event: WebhookEvent) -> Mapping[str, Any]:
+    payload = parse(event.body.reveal() if event.body else "")
+    event.action = text(payload.get("action"), 100)
+    event.event_ms = milliseconds(payload.get("timestamp"))
+    return payload
+
+
+def _apply_together(events: Sequence[WebhookEvent], now: dt.datetime, *, is_last: bool) -> set[int]:
+    """Apply the updates of parcels together. An event that is not in the result has to be applied alone."""
+    ready: list[tuple[WebhookEvent, Mapping[str, Any]]] = []
     for event in events:
-        # Whatever is wrong with one is found again, and written down, where it is applied on its own.
+        # A fault in an event is found again, and noted, where the event is applied alone.
         with contextlib.suppress(Exception):
-            if event.processed_at is not None:
-                continue  # it was applied before, and is to be told to the shop again
-            payload = parse(event.body.reveal() if event.body else "")
-            if payload.get("action") == WebhookAction.PARCEL_STATUS_CHANGED:
-                event.action = WebhookAction.PARCEL_STATUS_CHANGED.value
-                event.event_ms = milliseconds(payload.get("timestamp"))
-                handlers.read_parcel_status(event, payload)
+            payload = _read(event)
+            if event.action in handlers.PARCEL_ACTIONS:
+                ParcelUpdate.read(payload)
                 ready.append((event, payload))
     if len(ready) < 2:
-        return {}
-    for _ in range(ROUNDS):
-        try:
-            with transaction.atomic(using=conf().DATABASE):
-                outcomes = handlers.parcel_statuses(ready)
-            break
-        except IntegrityError:
-            # It can be seen by now, and locked with the others. One by one, in any order, would end in a deadlock.
-            continue
-        except Exception as error:
-            if _is_lost():
-                raise
-            logger.info("Webhooks are applied one by one (%s).", type(error).__name__)
-            return {}
-    else:
-        return {}
-    for (event, _), outcome in zip(ready, outcomes, strict=True):
-        event.parcel = outcome.parcel
-        _finish(event, outcome.state, outcome.note, now, keep_body=False)
-    return {event.pk: (outcome, payload) for (event, payload), outcome in zip(ready, outcomes, strict=True)}
-
-
-def _apply(event: WebhookEvent, now: dt.datetime) -> tuple[handlers.Outcome, dict[str, Any]] | None:
-    """Apply one event in a savepoint of its own. What became of it is set on the event, and saved with the others."""
+        return set()
     try:
-        raw = event.body.reveal() if event.body else ""
-        payload = parse(raw)
-        event.action = text(payload.get("action"), 100)
-        event.event_ms = milliseconds(payload.get("timestamp"))
-        with transaction.atomic(using=conf().DATABASE):
-            outcome = handlers.handle(event, payload)
-    except ParseError as error:
-        _finish(event, EventState.FAILED, str(error), now)
-        return None
-    except DecryptionError as error:
-        _try_later(event, str(error), now)
-        return None
+        outcomes = _attempt(lambda: handlers.apply_parcel_events(ready), is_last=is_last)
+    except _Again:
+        raise
+    except interruptions():
+        raise
     except Exception as error:
-        if _is_lost():
+        if _is_lost(error):
+            raise
+        logger.info("Webhooks are applied one by one (%s).", type(error).__name__)
+        return set()
+    for (event, _), outcome in zip(ready, outcomes, strict=True):
+        _applied(event, outcome, now)
+    return {event.pk for event, _ in ready}
+
+
+def _attempt(work: Any, *, is_last: bool) -> Any:
+    """Run the work in a savepoint.
+
+    Raises:
+        _Again: Another worker has created one of its parcels meanwhile; in the last round, the error itself.
+    """
+    try:
+        with transaction.atomic(using=conf().DATABASE):
+            return work()
+    except IntegrityError:
+        if is_last:
+            raise
+        raise _Again from None
+
+
+def _apply_alone(event: WebhookEvent, now: dt.datetime, *, is_last: bool) -> None:
+    """Apply one event in a savepoint of its own, and set what became of it on the event."""
+    if event.attempts > ATTEMPTS:
+        _fail(event, {"code": "worker_died"}, now)
+        return
+    try:
+        payload = _read(event)
+        outcome = _attempt(lambda: handlers.apply_event(event, payload), is_last=is_last)
+    except _Again:
+        raise
+    except interruptions():
+        raise
+    except ParseError as error:
+        _fail(event, {"code": error.code}, now)
+    except DecryptionError:
+        _try_later(event, {"code": "not_decryptable"}, now)
+    except DataError:
+        # A character that the database's charset lacks, or a value out of its range: no retry helps.
+        _fail(event, {"code": "not_storable"}, now)
+    except Exception as error:
+        if _is_lost(error):
             raise
         if isinstance(error, DatabaseError):
-            logger.warning("A webhook met a database error (%s); it is tried again.", type(error).__name__)
+            logger.warning("A webhook met a database error (%s); it is retried.", type(error).__name__)
         else:
             logger.error("Applying webhook %s failed: %s.", event.pk, type(error).__name__)
-        _try_later(event, f"Applying it failed: {type(error).__name__}.", now)
-        return None
+        _try_later(event, {"code": "not_applied", "error": type(error).__name__}, now)
+    else:
+        _applied(event, outcome, now)
+
+
+def _applied(event: WebhookEvent, outcome: handlers.Outcome, now: dt.datetime) -> None:
+    event.state = EventState.APPLIED
+    event.note = outcome.note
     event.parcel = outcome.parcel
-    _finish(event, outcome.state, outcome.note, now, keep_body=outcome.state != EventState.PROCESSED)
-    return outcome, payload
-
-
-def _finish(event: WebhookEvent, state: EventState, note: str, now: dt.datetime, *, keep_body: bool = True) -> None:
-    event.state = state
-    event.error = note
+    event.follow_ups = {**outcome.follow_ups, "ends": outcome.ends}
     event.processed_at = now
-    event.attempts += 1
-    if not keep_body:
-        # It holds personal data, and is not needed any more.
+    event.attempts = event.failures = 0
+    event.due_at = IMMEDIATELY
+    if event.event_ms is None:
+        event.event_ms = int(event.received_at.timestamp() * 1000)
+
+
+def _fail(event: WebhookEvent, note: dict[str, Any], now: dt.datetime) -> None:
+    event.state, event.note = EventState.FAILED, note
+    event.processed_at, event.due_at = now, None
+    if event.action == WebhookAction.INTEGRATION_CREDENTIALS:
         event.body = Secret("")
 
 
 def _report(event: WebhookEvent) -> None:
-    """Let the merchant see at Sendcloud that we could not make anything of it."""
-    action = event.action if event.action in handlers.HANDLERS else "unknown action"
-    ExceptionReport.objects.report(event.integration, f"webhook_failed: {action}")
+    """Let the merchant see at Sendcloud that an event could not be applied."""
+    known = event.action in handlers.HANDLERS or event.action in handlers.PARCEL_ACTIONS
+    ExceptionReport.objects.report(event.integration, f"webhook_failed: {event.action if known else 'unknown action'}")
 
 
-def _try_later(event: WebhookEvent, why: str, now: dt.datetime) -> None:
-    event.attempts += 1
-    event.error = why
-    if event.attempts >= ATTEMPTS:
-        event.state = EventState.FAILED
-        event.processed_at = now
-        if event.action == WebhookAction.INTEGRATION_CREDENTIALS:
-            event.body = Secret("")
+def _try_later(event: WebhookEvent, note: dict[str, Any], now: dt.datetime) -> None:
+    event.attempts, event.failures, event.note = 0, event.failures + 1, note
+    if event.failures >= ATTEMPTS:
+        _fail(event, note, now)
     else:
-        event.state = EventState.RECEIVED
-        event.due_at = now + dt.timedelta(seconds=min(LONGEST_WAIT, FIRST_WAIT * 2 ** (event.attempts - 1)))
-
-
-def _afterwards(event: WebhookEvent, outcome: handlers.Outcome, payload: dict[str, Any], now: dt.datetime) -> None:
-    """What follows once it is committed: signals to the shop, and requests to Sendcloud."""
-    follow_ups: list[handlers.After] = [
-        *outcome.after,
-        lambda: handlers.tell(webhook_received, sender=WebhookEvent, event=event, payload=_public(payload)),
-    ]
-    problems = []
-    for follow_up in follow_ups:
-        try:
-            follow_up()
-        except handlers.ReceiverFailed as error:
-            problems.append(f"A receiver of the shop failed: {error}.")
-            logger.error("A receiver of the shop failed: %s.", error)
-        except Exception as error:
-            # Sendcloud was to be asked and could not be: the whole event is tried again, and the others go on.
-            why = str(error) if isinstance(error, APIError | SendcloudConfigurationError) else type(error).__name__
-            logger.error("Webhook %s could not be completed: %s.", event.pk, type(error).__name__)
-            event.body = Secret(_again(payload))
-            _try_later(event, f"Sendcloud could not be asked: {why}", now)
-            _save([event])
-            if event.state == EventState.FAILED:
-                _report(event)
-            return
-    if problems:
-        event.error = " ".join([*filter(None, [event.error]), *problems])
-        event.state = EventState.UNHEARD
-        # Kept as that of a failure is, so that the shop can be told again. Keys were used, or thrown away.
-        if event.action != WebhookAction.INTEGRATION_CREDENTIALS:
-            event.body = Secret(json.dumps(payload))
-        event.save(using=conf().DATABASE, update_fields=["error", "state", "body"])
-
-
-def _public(payload: dict[str, Any]) -> dict[str, Any]:
-    """The payload without the keys that one kind of webhook carries: they are nobody's business."""
-    if payload.get("action") != WebhookAction.INTEGRATION_CREDENTIALS:
-        return payload
-    return {name: REMOVED if "key" in name else value for name, value in payload.items()}
-
-
-def _again(payload: dict[str, Any]) -> str:
-    """What has to be kept of an event about the integration: no more than what it is, and keys that were not tried."""
-    if payload.get("action") == WebhookAction.INTEGRATION_CREDENTIALS:
-        return json.dumps(payload)
-    return json.dumps({"action": payload.get("action"), "timestamp": payload.get("timestamp")})
+        event.due_at = now + wait(event.failures)
 
 
 def replay(events: QuerySet[WebhookEvent]) -> int:
-    """Apply these once more, where their bodies are still there. Returns how many.
+    """Apply events once more where their bodies are still there. Returns how many.
 
-    Harmless: news that is applied already changes nothing. Where a receiver of the shop had failed, the shop is told
-    again, as far as there is no newer news.
+    Harmless: an update that is applied already changes nothing. Where the shop's own code had failed, only what has
+    failed runs again.
     """
-    kept = events.exclude(body="")
-    again = {"state": EventState.RECEIVED, "due_at": timezone.now(), "attempts": 0, "error": ""}
-    count = kept.exclude(state=EventState.UNHEARD).update(**again, processed_at=None)
-    # These stay applied: when they were is what tells them from the others.
-    count += kept.filter(state=EventState.UNHEARD).update(**again)
+    now = timezone.now()
+    again: dict[str, Any] = {
+        "due_at": now,
+        "attempts": 0,
+        "failures": 0,
+        "dismissed_at": None,
+        "dismissed_by": "",
+        "dismissed_note": "",
+    }
+    count = events.filter(state__in=UNTOLD).update(**again, is_blocking=False)
+    # A dismissed event that was applied has follow-ups left.
+    dismissed = events.filter(state=EventState.DISMISSED).exclude(follow_ups={})
+    count += dismissed.update(**again, is_blocking=False, state=EventState.APPLIED)
+    kept = events.exclude(state__in=UNTOLD).exclude(body="")
+    count += kept.update(state=EventState.RECEIVED, note={}, processed_at=None, is_blocking=True, **again)
     if count:
         work_due.send_robust(sender=WebhookEvent, queue="inbox")
     return count
 
 
-def prune(now: dt.datetime | None = None) -> int:
-    """Empty bodies and delete events past their time. Returns how many rows that concerned."""
-    now = now or timezone.now()
-    events = WebhookEvent.objects.using(conf().DATABASE).exclude(state=EventState.RECEIVED)
-    emptied = (
-        events.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_BODY_DAYS)).exclude(body="").update(body="")
+def dismiss(events: QuerySet[WebhookEvent], by: str, note: str) -> int:
+    """Dismiss events that no worker tries again. Return how many.
+
+    Args:
+        events: Events to dismiss.
+        by: Operator who decided it.
+        note: Reason of the operator.
+    """
+    return events.dead().update(  # type: ignore[attr-defined,no-any-return]  # WebhookEventQuerySet
+        state=EventState.DISMISSED,
+        is_blocking=False,
+        dismissed_at=timezone.now(),
+        dismissed_by=by[:150],
+        dismissed_note=note[:200],
     )
-    deleted, _ = events.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_DAYS)).delete()
+
+
+def prune(now: dt.datetime | None = None) -> int:
+    """Empty bodies and delete events past their time. Returns how many rows that concerned.
+
+    An event whose follow-ups are still due is kept; only its body goes.
+    """
+    now = now or timezone.now()
+    events = WebhookEvent.objects.exclude(state=EventState.RECEIVED)
+    old = events.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_BODY_DAYS)).exclude(body="")
+    emptied = old.update(body="")
+    done = events.exclude(state__in=UNTOLD, due_at__isnull=False)
+    deleted, _ = done.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_DAYS)).delete()
     return emptied + deleted

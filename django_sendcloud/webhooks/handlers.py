@@ -1,15 +1,20 @@
-"""What each action means. One function each, registered by name; unknown actions are kept and shown."""
+"""The meaning of each action: applied within the inbox's transaction, followed up after its commit."""
 
 from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from ..core.clock import clock
+from ..core.dispatch import dispatch
 from ..enums import WebhookAction
 from ..exceptions import NotFound
-from ..models import EventState, Integration, Parcel, PauseReason, WebhookEvent
+from ..models import ErasedKey, EventState, Integration, Parcel, ParcelStatus, PauseReason, WebhookEvent
+from ..parcels import order_effects
+from ..parcels.parse import ParcelUpdate
+from ..parcels.updates import Applied, Update, apply_updates, as_of
 from ..signals import (
     integration_deleted,
     integration_updated,
@@ -17,193 +22,217 @@ from ..signals import (
     parcel_status_changed,
     return_created,
     return_delivered,
+    webhook_received,
 )
+from ..silent import SilentDict
 from .credentials import REMOVED, adopt
-from .parcels import Applied, Told, apply_news, apply_together
-from .parse import ParcelNews
 
-__all__ = ["HANDLERS", "Outcome", "handle", "news_for_the_shop", "parcel_statuses", "tell"]
+__all__ = ["HANDLERS", "PARCEL_ACTIONS", "Outcome", "apply_event", "apply_parcel_events", "steps_of"]
 
-# News from further ahead than this is taken as news of its arrival: a clock was wrong.
+# An update from further ahead than this counts as one of its arrival: a clock was wrong.
 FUTURE = dt.timedelta(hours=24)
 
-After = Callable[[], None]
+#: Actions that update a parcel.
+PARCEL_ACTIONS = (WebhookAction.PARCEL_STATUS_CHANGED, WebhookAction.PARCEL_POLLED)
+
+_KEYS = ("shipment_uuid", "external_order_id", "order_number")
+
+Payload = Mapping[str, Any]
+Step = Callable[[WebhookEvent, Payload], None]
 
 
 @dataclasses.dataclass(slots=True)
 class Outcome:
-    """What became of an event, and what is to be done once that is committed."""
+    """The effect of an event, and the steps that follow its commit.
 
-    state: EventState = EventState.PROCESSED
-    note: str = ""
+    Args:
+        ends: The state of the event once its steps have run.
+        note: A code with its parameters.
+        parcel: The parcel it was about.
+        follow_ups: The names of its steps, with what they need to know later.
+    """
+
+    ends: EventState = EventState.PROCESSED
+    note: dict[str, Any] = dataclasses.field(default_factory=dict)
     parcel: Parcel | None = None
-    # Signals to the shop, and requests to Sendcloud: neither belongs into the transaction.
-    after: list[After] = dataclasses.field(default_factory=list)
+    follow_ups: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-Handler = Callable[[WebhookEvent, dict[str, Any]], Outcome]
-HANDLERS: dict[str, Handler] = {}
-
-
-def _handles(*actions: WebhookAction) -> Callable[[Handler], Handler]:
-    def decorate(handler: Handler) -> Handler:
-        for action in actions:
-            HANDLERS[action.value] = handler
-        return handler
-
-    return decorate
-
-
-def handle(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
-    """Apply one event, within the transaction that is open."""
-    handler = HANDLERS.get(event.action)
-    if handler is None:
-        return Outcome(EventState.IGNORED, "Nobody knows this action; it is kept and otherwise left alone.")
-    return handler(event, payload)
-
-
-@_handles(WebhookAction.PARCEL_STATUS_CHANGED)
-def parcel_status(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
-    """A parcel has news."""
-    told, note = read_parcel_status(event, payload)
-    applied = apply_news(told.integration, told.news, told.event_ms, told.digest)
-    if event.processed_at is not None:
-        _as_it_was_news(applied, told)
-    return Outcome(note=note, parcel=applied.parcel, after=news_for_the_shop(applied))
-
-
-def _as_it_was_news(applied: Applied, told: Told) -> None:
-    """What was applied before, and the shop failed to hear: let it be news once more, unless there is newer news."""
-    parcel = applied.parcel
-    if (parcel.last_event_ms, parcel.last_event_digest) != (told.event_ms, told.digest):
-        return
-    before = parcel.timeline.filter(event_ms__lt=told.event_ms).order_by("event_ms", "status_id").last()
-    applied.created, applied.moved = before is None, True
-    applied.previous_status_id = before.status_id if before else None
-
-
-def read_parcel_status(event: WebhookEvent, payload: dict[str, Any]) -> tuple[Told, str]:
-    """What is told of a parcel, and a note on what had to be corrected.
+def apply_event(event: WebhookEvent, payload: Payload) -> Outcome:
+    """Apply one event within the open transaction.
 
     Raises:
-        ParseError: there is no parcel in it.
+        ParseError: It cannot be read.
+        IntegrityError: Another worker has created the parcel meanwhile.
     """
-    news = ParcelNews.read(payload)
-    received = int(event.received_at.timestamp() * 1000)
-    event_ms, note = event.event_ms or received, ""
-    if event_ms > received + FUTURE.total_seconds() * 1000:
-        event_ms, note = received, "Its time lies in the future; the time of its arrival was used."
-    return Told(event.integration, news, event_ms, event.digest), note
+    if event.action in PARCEL_ACTIONS:
+        return apply_parcel_events([(event, payload)])[0]
+    if event.action not in HANDLERS:
+        return _with_steps(event, Outcome(EventState.IGNORED, {"code": "unknown_action"}))
+    if event.action == WebhookAction.INTEGRATION_CREDENTIALS and payload.get("secret_key") in (None, REMOVED):
+        return Outcome(EventState.IGNORED, {"code": "keys_not_expected"}, follow_ups={"steps": ["webhook_received"]})
+    note = {"code": "test"} if event.action == WebhookAction.TEST_WEBHOOK else {}
+    return _with_steps(event, Outcome(note=note))
 
 
-def parcel_statuses(events: Sequence[tuple[WebhookEvent, dict[str, Any]]]) -> list[Outcome]:
-    """As :func:`parcel_status` for each, in a handful of statements. Raises for all where one cannot be applied."""
-    read = [read_parcel_status(event, payload) for event, payload in events]
-    return [
-        Outcome(note=note, parcel=applied.parcel, after=news_for_the_shop(applied))
-        for applied, (_, note) in zip(apply_together([told for told, _ in read]), read, strict=True)
-    ]
+def apply_parcel_events(events: Sequence[tuple[WebhookEvent, Payload]]) -> list[Outcome]:
+    """Apply updates of parcels together, in a handful of statements.
+
+    Raises:
+        ParseError: One of them names no parcel.
+        IntegrityError: Another worker has created one of the parcels meanwhile.
+    """
+    contents = [ParcelUpdate.read(payload) for _, payload in events]
+    erased = ErasedKey.objects.among(
+        (event.integration_id, {"remote_id": content.remote_id} | {key: content.fields.get(key) for key in _KEYS})
+        for (event, _), content in zip(events, contents, strict=True)
+    )
+    outcomes = [Outcome(note={"code": "erased"}, follow_ups={"steps": []}) if gone else Outcome() for gone in erased]
+    updates = []
+    left = [item for item, gone in zip(zip(events, contents, outcomes, strict=True), erased, strict=True) if not gone]
+    for (event, _), content, outcome in left:
+        # Without a usable time of Sendcloud's it counts as one of its arrival, by the database's clock at the latest.
+        arrived = int(min(event.received_at, clock.now()).timestamp() * 1000)
+        if event.event_ms is None or event.event_ms > arrived + FUTURE.total_seconds() * 1000:
+            if event.event_ms is not None:
+                outcome.note = {"code": "time_in_the_future"}
+            event.event_ms = arrived
+        if event.action == WebhookAction.PARCEL_POLLED:
+            # Sendcloud's list names no time zone: what it says was so when it was asked, at the latest.
+            event.event_ms = min(event.event_ms, arrived)
+        updates.append(Update(event.integration, content, event.event_ms, event.digest))
+    for ((event, _), _, outcome), applied in zip(left, apply_updates(updates) if updates else (), strict=True):
+        outcome.parcel = applied.parcel
+        outcome.follow_ups = _parcel_follow_ups(applied)
+        _with_steps(event, outcome)
+    return outcomes
 
 
-def news_for_the_shop(applied: Applied) -> list[After]:
-    """The signals that news of a parcel is worth, to be sent after commit."""
-    parcel = applied.parcel
-    after: list[After] = []
+def _with_steps(event: WebhookEvent, outcome: Outcome) -> Outcome:
+    steps = outcome.follow_ups.get("steps", [event.action] if event.action in HANDLERS else [])
+    received = [] if event.action == WebhookAction.PARCEL_POLLED else ["webhook_received"]
+    outcome.follow_ups = {**outcome.follow_ups, "steps": [*steps, *received]}
+    return outcome
+
+
+def _parcel_follow_ups(applied: Applied) -> dict[str, Any]:
+    steps = ["order"] if applied.changes else []
+    found: dict[str, Any] = {"changes": applied.changes} if applied.changes else {}
     if applied.created:
-        after.append(lambda: tell(parcel_created, sender=Parcel, parcel=parcel, shipment=parcel.shipment))
-    if applied.moved and parcel.status_id != applied.previous_status_id:
-        after.append(
-            lambda: tell(
-                parcel_status_changed,
-                sender=Parcel,
-                parcel=parcel,
-                shipment=parcel.shipment,
-                status=applied.status,
-                previous_status_id=applied.previous_status_id,
-            )
-        )
-    return after
+        steps.append("parcel_created")
+    if applied.moved and applied.status is not None:
+        steps.append("parcel_status_changed")
+        found |= {
+            "previous_status_id": applied.previous_status_id,
+            "status": [applied.status.event_ms, applied.status.status_id],
+        }
+    return {**found, "steps": steps}
 
 
-@_handles(WebhookAction.INTEGRATION_UPDATED, WebhookAction.INTEGRATION_CONNECTED)
-def integration_changed(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
-    """Something about the integration changed: what, Sendcloud is asked, and not the body believed."""
-
-    def refresh() -> None:
-        event.integration.refresh_from_sendcloud()
-        tell(integration_updated, sender=Integration, integration=event.integration)
-
-    return Outcome(after=[refresh])
+# -- steps ------------------------------------------------------------------------------------------
 
 
-@_handles(WebhookAction.INTEGRATION_DELETED)
-def integration_gone(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
-    """The integration is said to be deleted: if Sendcloud does not know it any more, it rests here."""
-
-    def verify() -> None:
-        integration = event.integration
-        try:
-            integration.refresh_from_sendcloud()
-        except NotFound:
-            integration.pause(PauseReason.GONE, "Sendcloud says that it was deleted.")
-            tell(integration_deleted, sender=Integration, integration=integration)
-
-    return Outcome(after=[verify])
+def follow_order(event: WebhookEvent, payload: Payload) -> None:
+    """Let the parcel's order follow it."""
+    order_effects.run(event)
 
 
-@_handles(WebhookAction.INTEGRATION_CREDENTIALS)
-def credentials(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
-    """Keys by webhook: tried if the window was open when they came, else removed before they were stored."""
-    if payload.get("secret_key") in (None, REMOVED):
-        note = "Nobody had opened the window for keys by webhook; those in this one were not stored."
-        return Outcome(EventState.IGNORED, note)
-
-    def try_them() -> None:
-        event.error = adopt(event.integration, payload)
-        event.save(update_fields=["error"])
-        tell(integration_updated, sender=Integration, integration=event.integration)
-
-    return Outcome(after=[try_them])
+def notify_of_creation(event: WebhookEvent, payload: Payload) -> None:
+    """Send ``parcel_created``."""
+    if (parcel := event.parcel) is not None:
+        dispatch(parcel_created, Parcel, parcel=parcel, shipment=parcel.shipment)
 
 
-@_handles(WebhookAction.RETURN_CREATED)
-def returned(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
-    """A customer wants to send something back."""
-    data = payload.get("data")
-    return Outcome(
-        after=[lambda: tell(return_created, sender=Integration, integration=event.integration, data=data or {})]
-    )
+def notify_of_status(event: WebhookEvent, payload: Payload) -> None:
+    """Send ``parcel_status_changed``, with the parcel as it was after this event.
 
-
-@_handles(WebhookAction.RETURN_DELIVERED)
-def return_arrived(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
-    """What was sent back has arrived."""
-    data = payload.get("refund")
-    return Outcome(
-        after=[lambda: tell(return_delivered, sender=Integration, integration=event.integration, data=data or {})]
-    )
-
-
-@_handles(WebhookAction.TEST_WEBHOOK)
-def test(event: WebhookEvent, payload: dict[str, Any]) -> Outcome:
-    """Somebody pressed the button: that it arrived is all there is to it."""
-    return Outcome(note="A test: it arrived.")
-
-
-class ReceiverFailed(Exception):
-    """A receiver of the shop raised. What Sendcloud told is applied all the same."""
-
-
-def tell(signal: Any, **arguments: Any) -> None:
-    """Send a signal to the shop; every receiver gets it, whatever the others do.
-
-    Raises:
-        ReceiverFailed: naming the receivers that raised, and what, without its text.
+    One that later events did not wait for is sent only if none of them has been sent: an old status would come last.
     """
-    failed = [
-        f"{getattr(receiver, '__module__', '?')}.{getattr(receiver, '__qualname__', '?')}: {type(answer).__name__}"
-        for receiver, answer in signal.send_robust(**arguments)
-        if isinstance(answer, Exception)
-    ]
-    if failed:
-        raise ReceiverFailed("; ".join(failed))
+    parcel = event.parcel
+    if parcel is None or not parcel_status_changed.has_listeners(Parcel):
+        return
+    event_ms, status_id = event.follow_ups["status"]
+    if not event.is_blocking:
+        later = WebhookEvent.objects.filter(parcel=parcel, event_ms__gt=event.event_ms)
+        if later.filter(state=EventState.PROCESSED).exists():
+            return
+    steps = ParcelStatus.objects
+    status = steps.filter(parcel=parcel, event_ms=event_ms, status_id=status_id).first()
+    dispatch(
+        parcel_status_changed,
+        Parcel,
+        parcel=as_of(parcel, status),
+        shipment=parcel.shipment,
+        status=status,
+        previous_status_id=event.follow_ups["previous_status_id"],
+    )
+
+
+def notify_of_receipt(event: WebhookEvent, payload: Payload) -> None:
+    """Send ``webhook_received``, without the keys that one kind of webhook carries."""
+    shown = payload
+    if event.action == WebhookAction.INTEGRATION_CREDENTIALS:
+        shown = SilentDict({name: REMOVED if "key" in name else value for name, value in payload.items()})
+    dispatch(webhook_received, WebhookEvent, event=event, payload=shown)
+
+
+def refresh_integration(event: WebhookEvent, payload: Payload) -> None:
+    """Ask Sendcloud for the integration's settings: the body alone is not believed."""
+    event.integration.refresh_from_sendcloud()
+    dispatch(integration_updated, Integration, integration=event.integration)
+
+
+def verify_deletion(event: WebhookEvent, payload: Payload) -> None:
+    """Pause the integration if Sendcloud does not know it any more."""
+    integration = event.integration
+    try:
+        integration.refresh_from_sendcloud()
+    except NotFound:
+        integration.pause(PauseReason.GONE, "Sendcloud says that it was deleted.")
+        dispatch(integration_deleted, Integration, integration=integration)
+
+
+def try_credentials(event: WebhookEvent, payload: Payload) -> None:
+    """Try the keys that came by webhook while an operator had opened the window for them."""
+    if "secret_key" not in payload:
+        return
+    event.note = {"code": adopt(event.integration, payload)}
+    dispatch(integration_updated, Integration, integration=event.integration)
+
+
+def notify_of_return(event: WebhookEvent, payload: Payload) -> None:
+    """Send ``return_created``."""
+    dispatch(return_created, Integration, integration=event.integration, data=payload.get("data") or {})
+
+
+def notify_of_returned(event: WebhookEvent, payload: Payload) -> None:
+    """Send ``return_delivered``."""
+    dispatch(return_delivered, Integration, integration=event.integration, data=payload.get("refund") or {})
+
+
+def nothing(event: WebhookEvent, payload: Payload) -> None:
+    """Do nothing: a test webhook only has to arrive."""
+
+
+#: The step of each action that updates no parcel.
+HANDLERS: Mapping[str, Step] = {
+    WebhookAction.INTEGRATION_UPDATED: refresh_integration,
+    WebhookAction.INTEGRATION_CONNECTED: refresh_integration,
+    WebhookAction.INTEGRATION_DELETED: verify_deletion,
+    WebhookAction.INTEGRATION_CREDENTIALS: try_credentials,
+    WebhookAction.RETURN_CREATED: notify_of_return,
+    WebhookAction.RETURN_DELIVERED: notify_of_returned,
+    WebhookAction.TEST_WEBHOOK: nothing,
+}
+_STEPS: Mapping[str, Step] = {
+    "order": follow_order,
+    "parcel_created": notify_of_creation,
+    "parcel_status_changed": notify_of_status,
+    "webhook_received": notify_of_receipt,
+    **HANDLERS,
+}
+
+
+def steps_of(event: WebhookEvent) -> list[tuple[str, Step]]:
+    """Return the steps of an event that have not run yet, in their order."""
+    return [(name, _STEPS[name]) for name in event.follow_ups.get("steps", ()) if name in _STEPS]

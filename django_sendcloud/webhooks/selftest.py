@@ -1,11 +1,10 @@
-"""Whether the webhook's address leads to this shop: the shop calls it from outside, as Sendcloud does.
+"""A self-test of the webhook's address: the shop calls itself from outside, as Sendcloud does.
 
-The question is signed like a webhook, so that the whole way is tried: name service, certificate, proxy, URLs, keys, and
-that nothing on it changes the body. It is neither stored nor applied, and is no news from Sendcloud. Who answers has to
-prove that it is this shop.
+The question is signed like a webhook, so that the test covers the whole way: name service, certificate, proxy, URLs,
+keys, and an unchanged body. It is neither stored nor applied. The answer has to prove that this shop gave it.
 
-Nothing but an address of this shop's own is ever called (:func:`own_address`), no redirect is followed, and of an
-answer nothing is told but its status: a button in the admin must not become a way to look around in the shop's network.
+Only an address of this shop is called (:func:`own_address`), no redirect is followed, and only the status of an answer
+is shown: a button in the admin must not become a way to look around in the shop's network.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.http.request import validate_host
 
-from ..api.transport import Answer, Transport
+from ..api.transport import Response, Transport
 from ..conf import conf
 from ..exceptions import APIError, InvalidResponse, RequestNotSent, TLSError
 from ..models import Integration
@@ -30,17 +29,17 @@ from . import signature
 __all__ = ["Outcome", "answer", "own_address", "run"]
 
 ACTION = "django_sendcloud.self_test"
-# What the webhook's view says where the signature does not fit.
+# Answer of the webhook's view to a wrong signature.
 NOT_SIGNED = "The signature is missing or wrong."
 
-# Somebody waits for it, and a server with one process only cannot answer itself.
+# An operator waits for it, and a server with one process only cannot answer itself.
 CONNECT_SECONDS, DEADLINE_SECONDS = 3.0, 6.0
 MAX_BYTES = 64 * 1024
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of it.
+    """The result of a self-test.
 
     Args:
         problem: ``""`` where the shop answered; otherwise what was in the way: ``unreachable``, ``certificate``,
@@ -53,7 +52,7 @@ class Outcome:
 
 
 def own_address(integration: Integration) -> str:
-    """The address that may be called: as it is configured, or as it is registered at Sendcloud and surely the shop's.
+    """Return the address that may be called: the configured one, or the registered one if it is surely the shop's.
 
     Returns:
         ``""`` where there is none: without ``SENDCLOUD["WEBHOOK_BASE_URL"]``, the registered address has to have the
@@ -81,7 +80,7 @@ def own_address(integration: Integration) -> str:
 
 
 def run(integration: Integration, address: str) -> Outcome:
-    """Call the address, and say what came of it. Takes a few seconds at most.
+    """Call the address and return the result. Takes a few seconds at most.
 
     Args:
         integration: Whose webhook it is; it has keys.
@@ -108,7 +107,7 @@ def run(integration: Integration, address: str) -> Outcome:
 
 
 def answer(raw: bytes, keys: Sequence[str]) -> str:
-    """The proof that this is the shop, if a verified body is such a question; ``""`` if it is any other."""
+    """Return the proof that this is the shop, if a verified body is such a question; ``""`` for any other."""
     if ACTION.encode() not in raw or not keys:
         return ""
     question = _read(raw)
@@ -121,7 +120,7 @@ def _proof(nonce: str, secret: str) -> str:
     return signature.sign(f"{ACTION}: {nonce}".encode(), secret)
 
 
-def _judged(found: Answer, proof: str) -> str:
+def _judged(found: Response, proof: str) -> str:
     said = _read(found.body)
     if found.ok:
         return "" if hmac.compare_digest(str(said.get("proof")).encode(), proof.encode()) else "somebody_else"

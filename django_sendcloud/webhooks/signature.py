@@ -1,4 +1,4 @@
-"""Whether a webhook really comes from Sendcloud.
+"""Verification that a webhook comes from Sendcloud.
 
 The header ``Sendcloud-Signature`` is the HMAC-SHA256 of the raw body in hexadecimal, keyed with the integration's
 secret key or its webhook signature key (https://sendcloud.dev/api/v2/webhooks).
@@ -17,12 +17,12 @@ LENGTH = 64
 
 
 def sign(raw: bytes, secret: str) -> str:
-    """The signature of a body, as Sendcloud makes it."""
+    """Return the signature of a body, as Sendcloud makes it."""
     return hmac.new(secret.encode(), raw, hashlib.sha256).hexdigest()
 
 
 def verify(raw: bytes, signature: str | None, secrets: Iterable[str]) -> bool:
-    """Whether one of the secrets made this signature.
+    """Return whether one of the secrets made this signature.
 
     Compares in constant time, and every secret, whatever came before. An empty secret verifies nothing.
 

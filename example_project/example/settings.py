@@ -2,7 +2,8 @@
 
 From the environment: ``DATABASE_URL``, ``CELERY_BROKER_URL``, ``SENDCLOUD_BASE_URL`` (the sandbox's, to stay on this
 machine), ``SECRET_KEY``, ``DEBUG``, ``ALLOWED_HOSTS``, ``EXAMPLE_DATA_DIR``. The commands read
-``SENDCLOUD_PUBLIC_KEY``, ``SENDCLOUD_SECRET_KEY`` and ``SENDCLOUD_INTEGRATION_ID``.
+``SENDCLOUD_PUBLIC_KEY``, ``SENDCLOUD_SECRET_KEY``, ``SENDCLOUD_INTEGRATION_ID``, and ``SENDCLOUD_API_GENERATION``
+(``v2`` or ``v3``).
 """
 
 import json
@@ -10,6 +11,7 @@ import os
 from pathlib import Path
 
 import dj_database_url
+from kombu.transport import TRANSPORT_ALIASES
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_DIR = Path(os.environ.get("EXAMPLE_DATA_DIR") or BASE_DIR / ".data")
@@ -76,6 +78,7 @@ if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
 CELERY_BROKER_URL = os.environ.get("CELERY_BROKER_URL") or "filesystem://"
 if CELERY_BROKER_URL.startswith("filesystem://"):
     # A broker of files: enough for one machine, and nothing to install.
+    TRANSPORT_ALIASES["filesystem"] = "example.broker:Transport"
     _broker = DATA_DIR / "broker"
     for _name in ("messages", "control"):
         (_broker / _name).mkdir(parents=True, exist_ok=True)
@@ -90,7 +93,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 
 SENDCLOUD = {
     "WEBHOOK_BASE_URL": os.environ.get("SHOP_URL", "http://127.0.0.1:8000"),
-    # Any other setting, as JSON, for whoever tries them out.
+    # Any other setting, as JSON, to try one out.
     **json.loads(os.environ.get("SENDCLOUD_SETTINGS", "{}")),
 }
 if os.environ.get("SENDCLOUD_BASE_URL"):

@@ -1,4 +1,4 @@
-"""What the shop sells, and to whom the example's orders go. Addresses are of town halls and stations."""
+"""Products of the shop, and the buyers of the example's orders. Addresses are of town halls and stations."""
 
 PRODUCTS = [
     ("BEAN-250", "House blend, 250 g", "Chocolate, hazelnut, orange peel.", "8.95", 270, "0901210000", "NL", 28),

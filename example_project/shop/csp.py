@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from django.http import HttpRequest, HttpResponse
 
-from django_sendcloud.service_points import csp_sources
+from django_sendcloud.storefront.service_points import csp_sources
 
 
 def content_security_policy(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[..., HttpResponse]:
-    """Middleware. Django 6 and django-csp have one with more to it."""
+    """Send a content security policy. Django 6 and django-csp have a middleware that does more."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)

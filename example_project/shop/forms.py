@@ -7,7 +7,7 @@ from typing import Any
 from django import forms
 from django.db import transaction
 
-from django_sendcloud.forms import ServicePointField
+from django_sendcloud.storefront.forms import ServicePointField
 
 from .models import Customer, Order, OrderLine, Product
 

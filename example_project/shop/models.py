@@ -39,7 +39,7 @@ class Customer(models.Model):
 
 
 def order_number() -> str:
-    """Short enough to read out, and needs no counter that two checkouts would have to share."""
+    """Return a number short enough to read out, without a counter that two checkouts would have to share."""
     letters = "".join(secrets.choice("23456789ABCDEFGHJKMNPQRSTVWXYZ") for _ in range(6))
     return f"{timezone.localdate():%y%m%d}-{letters}"
 
@@ -62,7 +62,7 @@ class Order(models.Model):
     customer = models.ForeignKey(Customer, on_delete=models.PROTECT, related_name="orders")
     status = models.CharField(max_length=20, choices=Status.choices, default=Status.PAID)
     delivery = models.CharField(max_length=40, choices=Delivery.choices, default=Delivery.STANDARD)
-    # Where it goes instead of to the address, as ServicePoint.to_json() writes it.
+    # Destination instead of the address, as ``ServicePoint.to_json()`` writes it.
     service_point = models.JSONField(null=True, blank=True)
     currency = models.CharField(max_length=3, default="EUR")
     street = models.CharField(max_length=200)

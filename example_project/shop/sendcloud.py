@@ -1,25 +1,43 @@
-"""How an order of this shop becomes a shipment at Sendcloud. Found by its name, as ``admin.py`` is."""
+"""Translation of this shop's orders into shipments at Sendcloud. Found by its name, as ``admin.py`` is."""
 
 from collections.abc import Iterator
+from typing import Any
 
-from django_sendcloud import OrderAdapter, register
+from django_sendcloud import NotShippable, OrderAdapter, register, watch
 from django_sendcloud.enums import CustomsShipmentType
 from django_sendcloud.payloads import ParcelItem, ShipmentPayload, Status, grams
-from django_sendcloud.service_points import service_point_fields
+from django_sendcloud.storefront.service_points import service_point_fields
 
 from .models import Customer, Order, OrderLine
 
 
 @register(Order)
 class SendcloudOrder(OrderAdapter[Order]):
-    related = {OrderLine: "order", Customer: "orders"}
+    # A customer's other fields do not appear on a shipment.
+    related = {OrderLine: "order", Customer: watch("orders", "name", "company", "email", "phone")}
     queryset = Order.objects.select_related("customer").prefetch_related("lines__product")
     changed_at = "modified_at"
+    # A customer who moves does not send their orders of before this shop used Sendcloud.
+    created_at = "placed_at"
     number_field = "number"
+    admin_fields = {
+        "address": "street",
+        "to_state": "state",
+        "name": "customer__name",
+        "email": "customer__email",
+        "telephone": "customer__phone",
+    }
     phase_statuses = {"in_transit": Order.Status.SHIPPED}
 
-    def is_shippable(self, order: Order) -> bool:
-        return order.status in (Order.Status.PAID, Order.Status.SHIPPED)
+    def is_shippable(self, order: Order) -> bool | NotShippable:
+        if order.status == Order.Status.OPEN:
+            return NotShippable("unpaid", "The order is not paid.")
+        if order.status == Order.Status.CANCELLED:
+            return NotShippable("cancelled", "The order is cancelled.")
+        return True
+
+    def get_service_point(self, order: Order) -> dict[str, Any] | None:
+        return order.service_point
 
     def get_shipments(self, order: Order) -> Iterator[ShipmentPayload]:
         yield ShipmentPayload(

@@ -9,7 +9,6 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.views.decorators.http import require_POST
 
 from django_sendcloud import order_shipping
-from django_sendcloud.service_points import ServicePoint
 
 from .forms import CheckoutForm
 from .models import Order, Product
@@ -24,13 +23,12 @@ def storefront(request: HttpRequest) -> HttpResponse:
 
 def order(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
     placed = get_object_or_404(Order.objects.select_related("customer").prefetch_related("lines__product"), pk=pk)
-    point = ServicePoint.from_json(placed.service_point)
-    return render(request, "shop/order.html", {"order": placed, "point": point, "shipping": order_shipping(placed)})
+    return render(request, "shop/order.html", {"order": placed, "shipping": order_shipping(placed)})
 
 
 @require_POST
 def cancel(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    """The buyer changes his mind: possible until a parcel is on its way."""
+    """Cancel the order: possible until a parcel is on its way."""
     placed = get_object_or_404(Order, pk=pk)
     if not order_shipping(placed).parcels:
         placed.status = Order.Status.CANCELLED

@@ -1,4 +1,4 @@
-"""A shop's own admin site, with our mixin in the admin classes of its orders: plain, and with every override."""
+"""Admin site of a shop, with our mixin in the admin classes of its orders: plain, and with every override."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin
-from django.urls import include, path
+from django.urls import path
 
 from django_sendcloud.admin import SendcloudOrderAdmin, register
 from tests.shop.models import Customer, Order, OrderLine, OrderProxy, Unrelated, WholesaleOrder
@@ -17,12 +17,12 @@ register(site)
 
 @admin.register(Order, site=site)
 class OrderAdmin(SendcloudOrderAdmin, admin.ModelAdmin):
-    """One word more than the shop had."""
+    """Order admin with the mixin and nothing else."""
 
 
 @admin.register(OrderProxy, site=site)
 class OpinionatedAdmin(SendcloudOrderAdmin, admin.ModelAdmin):
-    """A shop that has set everything itself."""
+    """Order admin of a shop that sets everything itself."""
 
     list_display = ["number", "shouted", "status"]
     list_filter = ["status"]
@@ -78,10 +78,3 @@ class CustomerAdmin(SendcloudOrderAdmin, admin.ModelAdmin):
 @admin.register(Unrelated, site=site)
 class UnrelatedAdmin(admin.ModelAdmin):
     pass
-
-
-urlpatterns = [
-    path("admin/", admin.site.urls),
-    path("backoffice/", site.urls),
-    path("sendcloud/", include("django_sendcloud.urls")),
-]

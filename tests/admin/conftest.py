@@ -25,6 +25,8 @@ ROLES: dict[str, list[str] | None] = {
     "superuser": None,
 }
 
+WEIGHT_ERROR = {"parcel_items[1].weight": [{"code": "too_small", "params": {"limit": "0.001 kg", "value": "0"}}]}
+
 
 @pytest.fixture
 def fake(settings: Any) -> Iterator[FakeSendcloud]:
@@ -41,28 +43,27 @@ def connected(db: None, fake: FakeSendcloud) -> Integration:
     )
 
 
-@pytest.fixture
-def as_role(db: None) -> Callable[[str], Client]:
-    """A browser logged in as one of ``ROLES``, or not at all for ``anonymous``."""
-
-    def log_in(role: str, *more: str) -> Client:
-        client = Client()
-        if role == "anonymous":
-            return client
-        permissions = ROLES[role]
-        user = User.objects.create_user(
-            f"{role}-{uuid.uuid4().hex[:6]}", is_staff=True, is_superuser=permissions is None
-        )
-        codenames = [*(permissions or []), *more]
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        client.force_login(user)
+def client_of(role: str, *more: str) -> Client:
+    """Return a client logged in as one of ``ROLES``; not logged in for ``anonymous``."""
+    client = Client()
+    if role == "anonymous":
         return client
+    permissions = ROLES[role]
+    user = User.objects.create_user(f"{role}-{uuid.uuid4().hex[:6]}", is_staff=True, is_superuser=permissions is None)
+    codenames = [*(permissions or []), *more]
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client.force_login(user)
+    return client
 
-    return log_in
+
+@pytest.fixture
+def as_role(db: None) -> Callable[..., Client]:
+    """Return a function that logs in with a role, and more permissions."""
+    return client_of
 
 
 class Data:
-    """One of everything, in every state a person should see."""
+    """One row of everything, in every state an operator may see."""
 
     def __init__(self, integration: Integration) -> None:
         now = timezone.now()
@@ -80,7 +81,7 @@ class Data:
             uuid=uuid.uuid4(),
             status="rejected",
             digest="d" * 64,
-            errors={"parcel_items[1].weight": ["Must be at least 0.001 kg, got 0."]},
+            errors=WEIGHT_ERROR,
         )
         self.entry = OutboxEntry.objects.create(
             order_type="shop.order",
@@ -89,7 +90,7 @@ class Data:
             state="rejected",
             error_code="rejected",
             error_detail="upsert shipments: refused",
-            error_fields={"parcel_items[1].weight": ["Must be at least 0.001 kg, got 0."]},
+            error_fields=WEIGHT_ERROR,
         )
         self.parcel = Parcel.objects.create(
             integration=integration,
@@ -104,14 +105,14 @@ class Data:
             phase="in_transit",
             status_at=now,
         )
-        for number, message in enumerate(["Announced", "En route to sorting center"]):
+        for number, message in ((1, "Announced"), (3, "En route to sorting center")):
             ParcelStatus.objects.create(
                 parcel=self.parcel,
                 status_id=number,
                 message=message,
                 phase="in_transit",
                 event_ms=number,
-                at=now + dt.timedelta(minutes=number),
+                at=now - dt.timedelta(minutes=10 - number),
             )
         body = json.dumps({"action": "parcel_status_changed", "parcel": {"name": "Canary Person"}})
         self.event = WebhookEvent.objects.create(
@@ -120,7 +121,8 @@ class Data:
             action="parcel_status_changed",
             state="failed",
             body=body,
-            error="A receiver of the shop failed: KeyError.",
+            note={"code": "not_applied", "error": "KeyError"},
+            due_at=None,
             parcel=self.parcel,
         )
 

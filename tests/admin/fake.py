@@ -1,4 +1,4 @@
-"""A Sendcloud that knows only integrations, and has no shipments, on a real socket; each test decides how it behaves."""
+"""Fake Sendcloud with integrations only, on a real socket; each test sets its behaviour."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class FakeSendcloud:
         self.requests: list[tuple[str, str, Any]] = []
         # Answer everything with this status and message instead.
         self.failure: tuple[int, str] | None = None
-        # What is answered where a label is asked for.
+        # Answer to a request for a label.
         self.label = b""
         self.add(4001, "Bike shop")
         fake = self
@@ -75,6 +75,8 @@ class FakeSendcloud:
         credentials = base64.b64encode(f"{self.public_key}:{self.secret_key}".encode()).decode()
         if handler.headers.get("Authorization") != f"Basic {credentials}":
             return error(401, "Invalid username/password.")
+        if handler.path.endswith("/v3/integrations"):
+            return 200, {"data": [_in_v3_words(integration) for integration in self.integrations.values()]}
         if handler.path.endswith("/integrations"):
             return 200, list(self.integrations.values())
         match = re.search(r"/integrations/(\d+)$", handler.path)
@@ -85,6 +87,9 @@ class FakeSendcloud:
             return 204, None
         if integration is None:
             return error(404, "No Integration matches the given query.")
+        if "/v3/" in handler.path and handler.command != "DELETE":
+            integration.update(body or {})
+            return (200, {"data": _in_v3_words(integration)}) if handler.command == "GET" else (204, None)
         if handler.command == "DELETE":
             return 204, self.integrations.pop(integration["id"])
         integration.update(body or {})
@@ -94,3 +99,14 @@ class FakeSendcloud:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
+
+
+def _in_v3_words(integration: dict[str, Any]) -> dict[str, Any]:
+    """Return an integration under the names of API v3."""
+    names = {
+        "system": "type",
+        "failing_since": "started_failing_at",
+        "last_fetch": "last_fetched_at",
+        "last_updated_at": "updated_at",
+    }
+    return {names.get(name, name): value for name, value in integration.items()}

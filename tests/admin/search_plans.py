@@ -1,6 +1,6 @@
-"""What PostgreSQL reads for a search among many rows: ``python -m tests.admin.search_plans`` prints it as JSON.
+"""PostgreSQL's plans for searches among many rows: ``python -m tests.admin.search_plans`` prints them as JSON.
 
-A process of its own, since it needs a PostgreSQL with many rows, whatever database the tests run on.
+A process of its own, because it needs a PostgreSQL with many rows, whatever database the tests use. The database
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
-ROWS = 30_000
-WANTED = 12_345
-# What is small in every shop, and read whole as a matter of course.
+ROWS = 10_000
+WANTED = 4_567
+# Tables that are small in every shop and may be read whole.
 SMALL = {"django_sendcloud_integration", "django_sendcloud_outboxentry"}
 
 
@@ -50,7 +50,7 @@ def fill() -> None:
 
 
 def rows_read(plan: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    """How many rows of each table a plan reads, those it throws away included."""
+    """Return the rows a plan reads of each table, discarded ones included."""
     if table := plan.get("Relation Name"):
         removed = sum(value for key, value in plan.items() if key.startswith("Rows Removed by"))
         if table not in SMALL:
@@ -82,7 +82,7 @@ def main() -> None:
         "webhookevent": [f"N-{WANTED}", f"3S{WANTED}"],
     }
     found = []
-    # As it is with what PostgreSQL knows of the tables, and before it has counted them for the first time.
+    # With PostgreSQL's statistics, and before the first ANALYZE.
     for analyzed in (False, True):
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE" if analyzed else "SELECT 1")
@@ -92,7 +92,7 @@ def main() -> None:
                     page = client.get(reverse(f"admin:django_sendcloud_{name}_changelist"), {"q": word})
                 plans, read = [], 0
                 for query in queries.captured_queries:
-                    # Not what the filters offer: it is the same without a search.
+                    # Queries of the filters' choices are the same without a search.
                     if not query["sql"].startswith(("SELECT", "(SELECT")) or "LIMIT 5000" in query["sql"]:
                         continue
                     with connection.cursor() as cursor:

@@ -1,4 +1,4 @@
-"""Labels and unmatched parcels, as the person who packs meets them."""
+"""Labels and unmatched parcels."""
 
 from __future__ import annotations
 
@@ -9,23 +9,31 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 from pypdf import PdfReader
 
-from django_sendcloud.admin.parcel import ParcelAdmin
+from django_sendcloud.admin.parcels import labels
+from django_sendcloud.admin.parcels.admin import ParcelAdmin, PrintFilter
 from django_sendcloud.models import Integration, Parcel, Shipment
-from django_sendcloud.sync.pump import pump
+from django_sendcloud.sync.worker import pump
 from tests import factories
-from tests.test_labels import parcels as parcels  # a fixture
+from tests.parcels.test_labels import parcels as parcels  # a fixture
+
+pytestmark = pytest.mark.long
 
 LIST = "admin:django_sendcloud_parcel_changelist"
 
 
 def select(client: Client, parcels: list[Parcel], layout: str = "a6", **more: Any) -> Any:
-    """Ask for labels on the list, and confirm: as somebody does who has chosen the paper."""
+    """Request labels on the list and confirm the layout."""
     chosen = {"action": "open_label", "_selected_action": [parcel.pk for parcel in parcels], **more}
-    return client.post(reverse(LIST), {**chosen, "confirmed": "yes", "layout": layout})
+    question = client.post(reverse(LIST), chosen)
+    asked_for = (question.context or {}).get("question")
+    criteria = asked_for.criteria if asked_for else []
+    answer = {"confirmed": "yes", "layout": layout, "criteria": criteria}
+    return client.post(reverse(LIST), {**answer, **chosen})
 
 
 def asked(client: Client, parcels: list[Parcel]) -> Any:
@@ -41,7 +49,7 @@ def packer(as_role: Callable[..., Client]) -> Client:
     return as_role("viewer", "print_label")
 
 
-def test_one_label_opens_from_the_parcels_page(packer: Client, parcels: list[Parcel]) -> None:
+def test_label_opens_from_parcel_page(packer: Client, parcels: list[Parcel]) -> None:
     url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
     page = packer.get(reverse("admin:django_sendcloud_parcel_change", args=[parcels[0].pk])).content.decode()
     assert f'action="{url}"' in page
@@ -53,7 +61,7 @@ def test_one_label_opens_from_the_parcels_page(packer: Client, parcels: list[Par
 
 
 @pytest.mark.parametrize(("layout", "sheets"), [("a6", 6), ("a4_1", 2), ("a4_4", 3)])
-def test_many_open_from_the_list(packer: Client, parcels: list[Parcel], layout: str, sheets: int) -> None:
+def test_labels_open_from_list(packer: Client, parcels: list[Parcel], layout: str, sheets: int) -> None:
     answer = select(packer, parcels, layout)
     assert answer["Content-Type"] == "application/pdf"
     assert len(PdfReader(io.BytesIO(answer.content)).pages) == sheets
@@ -61,9 +69,7 @@ def test_many_open_from_the_list(packer: Client, parcels: list[Parcel], layout: 
 
 
 @pytest.mark.parametrize("role", ["staff", "viewer", "operator"])
-def test_only_with_the_permission(
-    as_role: Callable[..., Client], parcels: list[Parcel], role: str, sandbox: Any
-) -> None:
+def test_labels_need_permission(as_role: Callable[..., Client], parcels: list[Parcel], role: str, sandbox: Any) -> None:
     client = as_role(role)
     before = len(sandbox.requests)
     url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
@@ -74,7 +80,7 @@ def test_only_with_the_permission(
     assert not LogEntry.objects.exists()
 
 
-def test_neither_key_nor_address_reach_the_browser(packer: Client, parcels: list[Parcel], sandbox: Any) -> None:
+def test_label_url_and_keys_stay_on_server(packer: Client, parcels: list[Parcel], sandbox: Any) -> None:
     url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
     sandbox.fail_next(500, times=5, match="label")
     packer.post(url)
@@ -85,44 +91,148 @@ def test_neither_key_nor_address_reach_the_browser(packer: Client, parcels: list
         assert "hash=" not in html
 
 
-def test_what_is_missing_is_said_and_the_rest_is_printed(packer: Client, parcels: list[Parcel]) -> None:
+@pytest.mark.long
+def test_missing_label_is_reported_rest_prints(packer: Client, parcels: list[Parcel]) -> None:
     Parcel.objects.filter(pk=parcels[1].pk).update(labels={})
     page = asked(packer, parcels[:3])
     assert page.context["title"] == "Print 2 labels"
-    assert "1 is left out: it has no label." in page.content.decode()
+    assert "1 is left out: it has no label, or its order was changed" in page.content.decode()
     answer = select(packer, parcels[:3])
     assert len(PdfReader(io.BytesIO(answer.content)).pages) == 2
     Parcel.objects.filter(pk=parcels[1].pk).update(labels={"normal_printer": []})
-    answer = select(packer, parcels[:3])
+    answer = select(packer, parcels[:3], again="yes")
     assert len(PdfReader(io.BytesIO(answer.content)).pages) == 2
     assert f"No label for {parcels[1]}: It has no label." in said(packer)
 
 
-def test_none_at_all_is_said(packer: Client, parcels: list[Parcel]) -> None:
+def test_missing_labels_are_reported(packer: Client, parcels: list[Parcel]) -> None:
     Parcel.objects.update(labels={})
     page = asked(packer, parcels[:1])
-    assert "1 is left out: it has no label." in page.content.decode()
+    assert "1 is left out: it has no label, or its order was changed" in page.content.decode()
     assert 'type="submit" class="button default' not in page.content.decode(), "there is nothing to confirm"
     assert select(packer, parcels[:1]).status_code == 302
     assert "There is no label yet" in said(packer)
     assert not LogEntry.objects.exists()
 
 
-def test_more_than_a_hundred_are_refused_before_sendcloud_is_asked(
-    packer: Client, parcels: list[Parcel], sandbox: Any, integration: Integration
+def test_first_hundred_labels_are_printed(
+    packer: Client, parcels: list[Parcel], integration: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Parcel.objects.bulk_create(
-        Parcel(integration=integration, remote_id=10**6 + n, labels={"a6": "x"}) for n in range(101)
+    monkeypatch.setattr(labels, "MOST", 4)
+    chosen = {"action": "open_label", "select_across": "1", "_selected_action": [parcels[0].pk]}
+    page = packer.post(reverse(LIST), chosen)
+    assert "The first 4 of 6 are printed now." in page.content.decode()
+    answer = packer.post(reverse(LIST), {**chosen, "confirmed": "yes", "number": "6", "layout": "a6", "again": "no"})
+    assert len(PdfReader(io.BytesIO(answer.content)).pages) == 4
+    assert Parcel.objects.filter(printed_at__isnull=False).count() == 4
+    # The queue has the others.
+    left = packer.get(reverse(LIST), {"printing": "ready"}).context["cl"].result_list
+    assert len(left) == 2
+    page = packer.post(reverse(LIST), chosen)
+    assert "4 of them were printed before" in page.content.decode()
+    answer = packer.post(
+        reverse(LIST), {**chosen, "confirmed": "yes", "layout": "a6", "again": "no", "criteria": ["printed:4"]}
     )
-    before = len(sandbox.requests)
-    packer.post(reverse(LIST), {"action": "open_label", "select_across": "1", "_selected_action": [parcels[0].pk]})
-    assert "At most 100 can be done at once, and this would be 107." in said(packer)
-    assert len(sandbox.requests) == before
+    assert len(PdfReader(io.BytesIO(answer.content)).pages) == 2
+    assert packer.get(reverse(LIST), {"printing": "ready"}).context["cl"].result_count == 0
 
 
-def test_the_paper_is_chosen_once_and_a_sheet_goes_on_where_the_last_ended(
-    packer: Client, parcels: list[Parcel]
-) -> None:
+def numbers_of(answer: Any) -> list[str]:
+    """Return the tracking numbers in a document, in its order."""
+    pages = PdfReader(io.BytesIO(answer.content)).pages
+    return [found for page in pages for found in re.findall(r"3SBOX\d{10}", page.extract_text())]
+
+
+def test_document_keeps_the_order_of_the_list(packer: Client, parcels: list[Parcel]) -> None:
+    wanted = [each.tracking_number for each in parcels]
+    assert numbers_of(select(packer, parcels)) == wanted[::-1], "the newest first, as the list has them"
+    by_number = sorted(parcels, key=lambda each: each.order_number)
+    Parcel.objects.filter(pk=by_number[0].pk).update(order_number="ZZZ")
+    answer = select(packer, parcels, sorting="number", again="yes")
+    assert numbers_of(answer)[-1] == by_number[0].tracking_number
+    listed = packer.post(f"{reverse(LIST)}?o=1", {"action": "open_label", "_selected_action": [p.pk for p in parcels]})
+    criteria = listed.context["question"].criteria
+    chosen = {"action": "open_label", "_selected_action": [p.pk for p in parcels], "criteria": criteria}
+    chosen |= {"confirmed": "yes", "layout": "a6", "sorting": "list", "again": "yes"}
+    assert numbers_of(packer.post(f"{reverse(LIST)}?o=1", chosen)) == sorted(wanted)
+
+
+def test_printing_is_stored_with_operator(packer: Client, parcels: list[Parcel]) -> None:
+    Parcel.objects.filter(pk=parcels[1].pk).update(labels={"normal_printer": []})
+    select(packer, parcels[:2])
+    done, failed = (Parcel.objects.get(pk=each.pk) for each in parcels[:2])
+    user = User.objects.get()
+    assert (done.printed_at is not None, done.printed_by) == (True, user.username)
+    assert (failed.printed_at, failed.printed_by) == (None, ""), "it is in no document"
+    page = packer.get(reverse("admin:django_sendcloud_parcel_change", args=[done.pk])).content.decode()
+    assert f"by {user.username}" in page
+
+
+def test_printing_again_is_asked(packer: Client, parcels: list[Parcel]) -> None:
+    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
+    assert packer.post(url)["Content-Type"] == "application/pdf"
+    page = packer.post(url)
+    assert page["Content-Type"].startswith("text/html")
+    assert "1 of them was printed before" in page.content.decode()
+    assert User.objects.get().username in page.content.decode()
+    criteria = page.context["question"].criteria
+    answer = packer.post(url, {"confirmed": "yes", "layout": "a6", "number": "1", "criteria": criteria})
+    assert answer["Content-Type"] == "application/pdf"
+    # Of several, only the others.
+    page = asked(packer, parcels[:3])
+    assert "Only 2 that were not" in page.content.decode()
+    assert numbers_of(select(packer, parcels[:3], again="no")) == [each.tracking_number for each in parcels[2:0:-1]]
+
+
+def test_two_packers_do_not_print_twice(as_role: Callable[..., Client], parcels: list[Parcel]) -> None:
+    first, second = as_role("viewer", "print_label"), as_role("viewer", "print_label")
+    chosen = {"action": "open_label", "_selected_action": [parcel.pk for parcel in parcels[:2]]}
+    criteria = second.post(reverse(LIST), chosen).context["question"].criteria
+    select(first, parcels[:2])
+    answer = second.post(
+        reverse(LIST), {**chosen, "confirmed": "yes", "number": "2", "layout": "a6", "criteria": criteria}
+    )
+    assert answer["Content-Type"].startswith("text/html"), "asked again"
+    assert "2 of them were printed before" in answer.content.decode()
+
+
+def test_returns_are_printed_apart(packer: Client, parcels: list[Parcel]) -> None:
+    Parcel.objects.filter(pk__in=[each.pk for each in parcels[:2]]).update(is_return=True)
+    page = asked(packer, parcels[:3])
+    assert page.context["title"] == "Print 1 label"
+    assert "2 return labels are left out." in page.content.decode()
+    assert numbers_of(select(packer, parcels[:3])) == [parcels[2].tracking_number]
+    apart = select(packer, parcels[:3], action="open_return_label")
+    assert numbers_of(apart) == [each.tracking_number for each in parcels[1::-1]]
+    page = packer.get(reverse("admin:django_sendcloud_parcel_change", args=[parcels[0].pk])).content.decode()
+    assert "/open_return_label/" in page
+    assert "/open_label/" not in page
+
+
+def test_queue_holds_labels_to_print(packer: Client, parcels: list[Parcel]) -> None:
+    values = [{"is_return": True}, {"phase": "in_transit"}, {"labels": {}}, {"phase": "cancelled"}]
+    for parcel, changes in zip(parcels, values, strict=False):
+        Parcel.objects.filter(pk=parcel.pk).update(**changes)
+    Shipment.objects.filter(pk=parcels[4].shipment_id).update(label_conflict="changed")
+    rows = packer.get(reverse(LIST), {"printing": "ready"}).context["cl"]
+    expected = set(Parcel.objects.filter(pk__in=[parcels[5].pk]).exclude(shipment__label_conflict="changed"))
+    assert set(rows.result_list) == expected
+    (spec,) = [each for each in rows.filter_specs if isinstance(each, PrintFilter)]
+    assert str(spec.lookup_choices[0][1]) == f"Ready to print ({len(expected)})"
+
+
+def test_overview_counts_labels_to_print(packer: Client, parcels: list[Parcel]) -> None:
+    def titles() -> list[str]:
+        page = packer.get(reverse("admin:django_sendcloud_overview_changelist"))
+        return [str(task.title) for task in page.context["tasks"] if "ready to print" in str(task.title)]
+
+    assert titles() == [], "this shop prints in Sendcloud's panel"
+    select(packer, parcels[:1])
+    assert titles() == ["5 labels are ready to print"]
+
+
+@pytest.mark.long
+def test_layout_is_remembered_and_sheet_continues(packer: Client, parcels: list[Parcel]) -> None:
     def chosen_beforehand() -> str:
         html = asked(packer, parcels[:1]).content.decode()
         (found,) = re.findall(r'name="layout" value="(\w+)"[^>]* checked', html)
@@ -139,14 +249,15 @@ def test_the_paper_is_chosen_once_and_a_sheet_goes_on_where_the_last_ended(
     assert chosen_beforehand() == "a6"
 
 
-def test_a_document_opens_beside_the_page(packer: Client, parcels: list[Parcel]) -> None:
+def test_document_opens_in_new_tab(packer: Client, parcels: list[Parcel]) -> None:
     page = packer.get(reverse("admin:django_sendcloud_parcel_change", args=[parcels[0].pk])).content.decode()
     url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
     assert f'action="{url}" target="_blank"' in page
     assert '<form method="post" target="_blank">' in asked(packer, parcels).content.decode()
 
 
-def test_labels_of_shipments_are_those_that_go_on_a_box(packer: Client, parcels: list[Parcel]) -> None:
+@pytest.mark.long
+def test_shipment_labels_exclude_returns_and_cancelled(packer: Client, parcels: list[Parcel]) -> None:
     url = reverse("admin:django_sendcloud_shipment_changelist")
     shipments = list(Shipment.objects.filter(parcels__isnull=False).distinct())
     chosen = {"action": "open_labels", "_selected_action": [shipment.pk for shipment in shipments]}
@@ -165,10 +276,10 @@ def test_labels_of_shipments_are_those_that_go_on_a_box(packer: Client, parcels:
         f'action="{button}" target="_blank"'
         in packer.get(reverse("admin:django_sendcloud_shipment_change", args=[one.pk])).content.decode()
     )
-    assert packer.post(button)["Content-Type"] == "application/pdf"
+    assert "1 of them was printed before" in packer.post(button).content.decode()
 
 
-# -- parcels that belong to nobody --------------------------------------------------------------------
+# -- unmatched parcels ----------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -179,7 +290,7 @@ def stray(integration: Integration, sandbox: Any) -> Parcel:
     return Parcel.objects.create(integration=integration, remote_id=99, order_number="TWICE")
 
 
-def test_a_stray_parcel_is_assigned_by_a_person(as_role: Callable[..., Client], stray: Parcel) -> None:
+def test_unmatched_parcel_is_assigned_by_operator(as_role: Callable[..., Client], stray: Parcel) -> None:
     client = as_role("viewer", "assign_parcel")
     url = reverse("admin:django_sendcloud_parcel_assign", args=[stray.pk])
     assert url in client.get(reverse("admin:django_sendcloud_parcel_change", args=[stray.pk])).content.decode()
@@ -190,7 +301,7 @@ def test_a_stray_parcel_is_assigned_by_a_person(as_role: Callable[..., Client], 
     for shipment in (first, second):
         assert f"order key {shipment.order_pk}" in page, "what tells them apart"
         assert f'href="{reverse("admin:django_sendcloud_shipment_change", args=[shipment.pk])}"' in page
-    assert page.count("first told ") == 2
+    assert page.count("first sent ") == 2
     answer = client.post(url, {"number": "TWICE", "shipment": second.pk})
     assert answer.status_code == 302
     stray.refresh_from_db()
@@ -199,7 +310,7 @@ def test_a_stray_parcel_is_assigned_by_a_person(as_role: Callable[..., Client], 
     assert client.get(url).status_code == 302, "it belongs to somebody now"
 
 
-def test_another_order_can_be_searched_for(as_role: Callable[..., Client], stray: Parcel) -> None:
+def test_assign_form_searches_other_order(as_role: Callable[..., Client], stray: Parcel) -> None:
     other = factories.order(number="OTHER")
     pump()
     client = as_role("viewer", "assign_parcel")
@@ -209,9 +320,7 @@ def test_another_order_can_be_searched_for(as_role: Callable[..., Client], stray
     assert "has this number" in client.get(url, {"number": "NOTHING"}).content.decode()
 
 
-def test_a_shipment_that_was_not_offered_is_refused(
-    as_role: Callable[..., Client], stray: Parcel, sandbox: Any
-) -> None:
+def test_assign_form_refuses_unoffered_shipment(as_role: Callable[..., Client], stray: Parcel, sandbox: Any) -> None:
     other = factories.integration(sandbox.add_integration("Other"))
     foreign = Shipment.objects.create(
         integration=other, order_type="shop.order", order_pk="1", external_order_id="TWICE", external_shipment_id="x"
@@ -224,7 +333,7 @@ def test_a_shipment_that_was_not_offered_is_refused(
     assert stray.shipment is None
 
 
-def test_who_was_slower_is_told_so_and_nothing_is_written_down(
+def test_late_assignment_changes_nothing(
     as_role: Callable[..., Client], stray: Parcel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = as_role("viewer", "assign_parcel")
@@ -244,7 +353,7 @@ def test_who_was_slower_is_told_so_and_nothing_is_written_down(
     assert not LogEntry.objects.exists()
 
 
-def test_assigning_needs_its_permission(as_role: Callable[..., Client], stray: Parcel) -> None:
+def test_assigning_needs_permission(as_role: Callable[..., Client], stray: Parcel) -> None:
     client = as_role("operator")
     url = reverse("admin:django_sendcloud_parcel_assign", args=[stray.pk])
     assert as_role("staff", "view_parcel", "assign_parcel").get(url).status_code == 403, "it shows shipments"

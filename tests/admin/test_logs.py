@@ -1,4 +1,4 @@
-"""What Sendcloud says went wrong, read from its connection log over a real socket."""
+"""Sendcloud's connection log, read over a real socket."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 
-from django_sendcloud.admin.explain import LOGGED, explain_log
-from django_sendcloud.api.v2.logs import IntegrationLogEntry, LoggedRequest, LoggedResponse
+from django_sendcloud.admin.explanations.errors import LOGGED, explain_log
+from django_sendcloud.api import LoggedRequest, LoggedResponse
+from django_sendcloud.api.v2 import IntegrationLogEntry
 from django_sendcloud.models import Integration
 
 NOON = dt.datetime(2026, 5, 1, 12, 0, tzinfo=dt.UTC)
@@ -26,10 +27,10 @@ def boss(as_role: Callable[[str], Client]) -> Client:
 
 
 def note(integration: Integration, **values: Any) -> None:
-    """Sendcloud takes down a failure."""
+    """Record a failure in Sendcloud's log."""
     given = {"base_url": "https://bikes.example", "method": "POST", "created_at": NOON} | values
     with integration.client() as client:
-        client.logs.create(integration.remote_id, IntegrationLogEntry(**given))
+        client.v2.integrations.logs.create(integration.remote_id, IntegrationLogEntry(**given))
 
 
 def url(integration: Integration, cursor: str = "") -> str:
@@ -42,12 +43,12 @@ def page(client: Client, integration: Integration, cursor: str = "") -> str:
     return str(response.content.decode())
 
 
-def test_the_integrations_page_leads_to_it(as_role: Callable[[str], Client], integration: Integration) -> None:
+def test_integration_page_links_to_logs(as_role: Callable[[str], Client], integration: Integration) -> None:
     html = as_role("viewer").get(reverse("admin:django_sendcloud_integration_change", args=[integration.pk]))
     assert f'href="{url(integration)}"' in html.content.decode()
 
 
-def test_an_entry_says_what_happened_when_and_what_to_do(boss: Client, integration: Integration) -> None:
+def test_log_entry_has_explanation_and_time(boss: Client, integration: Integration) -> None:
     note(
         integration,
         full_url="https://user:word@bikes.example/sendcloud/webhooks/x/?token=canary",
@@ -66,9 +67,7 @@ def test_an_entry_says_what_happened_when_and_what_to_do(boss: Client, integrati
     assert "user:word" not in html
 
 
-def test_a_webhook_that_sendcloud_gave_up_stands_there(
-    as_role: Callable[..., Client], integration: Integration, sandbox: Any
-) -> None:
+def test_abandoned_webhook_is_logged(as_role: Callable[..., Client], integration: Integration, sandbox: Any) -> None:
     sandbox.webhook_retry_scale = 1e-6
     sandbox.change_integration(webhook_url="http://user:canary@127.0.0.1:9/hook/", webhook_active=True)
     assert sandbox.wait_webhooks()
@@ -79,14 +78,14 @@ def test_a_webhook_that_sendcloud_gave_up_stands_there(
     assert "canary" not in html
 
 
-def test_an_empty_log_is_good_news(boss: Client, integration: Integration) -> None:
+def test_empty_log_is_good(boss: Client, integration: Integration) -> None:
     html = page(boss, integration)
     assert "nothing went wrong that it knows of" in html
     assert "Next page" not in html
     assert "Back to the first page" not in html
 
 
-def test_it_is_read_page_by_page(boss: Client, integration: Integration, sandbox: Any) -> None:
+def test_logs_are_paged(boss: Client, integration: Integration, sandbox: Any) -> None:
     sandbox.page_size = 2
     for number in range(5):
         note(integration, full_url=f"https://bikes.example/{number}/")
@@ -104,7 +103,7 @@ def test_it_is_read_page_by_page(boss: Client, integration: Integration, sandbox
     assert len(sandbox.requests) - before == 3, "one request a page"
 
 
-def test_what_failed_again_and_again_in_the_same_way_is_said_once(boss: Client, integration: Integration) -> None:
+def test_repeated_failures_are_grouped(boss: Client, integration: Integration) -> None:
     for minutes in (0, 10, 5):
         when = NOON + dt.timedelta(minutes=minutes)
         note(integration, full_url="https://bikes.example/a/", response_code=500, created_at=when)
@@ -116,9 +115,7 @@ def test_what_failed_again_and_again_in_the_same_way_is_said_once(boss: Client, 
     assert "The address is not there" in html
 
 
-def test_contents_are_personal_data_and_headers_are_nobodys_business(
-    as_role: Callable[..., Client], integration: Integration
-) -> None:
+def test_logs_hide_headers_and_protect_bodies(as_role: Callable[..., Client], integration: Integration) -> None:
     note(
         integration,
         request=LoggedRequest(headers={"Authorization": "canary-header"}, payload={"name": "Canary Person"}),
@@ -135,7 +132,7 @@ def test_contents_are_personal_data_and_headers_are_nobodys_business(
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        (lambda sandbox: sandbox.revoke_credentials(), "Sendcloud refuses the API keys"),
+        (lambda sandbox: sandbox.revoke_credentials(), "Sendcloud rejects the API keys"),
         (lambda sandbox: sandbox.stop(), "Sendcloud could not be reached"),
         (lambda sandbox: sandbox.fail_next(503), "Sendcloud had a problem of its own"),
         (lambda sandbox: sandbox.fail_next(429), "Sendcloud asked us to slow down"),
@@ -144,7 +141,7 @@ def test_contents_are_personal_data_and_headers_are_nobodys_business(
         (lambda sandbox: Integration.objects.update(remote_id=9), "Sendcloud does not know this integration any more"),
     ],
 )
-def test_when_sendcloud_cannot_be_asked_the_page_says_why(
+def test_logs_page_explains_failed_request(
     boss: Client, integration: Integration, sandbox: Any, trouble: Callable[[Any], None], words: str
 ) -> None:
     trouble(sandbox)
@@ -157,20 +154,19 @@ def test_when_sendcloud_cannot_be_asked_the_page_says_why(
     assert sandbox.secret_key not in html
 
 
-def test_an_integration_without_keys_says_so(boss: Client, integration: Integration) -> None:
+def test_logs_page_reports_missing_keys(boss: Client, integration: Integration) -> None:
     Integration.objects.update(public_key="")
     assert "has no API keys" in page(boss, integration)
 
 
-def test_a_page_that_is_gone_leads_back(boss: Client, integration: Integration) -> None:
+def test_expired_log_cursor_leads_back(boss: Client, integration: Integration) -> None:
     html = page(boss, integration, "?cursor=nonsense")
     assert "This page of the log is not there any more" in html
     assert "Back to the first page" in html
 
 
-def test_it_costs_the_same_however_much_went_wrong_and_stores_nothing(
-    boss: Client, integration: Integration, sandbox: Any
-) -> None:
+@pytest.mark.long
+def test_logs_page_stores_nothing_at_constant_cost(boss: Client, integration: Integration, sandbox: Any) -> None:
     page(boss, integration)
     with CaptureQueriesContext(connection) as few:
         page(boss, integration)
@@ -184,7 +180,7 @@ def test_it_costs_the_same_however_much_went_wrong_and_stores_nothing(
     assert 'UPDATE "django_sendcloud_account"' in writes[0] or "UPDATE `django_sendcloud_account`" in writes[0]
 
 
-def test_it_is_read_only_and_holds_no_transaction_open(boss: Client, integration: Integration) -> None:
+def test_logs_page_is_read_only_without_transaction(boss: Client, integration: Integration) -> None:
     assert boss.post(url(integration)).status_code == 405
     view = resolve(url(integration)).func
     assert "default" in view._non_atomic_requests  # type: ignore[attr-defined]
@@ -193,12 +189,12 @@ def test_it_is_read_only_and_holds_no_transaction_open(boss: Client, integration
 
 
 @pytest.mark.parametrize("status", [None, 200, 301, 400, 401, 403, 404, 408, 410, 429, 495, 500, 502, 504, 522, 599])
-def test_every_answer_has_words(status: int | None) -> None:
+def test_log_statuses_have_explanations(status: int | None) -> None:
     for exception_type in ("", "builtins.Whatever", *(f"requests.exceptions.{name}" for name in LOGGED)):
         explanation = explain_log(exception_type, status)
-        assert all(str(text) for text in (explanation.title, explanation.why, explanation.cure))
+        assert all(str(text) for text in (explanation.title, explanation.why, explanation.advice))
 
 
-def test_the_kind_of_error_says_more_than_the_status() -> None:
+def test_log_exception_type_goes_before_status() -> None:
     assert explain_log("requests.exceptions.ReadTimeout", 500) is LOGGED["ReadTimeout"]
     assert explain_log("", 500) is explain_log("unheard.Of", 503)

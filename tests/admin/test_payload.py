@@ -1,7 +1,8 @@
-"""What would be sent, beside what Sendcloud has, read from it over a real socket."""
+"""Payload page and comparison with Sendcloud, over a real socket."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import resolve, reverse
 from django.utils import timezone
 
-from django_sendcloud.admin.comparison import compare
+from django_sendcloud.admin.shipments.comparison import compare
 from django_sendcloud.enums import CustomsShipmentType
 from django_sendcloud.models import Integration, Shipment
 from django_sendcloud.payloads import ParcelItem, ShipmentPayload, Status
@@ -31,7 +32,7 @@ def boss(as_role: Callable[[str], Client]) -> Client:
 
 @pytest.fixture
 def told(integration: Integration) -> Shipment:
-    """An order that Sendcloud has been told of."""
+    """Return a pushed order."""
     factories.order(lines=2, customer=factories.customer(name="Canary Person"))
     drain()
     return Shipment.objects.get(status="synced")
@@ -48,24 +49,26 @@ def page(client: Client, row: Any) -> str:
 
 
 def different(html: str) -> dict[str, tuple[str, str]]:
-    """The fields shown as different, with both values, before anything that is folded away."""
+    """Return the fields shown as different, with both values."""
     shown = html.partition("<details")[0]
     rows = re.findall(r"<code>([^<]+)</code></th>(.*?)</tr>", shown, re.S)
     return {path: tuple(re.sub(r"<[^>]+>", "", cell).strip() for cell in re.findall(r"<td.*?</td>", cells, re.S))
             for path, cells in rows}  # type: ignore[misc]  # fmt: skip
 
 
-def test_what_sendcloud_has_just_been_told_is_no_difference(boss: Client, told: Shipment) -> None:
+@pytest.mark.long
+def test_pushed_order_has_no_difference(boss: Client, told: Shipment) -> None:
     html = page(boss, told)
     assert "Sendcloud has exactly this" in html
     assert different(html) == {}
     assert re.search(r"<details><summary>\d\d fields are the same", html), "folded away"
     assert "Canary Person" in html
     assert '"updated_at": "set when it is sent"' in html.replace("&quot;", '"')
-    assert "does not tell" not in html
+    assert "does not report" not in html
 
 
-def test_every_field_that_would_change_is_shown_on_both_sides(boss: Client, told: Shipment) -> None:
+@pytest.mark.long
+def test_comparison_shows_changed_fields(boss: Client, told: Shipment) -> None:
     order: Any = told.order()
     order.city = "Utrecht"
     order.save()
@@ -90,7 +93,7 @@ def test_every_field_that_would_change_is_shown_on_both_sides(boss: Client, told
     assert different(page(boss, told)) == {}
 
 
-def test_a_change_made_at_sendcloud_is_shown_as_such(boss: Client, told: Shipment, sandbox: Any) -> None:
+def test_comparison_shows_remote_change(boss: Client, told: Shipment, sandbox: Any) -> None:
     remote = told.integration.client()
     with remote as client:
         payload = ShipmentPayload(
@@ -99,13 +102,14 @@ def test_a_change_made_at_sendcloud_is_shown_as_such(boss: Client, told: Shipmen
             postal_code="1234 AB", city="Eindhoven", country="NL",
             parcel_items=[ParcelItem(description="Mug", quantity=1, value=Decimal(1), weight=Decimal(1))],
         ).stamped(timezone.now() + dt.timedelta(days=1))  # fmt: skip
-        assert client.shipments(told.integration.remote_id).upsert([payload])[0].ok
+        assert client.v2.shipments.upsert(told.integration.remote_id, [payload])[0].ok
     html = page(boss, told)
     assert different(html)["name"] == ("Somebody Else", "Canary Person")
     assert "so it was changed there since" in html
 
 
-def test_it_asks_for_this_one_shipment_in_one_request(boss: Client, told: Shipment, sandbox: Any) -> None:
+@pytest.mark.long
+def test_comparison_sends_one_request(boss: Client, told: Shipment, sandbox: Any) -> None:
     for _ in range(5):
         factories.order()
     drain()
@@ -117,14 +121,15 @@ def test_it_asks_for_this_one_shipment_in_one_request(boss: Client, told: Shipme
     assert f"external_order_ids={told.external_order_id}" in request.query
 
 
-def test_an_old_shipment_is_found_too(boss: Client, told: Shipment, sandbox: Any) -> None:
+def test_comparison_finds_old_shipment(boss: Client, told: Shipment, sandbox: Any) -> None:
     long_ago = timezone.now() - dt.timedelta(days=800)
     Shipment.objects.update(created_at=long_ago)
     sandbox.clock = lambda: timezone.now() + dt.timedelta(days=400)
     assert "Sendcloud has exactly this" in page(boss, told)
 
 
-def test_each_shipment_of_a_split_order_is_compared_with_its_own(boss: Client, integration: Integration) -> None:
+@pytest.mark.long
+def test_split_order_compares_each_shipment(boss: Client, integration: Integration) -> None:
     order = factories.order(shipments=2)
     drain()
     first, second = Shipment.objects.order_by("external_shipment_id")
@@ -137,7 +142,7 @@ def test_each_shipment_of_a_split_order_is_compared_with_its_own(boss: Client, i
     assert "The order has no such shipment any more" in page(boss, second)
 
 
-def test_what_sendcloud_does_not_have_would_be_new(boss: Client, told: Shipment, sandbox: Any) -> None:
+def test_comparison_shows_missing_shipment_as_new(boss: Client, told: Shipment, sandbox: Any) -> None:
     sandbox.delete_shipment(str(told.uuid))
     html = page(boss, told)
     assert "Sendcloud does not have this shipment" in html
@@ -148,38 +153,38 @@ def test_what_sendcloud_does_not_have_would_be_new(boss: Client, told: Shipment,
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        (lambda sandbox: sandbox.revoke_credentials(), "Sendcloud refuses the API keys"),
+        (lambda sandbox: sandbox.revoke_credentials(), "Sendcloud rejects the API keys"),
         (lambda sandbox: sandbox.stop(), "Sendcloud could not be reached"),
         (lambda sandbox: sandbox.fail_next(500), "Sendcloud had a problem of its own"),
         (lambda sandbox: sandbox.truncate_next(), "Sendcloud"),
     ],
 )
-def test_when_sendcloud_cannot_be_asked_it_says_so_and_shows_ours(
+def test_comparison_without_answer_shows_ours(
     boss: Client, told: Shipment, sandbox: Any, trouble: Callable[[Any], None], words: str
 ) -> None:
     trouble(sandbox)
     html = page(boss, told)
     assert words in html
-    assert "there is nothing to compare with" in html
+    assert "there is nothing to compare" in html
     assert "Canary Person" in html
     assert '<details class="sc-more" open>' in html
     assert "sc-comparison" not in html
     assert sandbox.secret_key not in html
 
 
-def test_an_order_that_cannot_be_sent_is_explained_without_asking(boss: Client, told: Shipment, sandbox: Any) -> None:
+def test_invalid_order_is_explained_without_request(boss: Client, told: Shipment, sandbox: Any) -> None:
     order: Any = told.order()
     order.country = "XX"
     order.save()
     before = len(sandbox.requests)
     html = page(boss, told)
-    assert "The order cannot be sent as it is" in html
+    assert "Invalid data" in html
     order.delete()
     assert "The order is gone" in page(boss, told)
     assert len(sandbox.requests) == before
 
 
-def test_the_outbox_shows_what_would_be_sent_without_asking(boss: Client, told: Shipment, sandbox: Any) -> None:
+def test_outbox_payload_sends_no_request(boss: Client, told: Shipment, sandbox: Any) -> None:
     order: Any = told.order()
     order.save()
     before = len(sandbox.requests)
@@ -187,9 +192,8 @@ def test_the_outbox_shows_what_would_be_sent_without_asking(boss: Client, told: 
     assert len(sandbox.requests) == before
 
 
-def test_it_needs_the_permission_before_anything_is_asked(
-    as_role: Callable[..., Client], told: Shipment, sandbox: Any
-) -> None:
+@pytest.mark.long
+def test_payload_page_checks_permission_first(as_role: Callable[..., Client], told: Shipment, sandbox: Any) -> None:
     before = len(sandbox.requests)
     for role in ("staff", "viewer", "operator"):
         assert as_role(role).get(url(told)).status_code == 403
@@ -198,9 +202,8 @@ def test_it_needs_the_permission_before_anything_is_asked(
     assert "Canary Person" in page(as_role("viewer", "view_payload"), told)
 
 
-def test_it_is_read_only_never_cached_nothing_is_stored_and_no_transaction_is_open(
-    boss: Client, told: Shipment, sandbox: Any
-) -> None:
+@pytest.mark.long
+def test_payload_page_is_read_only_and_uncached(boss: Client, told: Shipment, sandbox: Any) -> None:
     order: Any = told.order()
     order.lines.create(sku="more")
     factories.forget_transaction()
@@ -230,7 +233,7 @@ OURS = {
 
 
 def theirs(**changes: Any) -> dict[str, Any]:
-    """What Sendcloud answers when it was sent ``OURS``."""
+    """Return Sendcloud's answer to ``OURS``."""
     answer = {**OURS, "created_at": "2001-01-01T00:00:00Z", "updated_at": "2002-02-02T00:00:00Z"}
     answer |= {"shipment_created_at": OURS["created_at"], "shipment_uuid": "u", "allowed_shipping_methods": [8]}
     return answer | changes
@@ -254,7 +257,7 @@ def item(**changes: Any) -> list[dict[str, Any]]:
         {"customs_details": {"discount_granted": None, "tax_numbers": {"sender": []}}},
     ],
 )
-def test_another_way_to_write_the_same_is_no_difference(changes: dict[str, Any]) -> None:
+def test_comparison_ignores_spelling(changes: dict[str, Any]) -> None:
     found = compare(OURS, theirs(**changes))
     assert found.different == []
     assert len(found.equal) >= 10
@@ -284,29 +287,91 @@ def test_another_way_to_write_the_same_is_no_difference(changes: dict[str, Any])
         ),
     ],
 )
-def test_a_real_difference_is_one(changes: dict[str, Any], path: str, other: str, mine: str) -> None:
+def test_comparison_finds_real_difference(changes: dict[str, Any], path: str, other: str, mine: str) -> None:
     found = {field.path: (field.theirs, field.ours) for field in compare(OURS, theirs(**changes)).different}
     assert found[path] == (other, mine)
 
 
-def test_numbers_that_are_no_numbers_are_compared_as_text() -> None:
+def test_comparison_reads_bad_numbers_as_text() -> None:
     def customs(value: str) -> dict[str, Any]:
         return {"customs_details": {"tax_numbers": {"sender": [{"value": value}]}}}
 
     assert compare(OURS | customs("1.0"), theirs(**customs("1.00"))).different
 
 
-def test_what_sendcloud_does_not_tell_is_neither_equal_nor_different() -> None:
+def test_comparison_separates_unanswered_fields() -> None:
     answer = theirs()
     del answer["parcel_items"], answer["weight"]
     found = compare({**OURS, "brand_new": "field"}, answer)
     assert found.different == []
-    untold = {field.path for field in found.untold}
-    assert untold >= {"weight", "brand_new", "parcel_items[0].description"}
-    assert not untold & {field.path for field in found.equal}
+    unanswered = {field.path for field in found.unanswered}
+    assert unanswered >= {"weight", "brand_new", "parcel_items[0].description"}
+    assert not unanswered & {field.path for field in found.equal}
 
 
 @pytest.mark.parametrize("nonsense", [{}, {"parcel_items": "x"}, {"parcel_items": [None, 5]}, {"name": ["a", {}]}])
-def test_it_fails_on_no_answer(nonsense: dict[str, Any]) -> None:
+def test_comparison_accepts_any_answer(nonsense: dict[str, Any]) -> None:
     found = compare(OURS, nonsense)
-    assert found.different or found.untold
+    assert found.different or found.unanswered
+
+
+# -- API v3 ------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("generation", ["v3"], indirect=True)
+@pytest.mark.long
+def test_v3_order_is_compared_under_our_names(boss: Client, told: Shipment) -> None:
+    html = page(boss, told)
+    assert "Sendcloud has exactly this" in html
+    assert '"order_updated_at": "set when it is sent"' in html.replace("&quot;", '"')
+    order: Any = told.order()
+    order.city = "Utrecht"
+    order.save()
+    assert set(different(page(boss, told))) == {"city"}
+
+
+@pytest.mark.parametrize("generation", ["v2", "v3"], indirect=True)
+@pytest.mark.long
+def test_preview_notes_parts_that_are_not_sent(boss: Client, told: Shipment, generation: str) -> None:
+    from django_sendcloud.adapters import temporarily_registered
+    from tests.shop import sendcloud as shop
+    from tests.shop.models import Order
+
+    class WithNotes(shop.ShopOrder):
+        def get_shipments(self, order: Order) -> Any:
+            (payload,) = super().get_shipments(order)
+            yield dataclasses.replace(payload, notes="Ring", width=3, length=None, height=None)
+
+    with temporarily_registered(WithNotes, Order):
+        html = page(boss, told)
+    by_v2 = "this integration uses API v2, which does not have it"
+    by_v3 = "API v3 takes length, width and height together or not at all"
+    assert (by_v2 in html, by_v3 in html) == (generation == "v2", generation == "v3")
+
+
+@pytest.mark.parametrize("generation", ["v3"], indirect=True)
+@pytest.mark.parametrize("as_documented", [True, False])
+@pytest.mark.long
+def test_v3_order_with_all_fields_compares_equal(
+    boss: Client, integration: Integration, sandbox: Any, as_documented: bool
+) -> None:
+    """Live answers differ from the documents: costs are numbers, times have microseconds, enums are in lower case."""
+    from django_sendcloud.adapters import temporarily_registered
+    from tests.payloads.test_v3 import everything
+    from tests.shop import sendcloud as shop
+    from tests.shop.models import Order
+
+    class WithAll(shop.ShopOrder):
+        def get_shipments(self, order: Order) -> Any:
+            (payload,) = super().get_shipments(order)
+            yield dataclasses.replace(
+                everything(), external_order_id=payload.external_order_id, external_shipment_id=None
+            )
+
+    sandbox.as_documented = as_documented
+    with temporarily_registered(WithAll, Order):
+        factories.order()
+        drain()
+        html = page(boss, Shipment.objects.get())
+    assert different(html) == {}
+    assert "Sendcloud has exactly this" in html

@@ -1,7 +1,7 @@
-"""Nothing is reachable without its permission: every address, every action and every form, as every role.
+"""Permissions of every URL, every action and every form, for every role.
 
-What the admin has is found by walking its sites, so that nothing new can be forgotten: a page, an action or a
-button that does not stand in the tables here makes ``test_the_tables_here_are_complete`` fail.
+The tests walk the admin sites, so that nothing new can be forgotten: a page, an action or a button that is missing in
+the tables here fails ``test_permission_tables_are_complete``.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import Permission, User
-from django.db import transaction
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, resolve, reverse
@@ -23,15 +22,14 @@ from pypdf import PdfWriter
 
 from django_sendcloud.admin import SendcloudOrderAdmin
 from django_sendcloud.admin.actions import Action
-from django_sendcloud.admin.at_sendcloud import Shown, values_here, values_there
+from django_sendcloud.admin.integrations.settings import Shown, values_here, values_there
 from django_sendcloud.models import Account, Integration, OutboxEntry, Overview, Parcel, Shipment, WebhookEvent
+from django_sendcloud.testing import rolled_back
 from tests.shop.models import Order
 
 from . import backoffice
 from .conftest import Data
 from .fake import FakeSendcloud
-
-pytestmark = pytest.mark.urls("tests.admin.backoffice")
 
 MODELS: dict[str, type[Any]] = {
     "integration": Integration,
@@ -44,10 +42,11 @@ MODELS: dict[str, type[Any]] = {
 }
 NOBODY = {"nobody has this"}
 
-# Who gets in with a GET: who has all of these permissions. Every address our admin has must stand here.
+# Permissions that each URL needs for a GET. Every URL of our admin has to be listed.
 PAGES: dict[str, dict[str, set[str]]] = {
     "integration": {
-        **{page: {"view_integration"} for page in ["changelist", "change", "history", "logs", "settings"]},
+        **{page: {"view_integration"} for page in ["changelist", "change", "history", "logs", "settings", "export"]},
+        "differences": {"view_integration", "view_shipment"},
         "add": {"add_integration"},
         "delete": NOBODY,  # it has a history: see below
     },
@@ -57,25 +56,26 @@ PAGES: dict[str, dict[str, set[str]]] = {
         "delete": NOBODY,  # it has integrations
     },
     "outboxentry": {
-        **{page: {"view_outboxentry"} for page in ["changelist", "change", "history"]},
+        **{page: {"view_outboxentry"} for page in ["changelist", "change", "history", "export"]},
         "payload": {"view_outboxentry", "view_payload"},
+        "fix": {"view_outboxentry"},
         "add": NOBODY,
         "delete": NOBODY,
     },
     "shipment": {
-        **{page: {"view_shipment"} for page in ["changelist", "change", "history"]},
+        **{page: {"view_shipment"} for page in ["changelist", "change", "history", "export"]},
         "payload": {"view_shipment", "view_payload"},
         "add": NOBODY,
         "delete": NOBODY,
     },
     "parcel": {
-        **{page: {"view_parcel"} for page in ["changelist", "change", "history"]},
+        **{page: {"view_parcel"} for page in ["changelist", "change", "history", "export"]},
         "assign": {"view_parcel", "assign_parcel", "view_shipment"},
         "add": NOBODY,
         "delete": NOBODY,
     },
     "webhookevent": {
-        **{page: {"view_webhookevent"} for page in ["changelist", "change", "history"]},
+        **{page: {"view_webhookevent"} for page in ["changelist", "change", "history", "export"]},
         "add": NOBODY,
         "delete": NOBODY,
     },
@@ -83,10 +83,12 @@ PAGES: dict[str, dict[str, set[str]]] = {
 }
 _PRINT = {"view_parcel", "print_label"}
 _PRINT_ORDERS = {"view_order", "view_shipment", "view_outboxentry", "view_parcel", "print_label"}
-# Who may do it, on an object's page and on the list where it is offered there: who has all of these permissions.
+_CANCEL_OF_ORDERS = {"view_order", "view_shipment", "view_outboxentry", "view_parcel", "cancel_label"}
+# Permissions that each action needs, on an object's page and on its list.
 ACTIONS: dict[tuple[str, str], set[str]] = {
     ("integration", "test_connection"): {"view_integration", "test_integration"},
     ("integration", "refresh"): {"change_integration"},
+    ("integration", "move"): {"change_integration"},
     ("integration", "register_webhook"): {"change_integration"},
     ("integration", "check_address"): {"view_integration", "test_integration"},
     ("integration", "accept_keys"): {"change_integration"},
@@ -94,29 +96,59 @@ ACTIONS: dict[tuple[str, str], set[str]] = {
     ("integration", "delete_at_sendcloud"): {"view_integration", "delete_remote_integration"},
     ("integration", "pause"): {"view_integration", "pause_integration"},
     ("integration", "resume"): {"view_integration", "pause_integration"},
+    ("integration", "test_order"): {"view_integration", "push_order"},
+    ("integration", "ships_here"): {"view_integration", "pause_integration"},
+    ("integration", "is_a_copy"): {"view_integration", "pause_integration"},
     ("outboxentry", "push_now"): {"view_outboxentry", "push_order"},
     ("outboxentry", "push_all_alike"): {"view_outboxentry", "push_order"},
     ("shipment", "push_again"): {"view_shipment", "push_order"},
     ("shipment", "push_all_alike"): {"view_shipment", "view_outboxentry", "push_order"},
     ("shipment", "open_labels"): {"view_shipment", "view_parcel", "print_label"},
     ("shipment", "refresh"): {"view_shipment", "push_order"},
+    ("shipment", "keep_label"): {"view_shipment", "view_parcel", "cancel_label"},
+    ("shipment", "cancel_label"): {"view_shipment", "view_parcel", "cancel_label"},
+    ("shipment", "mark_handled"): {"view_shipment", "push_order"},
     ("shipment", "delete_at_sendcloud"): {"view_shipment", "delete_remote_shipment"},
     ("webhookevent", "replay"): {"view_webhookevent", "replay_webhookevent"},
+    ("webhookevent", "dismiss"): {"view_webhookevent", "replay_webhookevent"},
     ("parcel", "open_label"): _PRINT,
+    ("parcel", "open_return_label"): _PRINT,
+    ("parcel", "cancel_label"): {"view_parcel", "cancel_label"},
+    ("parcel", "dismiss_parcels"): {"view_parcel", "assign_parcel", "view_shipment"},
+    ("parcel", "reopen_parcels"): {"view_parcel", "assign_parcel", "view_shipment"},
     ("order", "sendcloud_push"): {"view_order", "push_order"},
     ("order", "sendcloud_labels"): _PRINT_ORDERS,
+    ("order", "sendcloud_keep_label"): _CANCEL_OF_ORDERS,
+    ("order", "sendcloud_cancel_label"): _CANCEL_OF_ORDERS,
+}
+# Actions for an occasion that no object of these tests has: a copy of the shop, a label conflict, a dead webhook. Their own
+# tests use them with permission; here they are refused without it.
+OCCASIONAL = {
+    ("integration", "test_order"),
+    ("integration", "ships_here"),
+    ("integration", "is_a_copy"),
+    ("shipment", "keep_label"),
+    ("shipment", "cancel_label"),
+    ("shipment", "mark_handled"),
+    ("webhookevent", "dismiss"),
+    ("parcel", "open_return_label"),
+    ("parcel", "cancel_label"),
+    ("parcel", "dismiss_parcels"),
+    ("parcel", "reopen_parcels"),
+    ("order", "sendcloud_keep_label"),
+    ("order", "sendcloud_cancel_label"),
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Form:
-    """Something that a POST to a page changes, and who may."""
+    """Form that changes something by a POST, and its permissions."""
 
     model: str
     page: str
     needs: set[str]
     values: dict[str, Any]
-    # Changes what is about to be posted to, or the values, to suit the test.
+    # Adapts the object or the values to the test.
     prepare: Callable[[Data, dict[str, Any]], None] = lambda data, values: None
 
 
@@ -138,7 +170,7 @@ def _in_its_account(data: Data, values: dict[str, Any]) -> None:
 def _as_it_was_shown(data: Data, values: dict[str, Any]) -> None:
     integration = data.integration
     with integration.client() as client:
-        there = values_there(client.integrations.get(integration.remote_id))
+        there = values_there(client.v2.integrations.get(integration.remote_id))
     values["shown"] = Shown(there, values_here(integration)).sign(integration)
 
 
@@ -152,13 +184,13 @@ FORMS = [
     Form("parcel", "assign", {"view_parcel", "assign_parcel", "view_shipment"}, {}, _unassigned),
 ]
 
-# Nobody can edit these: they show what Sendcloud has, or was told.
+# Read-only rows that mirror Sendcloud.
 MIRRORS = ["outboxentry", "shipment", "parcel", "webhookevent"]
 OURS = [name for name in MODELS if name != "order"]
 SIGHT = {f"view_{name}" for name in MODELS}
 SPECIAL = {codename for model in MODELS.values() for codename, _ in model._meta.permissions}
 EDITING = {f"{verb}_{name}" for verb in ("add", "change", "delete") for name in OURS}
-# What each role has. A superuser has everything, and somebody anonymous is not even staff.
+# Permissions of each role. A superuser has all, an anonymous visitor is not even staff.
 ROLES: dict[str, set[str] | None] = {
     "anonymous": set(),
     "staff": set(),
@@ -171,8 +203,18 @@ ROLES: dict[str, set[str] | None] = {
 }
 
 
+# The fast tests take one of each kind.
+every_role = pytest.mark.parametrize(
+    "role",
+    [
+        pytest.param(role, marks=pytest.mark.long if role.startswith(("who sees only", "viewer who")) else ())
+        for role in ROLES
+    ],
+)
+
+
 def may(role: str, needs: set[str]) -> bool:
-    """Whether a role has all that is needed. In Django, who may change something may see it."""
+    """Return whether a role has all these permissions. In Django, change implies view."""
     has = ROLES[role]
     if has is None:
         return needs != NOBODY
@@ -198,12 +240,12 @@ def site_of(model: str) -> admin.AdminSite:
 
 
 def address(model: str, page: str, data: Data, *more: str) -> str:
-    args = [] if page in ("changelist", "add") else [object_of(model, data).pk, *more]
+    args = [] if page in ("changelist", "add", "export", "fix") else [object_of(model, data).pk, *more]
     return reverse(f"{site_of(model).name}:{MODELS[model]._meta.app_label}_{model}_{page}", args=args)
 
 
 def button(model: str, name: str, data: Data) -> str:
-    """Where a button of an object's page posts to."""
+    """Return the URL that a button of an object's page posts to."""
     return address(model, "sendcloud" if model == "order" else "action", data, name)
 
 
@@ -231,13 +273,13 @@ LISTED = [each for each in ACTIONS if each in THERE["list"]]
 
 @pytest.fixture
 def everything(data: Data, fake: FakeSendcloud, settings: Any) -> Data:
-    """One of everything, a label among it."""
+    """Return one row of everything, a label included."""
     written = io.BytesIO()
     writer = PdfWriter()
     writer.add_blank_page(300, 400)
     writer.write(written)
     fake.label = written.getvalue()
-    # Nobody is there, and that is found out at once.
+    # A closed port, which fails immediately.
     settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": "http://127.0.0.1:9"}
     data.parcel.labels = {"a6": f"{fake.base_url}/labels/label_printer/71"}
     data.parcel.save()
@@ -245,23 +287,11 @@ def everything(data: Data, fake: FakeSendcloud, settings: Any) -> Data:
 
 
 def snapshot() -> dict[str, Any]:
-    """All that an action could change. A request to Sendcloud counts against the rate limit, whoever made it."""
+    """Return all that an action could change. A request to Sendcloud changes the limiter."""
     rows = {name: list(model._base_manager.order_by("pk").values()) for name, model in MODELS.items()}
     for account in rows["account"]:
         account |= {"safe_tat": 0, "unsafe_tat": 0}
     return {**rows, "log": LogEntry.objects.count()}
-
-
-class undone:
-    """A block of which nothing remains in the database."""
-
-    def __enter__(self) -> None:
-        self._atomic = transaction.atomic()
-        self._atomic.__enter__()
-
-    def __exit__(self, *error: Any) -> None:
-        transaction.set_rollback(True)
-        self._atomic.__exit__(*error)
 
 
 def was_refused(role: str, response: HttpResponse) -> bool:
@@ -270,7 +300,7 @@ def was_refused(role: str, response: HttpResponse) -> bool:
     return response.status_code == 403
 
 
-# -- what there is -----------------------------------------------------------------------------------------
+# -- completeness -----------------------------------------------------------------------------------------
 
 
 def walk(patterns: list[URLPattern | URLResolver], route: str = "") -> Iterator[tuple[str, URLPattern]]:
@@ -289,30 +319,41 @@ def is_ours(route: str, pattern: URLPattern) -> bool:
     )
 
 
-def test_the_tables_here_are_complete() -> None:
+def test_permission_tables_are_complete() -> None:
     known = {f"django_sendcloud_{model}_{page}" for model in OURS for page in PAGES[model]}
     known |= {f"django_sendcloud_{model}_action" for model in OURS}
     known.add("django_sendcloud_overview_changelist")  # a page of its own: test_overview.py
+    # Pages of their own, with tests of their own: test_preview.py, test_doctor.py, test_find.py.
+    known.add("django_sendcloud_account_export")  # an address without a page: this list is not exported
+    # Of four lists, by POST: test_saved_filters.py.
+    known |= {f"django_sendcloud_{model}_filters" for model in ("outboxentry", "shipment", "parcel", "webhookevent")}
+    known |= {f"django_sendcloud_overview_{page}" for page in ("preflight", "doctor", "find")}
     shops = {
-        f"{model._meta.app_label}_{model._meta.model_name}_sendcloud"
+        f"{model._meta.app_label}_{model._meta.model_name}_{page}"
         for model, model_admin in backoffice.site._registry.items()
         if isinstance(model_admin, SendcloudOrderAdmin)
+        for page in ("sendcloud", "changelist", "history")
     }
     for site, expected in ((admin.site, known), (backoffice.site, known | shops)):
         found = {pattern.name for route, pattern in walk(site.get_urls()) if is_ours(route, pattern)}
+        found.discard(None)  # a page of the shop that shows its list
         assert found == expected
     registered = {model for model in admin.site._registry if model._meta.app_label == "django_sendcloud"}
     assert registered == {MODELS[name] for name in OURS} | {Overview}
     assert THERE["button"] | THERE["list"] == set(ACTIONS)
     # New integrations are in test_integration.py; one can be deleted only as long as it has no history.
     forms = {(form.model, form.page) for form in FORMS} | {("integration", "add")}
-    readable = {(model, page) for model in OURS for page in ("changelist", "history", "logs", "payload")}
+    readable = {
+        (model, page)
+        for model in OURS
+        for page in ("changelist", "history", "logs", "payload", "export", "differences", "fix")
+    }
     readable |= {(model, "change") for model in MIRRORS}
     opened = {(model, page) for model in OURS for page, needs in PAGES[model].items() if needs != NOBODY}
     assert opened - readable == forms - {("integration", "delete")}
 
 
-def test_actions_are_what_this_test_takes_them_for() -> None:
+def test_permission_tables_match_actions() -> None:
     for model in MODELS:
         assert all(isinstance(action, Action) for action in (*buttons_of(model), *list_actions_of(model)))
 
@@ -320,10 +361,11 @@ def test_actions_are_what_this_test_takes_them_for() -> None:
 # -- every role --------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_page_opens_to_who_may_see_it_and_nobody_else(role: str, everything: Data) -> None:
+@pytest.mark.long
+@every_role
+def test_page_opens_only_with_permission(role: str, everything: Data) -> None:
     client = log_in(role)
-    Parcel.objects.update(shipment=None)  # so that there is something to assign
+    Parcel.objects.update(shipment=None)  # something to assign
     for model, pages in PAGES.items():
         for page, needs in pages.items():
             response = client.get(address(model, page, everything))
@@ -333,43 +375,46 @@ def test_a_page_opens_to_who_may_see_it_and_nobody_else(role: str, everything: D
                 assert was_refused(role, response), (model, page, response.status_code)
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_button_works_for_who_may_press_it_and_nobody_else(role: str, everything: Data, fake: FakeSendcloud) -> None:
+@pytest.mark.long
+@every_role
+def test_button_works_only_with_permission(role: str, everything: Data, fake: FakeSendcloud) -> None:
     client = log_in(role)
     before = snapshot()
     for model, name in BUTTONS:
         fake.add(everything.integration.remote_id, "Bike shop")  # it may have been deleted
         allowed = role != "anonymous" and may(role, ACTIONS[model, name])
-        with undone():
+        with rolled_back():
             confirmed = {"confirmed": "yes", "typed": str(object_of(model, everything))}
             response = client.post(button(model, name, everything), confirmed)
             if allowed:
                 assert response.status_code in (200, 302), (model, name)
-                assert is_logged(object_of(model, everything)), (model, name)
+                assert (model, name) in OCCASIONAL or is_logged(object_of(model, everything)), (model, name)
             else:
                 assert was_refused(role, response), (model, name, response.status_code)
                 assert snapshot() == before, (model, name)
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_an_action_of_a_list_works_for_who_may_do_it_and_nobody_else(role: str, everything: Data) -> None:
+@pytest.mark.long
+@every_role
+def test_list_action_works_only_with_permission(role: str, everything: Data) -> None:
     client = log_in(role)
     before = snapshot()
     for model, name in LISTED:
         chosen = {"action": name, "_selected_action": [object_of(model, everything).pk], "confirmed": "yes"}
-        with undone():
+        with rolled_back():
             client.post(address(model, "changelist", everything), chosen)
             if role != "anonymous" and may(role, ACTIONS[model, name]):
-                assert is_logged(object_of(model, everything)), (model, name)
+                assert (model, name) in OCCASIONAL or is_logged(object_of(model, everything)), (model, name)
             else:
                 assert snapshot() == before, (model, name)
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_a_form_changes_something_for_who_may_and_nobody_else(role: str, everything: Data) -> None:
+@every_role
+@pytest.mark.long
+def test_form_works_only_with_permission(role: str, everything: Data) -> None:
     client = log_in(role)
     for form in FORMS:
-        with undone():
+        with rolled_back():
             values = dict(form.values)
             form.prepare(everything, values)
             before = snapshot()
@@ -385,13 +430,14 @@ def test_a_form_changes_something_for_who_may_and_nobody_else(role: str, everyth
 
 
 def is_logged(obj: Any) -> bool:
-    """Whether it stands in Django's log, by whom and what, exactly once."""
+    """Return whether Django's log has it exactly once, with user and object."""
     found = LogEntry.objects.filter(object_id=str(obj.pk), content_type__model=obj._meta.model_name)
     return [bool(entry.change_message and entry.user_id) for entry in found] == [True]
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_buttons_are_shown_to_who_may_press_them(role: str, everything: Data) -> None:
+@every_role
+@pytest.mark.long
+def test_buttons_show_only_with_permission(role: str, everything: Data) -> None:
     client = log_in(role)
     pages = {model: client.get(address(model, "change", everything)) for model in MODELS}
     for model, name in BUTTONS:
@@ -400,35 +446,37 @@ def test_buttons_are_shown_to_who_may_press_them(role: str, everything: Data) ->
         html = pages[model].content.decode()
         shown = f'action="{button(model, name, everything)}"' in html
         if (model, name) == ("order", "sendcloud_push") and may(role, {"change_order"}):
-            # Who can save the order pushes what he saves.
+            # Operators who can save the order push by saving.
             assert not shown
             shown = 'name="_sendcloud_push"' in html
         if name == "test_connection" and allowed and may(role, {"change_integration"}):
-            # Who may enter keys tests them where they are entered.
+            # Operators who may enter keys test them in the form.
             shown = not shown and 'name="_test"' in pages[model].content.decode()
-        assert shown == allowed, (model, name)
+        assert shown == allowed or ((model, name) in OCCASIONAL and not shown), (model, name)
 
 
-@pytest.mark.parametrize("role", ROLES)
-def test_actions_are_offered_to_who_may_do_them(role: str, everything: Data) -> None:
+@every_role
+@pytest.mark.long
+def test_actions_show_only_with_permission(role: str, everything: Data) -> None:
     client = log_in(role)
     pages = {model: client.get(address(model, "changelist", everything)) for model in MODELS}
     for model, name in LISTED:
         allowed = role != "anonymous" and may(role, ACTIONS[model, name])
         shown = f'<option value="{name}"' in pages[model].content.decode()
-        assert shown == allowed, (model, name)
+        assert shown == allowed or ((model, name) in OCCASIONAL and not shown), (model, name)
 
 
 # -- only by a POST with a token -----------------------------------------------------------------------------
 
 
 def addresses(data: Data) -> list[str]:
-    """Every address of ours that there is."""
+    """Return all our URLs."""
     pages = [address(model, page, data) for model, table in PAGES.items() for page in table]
     return [*pages, *(button(model, name, data) for model, name in BUTTONS)]
 
 
-def test_no_get_changes_anything(everything: Data) -> None:
+@pytest.mark.long
+def test_get_changes_nothing(everything: Data) -> None:
     client = log_in("superuser")
     before = snapshot()
     for url in addresses(everything):
@@ -437,7 +485,8 @@ def test_no_get_changes_anything(everything: Data) -> None:
         assert snapshot() == before, url
 
 
-def test_no_post_without_a_token_changes_anything(everything: Data, fake: FakeSendcloud) -> None:
+@pytest.mark.long
+def test_post_without_token_changes_nothing(everything: Data, fake: FakeSendcloud) -> None:
     client = log_in("superuser")
     client.handler.enforce_csrf_checks = True
     before, asked = snapshot(), len(fake.requests)
@@ -453,15 +502,15 @@ def test_no_post_without_a_token_changes_anything(everything: Data, fake: FakeSe
 
 
 @pytest.mark.parametrize(("model", "name"), BUTTONS)
-def test_a_button_is_pressed_by_a_post(model: str, name: str, everything: Data) -> None:
+def test_buttons_are_posted(model: str, name: str, everything: Data) -> None:
     assert log_in("superuser").get(button(model, name, everything)).status_code == 405
 
 
-# -- what else must not be ---------------------------------------------------------------------------------
+# -- other refusals ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("page", ["action", "payload"])
-def test_who_may_see_nothing_does_not_learn_what_exists(page: str, data: Data, as_role: Callable[..., Client]) -> None:
+def test_forbidden_object_does_not_reveal_existence(page: str, data: Data, as_role: Callable[..., Client]) -> None:
     client = as_role("staff", "push_order", "view_payload")
     for pk in (data.entry.pk, 10**6):
         url = reverse(f"admin:django_sendcloud_outboxentry_{page}", args=[pk, "push_now"][: 1 + (page == "action")])
@@ -471,28 +520,22 @@ def test_who_may_see_nothing_does_not_learn_what_exists(page: str, data: Data, a
 
 @pytest.mark.parametrize("model", OURS)
 @pytest.mark.parametrize("role", ["staff", "viewer", "operator"])
-def test_nobody_changes_a_row_without_the_permission_to(
-    role: str, model: str, data: Data, as_role: Callable[[str], Client]
-) -> None:
+def test_row_change_needs_permission(role: str, model: str, data: Data, as_role: Callable[[str], Client]) -> None:
     response = as_role(role).post(address(model, "change", data), {"name": "changed", "public_key": "changed"})
     assert response.status_code == 403
 
 
 @pytest.mark.parametrize("model", MIRRORS)
-def test_what_mirrors_sendcloud_cannot_be_edited_even_by_a_superuser(
-    model: str, data: Data, as_role: Callable[[str], Client]
-) -> None:
+def test_mirrored_rows_are_read_only_for_superuser(model: str, data: Data, as_role: Callable[[str], Client]) -> None:
     assert as_role("superuser").post(address(model, "change", data), {"status": "synced"}).status_code == 403
 
 
-def test_an_integration_with_a_history_cannot_be_deleted_and_one_without_can(
-    data: Data, as_role: Callable[[str], Client]
-) -> None:
+def test_integration_deletion_needs_empty_history(data: Data, as_role: Callable[[str], Client]) -> None:
     client = as_role("superuser")
     url = address("integration", "delete", data)
     assert client.post(url, {"post": "yes"}).status_code == 403
     mistake = Integration.objects.create(remote_id=5)
-    # What came in or was deleted at Sendcloud is no reason to keep it.
+    # Webhooks and deleted shipments do not prevent deletion.
     WebhookEvent.objects.create(integration=mistake, digest="b" * 64)
     Shipment.objects.create(integration=mistake, order_type="shop.order", order_pk="1", status="deleted")
     assert (
@@ -504,7 +547,8 @@ def test_an_integration_with_a_history_cannot_be_deleted_and_one_without_can(
     assert list(Integration.objects.values_list("remote_id", flat=True)) == [4001]
 
 
-def test_personal_data_needs_its_own_permission(data: Data, as_role: Callable[..., Client]) -> None:
+@pytest.mark.long
+def test_personal_data_needs_permission(data: Data, as_role: Callable[..., Client]) -> None:
     event, shipment = address("webhookevent", "change", data), address("shipment", "payload", data)
     operator, reader = as_role("operator"), as_role("viewer", "view_payload")
     assert "Canary Person" not in operator.get(event).content.decode()
@@ -514,7 +558,7 @@ def test_personal_data_needs_its_own_permission(data: Data, as_role: Callable[..
 
 
 @pytest.mark.parametrize("page", ["add", "change", "action"])
-def test_no_transaction_is_open_while_sendcloud_is_asked(page: str, data: Data) -> None:
+def test_requests_run_outside_transactions(page: str, data: Data) -> None:
     arguments: dict[str, list[Any]] = {"add": [], "change": [1], "action": [1, "refresh"]}
     args = arguments[page]
     view = resolve(reverse(f"admin:django_sendcloud_integration_{page}", args=args)).func

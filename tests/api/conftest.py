@@ -1,4 +1,4 @@
-"""A server on a real socket that answers, byte by byte, whatever a test wants it to."""
+"""A server on a real socket, scripted by each test down to the byte."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from django_sendcloud.api import SendcloudClient
 
 @dataclass
 class Request:
-    """What arrived."""
+    """One request as the server received it."""
 
     method: str
     target: str
@@ -45,7 +45,7 @@ Script = Callable[[Request, socket.socket], object]
 def answer(
     content: Any = b"", status: str = "200 OK", headers: dict[str, str] | None = None, *, length: bool = True
 ) -> bytes:
-    """A whole HTTP answer: bytes as they are, anything else as JSON."""
+    """Return a whole HTTP answer: bytes unchanged, other content as JSON."""
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     lines = [f"HTTP/1.1 {status}"]
     fields = {"Content-Type": "application/json", **({"Content-Length": str(len(body))} if length else {})}
@@ -53,14 +53,20 @@ def answer(
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
+def refusal(status: str, *items: dict[str, Any], headers: dict[str, str] | None = None) -> bytes:
+    """Return an error in the form of API v3. Complete each item with the fields that the contract requires."""
+    complete = [{"status": status[:3], "code": "invalid", "detail": "Invalid", **item} for item in items]
+    return answer({"errors": complete}, status, headers)
+
+
 def error(status: str, message: str, headers: dict[str, str] | None = None) -> bytes:
-    """An error as the contract has it."""
+    """Return an error in the form of the contract of API v2."""
     return answer({"error": {"code": int(status[:3]), "request": "api/v2/x", "message": message}}, status, headers)
 
 
 @dataclass
 class Server:
-    """Answers each request with what the script returns; ``None`` from a script closes the connection."""
+    """A server that answers each request with the script's result; ``None`` closes the connection."""
 
     script: Script
     context: Any = None
@@ -75,7 +81,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}/api/v2"
+        return f"{'https' if self.context else 'http'}://127.0.0.1:{self.port}"
 
     def _accept(self) -> None:
         while True:
@@ -109,7 +115,7 @@ class Server:
             reader.close()
 
     def drip(self, connection: socket.socket, data: bytes, pause: float = 0.05) -> None:
-        """Send one byte at a time until nobody listens any more."""
+        """Send one byte at a time until the client disconnects or the test ends. ``pause`` is in seconds."""
         for index in range(len(data)):
             if self.stopping.is_set():
                 return
@@ -156,7 +162,7 @@ def connect() -> Iterator[Callable[..., SendcloudClient]]:
 
 @pytest.fixture
 def dead_port() -> Iterator[int]:
-    """A port on which nothing listens, and nothing else will."""
+    """Reserve a port on which nothing listens during the test."""
     with socket.socket() as holder:
         holder.bind(("127.0.0.1", 0))
         yield holder.getsockname()[1]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from django_sendcloud.api import MemoryTokenCache, OAuth2ClientCredentials
-from django_sendcloud.exceptions import AuthenticationError, RateLimited, RequestNotSent, UnknownOutcome
+from django_sendcloud.exceptions import AuthenticationError, RateLimited, RequestNotSent, UnknownOutcome, WrongAddress
 from tests.payloads.builders import shipment
 
 from .conftest import answer, error
@@ -27,13 +27,13 @@ class Tokens:
 
     @property
     def url(self) -> str:
-        return self.server.url.replace("/api/v2", "/oauth2/token")
+        return f"{self.server.url}/oauth2/token/"
 
     def auth(self, **options: Any) -> OAuth2ClientCredentials:
         return OAuth2ClientCredentials("client-id", "cl:ient secret", token_url=self.url, **options)
 
     def answer(self, request: Any, connection: Any) -> bytes:
-        if request.path == "/oauth2/token":
+        if request.path == "/oauth2/token/":
             self.issued += 1
             token = {"access_token": f"ory_at_{self.issued}", "token_type": "bearer", "scope": "api"}
             return answer(token | ({} if self.expires_in is None else {"expires_in": self.expires_in}))
@@ -46,12 +46,13 @@ class Tokens:
         return [request.path for request in self.server.requests]
 
 
-def test_a_token_is_asked_for_once_and_sent_with_each_request(serve, connect) -> None:
+def test_token_is_requested_once_and_reused(serve, connect) -> None:
+    """The client requests one token and sends it with each request."""
     tokens = Tokens(serve)
     client = connect(tokens.server, auth=tokens.auth())
     for _ in range(3):
-        client.integrations.list()
-    assert tokens.asked() == ["/oauth2/token", *["/api/v2/integrations"] * 3]
+        client.v2.integrations.list()
+    assert tokens.asked() == ["/oauth2/token/", *["/api/v2/integrations"] * 3]
     request = tokens.server.requests[0]
     assert request.method == "POST"
     assert request.body == b"grant_type=client_credentials&scope=api"
@@ -61,61 +62,64 @@ def test_a_token_is_asked_for_once_and_sent_with_each_request(serve, connect) ->
     assert tokens.server.requests[1].headers["authorization"] == "Bearer ory_at_1"
 
 
-def test_a_token_is_renewed_shortly_before_it_expires(serve, connect) -> None:
+def test_token_is_renewed_shortly_before_expiry(serve, connect) -> None:
     now = [0.0]
     tokens = Tokens(serve, expires_in=3600)
     client = connect(tokens.server, auth=tokens.auth(cache=MemoryTokenCache(clock=lambda: now[0])))
-    client.integrations.list()
+    client.v2.integrations.list()
     now[0] = 3539
-    client.integrations.list()
+    client.v2.integrations.list()
     assert tokens.issued == 1
     now[0] = 3541
-    client.integrations.list()
+    client.v2.integrations.list()
     assert tokens.issued == 2
 
 
 @pytest.mark.parametrize("expires_in", [None, 0, -5, 30, "soon", float("1e999"), {}])
-def test_a_token_of_unknown_or_short_life_is_not_kept(serve, connect, expires_in: Any) -> None:
+def test_token_of_unknown_lifetime_is_not_cached(serve, connect, expires_in: Any) -> None:
     tokens = Tokens(serve, expires_in=expires_in)
     client = connect(tokens.server, auth=tokens.auth())
     if expires_in in ("soon", {}):
         tokens.expires_in = None
-    client.integrations.list()
-    client.integrations.list()
+    client.v2.integrations.list()
+    client.v2.integrations.list()
     assert tokens.issued == 2
 
 
-def test_a_refused_token_is_renewed_once_and_the_request_repeated(serve, connect) -> None:
+def test_refused_token_is_renewed_and_request_repeated(serve, connect) -> None:
+    """The client renews the token once, then repeats the request."""
     tokens = Tokens(serve)
     client = connect(tokens.server, auth=tokens.auth())
-    client.integrations.list()
+    client.v2.integrations.list()
     tokens.refuse = 1
-    assert client.shipments(7).upsert is not None
-    client.integrations.list()
-    assert tokens.asked() == ["/oauth2/token", *["/api/v2/integrations"] * 2, "/oauth2/token", "/api/v2/integrations"]
+    assert client.v2.shipments.upsert is not None
+    client.v2.integrations.list()
+    assert tokens.asked() == ["/oauth2/token/", *["/api/v2/integrations"] * 2, "/oauth2/token/", "/api/v2/integrations"]
 
 
-def test_a_token_that_is_refused_for_good_is_an_error(serve, connect) -> None:
+def test_token_refused_after_renewal_raises_error(serve, connect) -> None:
+    """Sendcloud refuses the renewed token as well, so the client stops."""
     tokens = Tokens(serve, refuse=99)
     with pytest.raises(AuthenticationError, match="does not accept the access token"):
-        connect(tokens.server, auth=tokens.auth(), retries=3).integrations.list()
-    assert tokens.asked() == ["/oauth2/token", "/api/v2/integrations"] * 2
+        connect(tokens.server, auth=tokens.auth(), retries=3).v2.integrations.list()
+    assert tokens.asked() == ["/oauth2/token/", "/api/v2/integrations"] * 2
 
 
 def test_clients_share_tokens_through_their_cache(serve, connect) -> None:
     tokens, cache = Tokens(serve), MemoryTokenCache()
     for _ in range(3):
-        connect(tokens.server, auth=tokens.auth(cache=cache)).integrations.list()
+        connect(tokens.server, auth=tokens.auth(cache=cache)).v2.integrations.list()
     assert tokens.issued == 1
     other = OAuth2ClientCredentials("client-id", "another secret", token_url=tokens.url, cache=cache)
-    connect(tokens.server, auth=other).integrations.list()
+    connect(tokens.server, auth=other).v2.integrations.list()
     assert tokens.issued == 2  # no token outlives the secret it was given for
 
 
-def test_a_token_renewed_by_another_process_is_taken_over(serve, connect) -> None:
+def test_token_renewed_by_another_process_is_used(serve, connect) -> None:
+    """The cache already holds a newer token than the refused one."""
     tokens, cache = Tokens(serve), MemoryTokenCache()
     mine, other = (connect(tokens.server, auth=tokens.auth(cache=cache)) for _ in range(2))
-    mine.integrations.list()
+    mine.v2.integrations.list()
     auth = tokens.auth(cache=cache)
     stale = "Bearer ory_at_0"
     assert auth.renew(stale, other._transport) is True
@@ -127,13 +131,13 @@ def test_threads_ask_for_one_token_together(serve, connect) -> None:
     original = tokens.answer
 
     def slow(request: Any, connection: Any) -> bytes:
-        if request.path == "/oauth2/token":
+        if request.path == "/oauth2/token/":
             time.sleep(0.1)
         return original(request, connection)
 
     tokens.server.script = slow
     client = connect(tokens.server, auth=tokens.auth())
-    threads = [threading.Thread(target=client.integrations.list) for _ in range(8)]
+    threads = [threading.Thread(target=client.v2.integrations.list) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -142,11 +146,11 @@ def test_threads_ask_for_one_token_together(serve, connect) -> None:
 
 
 @pytest.mark.parametrize("status", ["400 Bad Request", "401 Unauthorized", "403 Forbidden"])
-def test_refused_client_credentials_are_an_authentication_error(serve, connect, status: str) -> None:
+def test_refused_client_credentials_raise_authentication_error(serve, connect, status: str) -> None:
     server = serve(answer({"error": "invalid_client"}, status))
     auth = OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}/token")
     with pytest.raises(AuthenticationError, match=r"get an access token .*client id or secret is refused"):
-        connect(server, auth=auth).shipments(7).upsert([shipment()])
+        connect(server, auth=auth).v2.shipments.upsert(7, [shipment()])
 
 
 @pytest.mark.parametrize(
@@ -162,35 +166,36 @@ def test_refused_client_credentials_are_an_authentication_error(serve, connect, 
     ],
     ids=["500", "html", "empty", "injection", "number", "list", "truncated"],
 )
-def test_without_a_token_nothing_has_been_sent(serve, connect, reply: bytes) -> None:
+def test_missing_token_prevents_sending_request(serve, connect, reply: bytes) -> None:
     server = serve(lambda request, connection: connection.sendall(reply))
     auth = OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}/token")
     with pytest.raises(RequestNotSent, match="no access token") as caught:
-        connect(server, auth=auth, read_timeout=0.5).shipments(7).upsert([shipment()])
+        connect(server, auth=auth, read_timeout=0.5).v2.shipments.upsert(7, [shipment()])
     assert not isinstance(caught.value, UnknownOutcome)
-    assert [request.path for request in server.requests] == ["/api/v2/token"]
+    assert [request.path for request in server.requests] == ["/token"]
 
 
-def test_a_token_endpoint_that_is_busy_says_how_long(serve, connect) -> None:
+def test_busy_token_endpoint_raises_rate_limited(serve, connect) -> None:
+    """The error carries the wait that the token endpoint asked for."""
     server = serve(answer(b"", "429 Slow", {"Retry-After": "5"}))
     auth = OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}/token")
     with pytest.raises(RateLimited) as caught:
-        connect(server, auth=auth).integrations.list()
+        connect(server, auth=auth).v2.integrations.list()
     assert caught.value.retry_after == 5.0
 
 
-def test_what_is_missing_or_unsafe_is_refused(serve) -> None:
+def test_missing_secret_or_unsafe_url_is_refused(serve) -> None:
     with pytest.raises(ValueError, match=r"client_secret is missing; find it .* with OAuth2 authentication"):
         OAuth2ClientCredentials("id", "")
     with pytest.raises(ValueError, match="token_url must be https"):
         OAuth2ClientCredentials("id", "secret", token_url="http://account.sendcloud.com/oauth2/token")
 
 
-def test_a_repr_shows_no_secret() -> None:
+def test_repr_shows_no_secret() -> None:
     auth = OAuth2ClientCredentials("0123456789", "very secret value")
     assert (
         repr(auth)
-        == "OAuth2ClientCredentials(client_id='0123…', token_url='https://account.sendcloud.com/oauth2/token')"
+        == "OAuth2ClientCredentials(client_id='0123…', token_url='https://account.sendcloud.com/oauth2/token/')"
     )
     assert "very secret" not in repr(vars(auth))
 
@@ -198,3 +203,104 @@ def test_a_repr_shows_no_secret() -> None:
 def test_keys_and_auth_exclude_each_other(connect, serve) -> None:
     with pytest.raises(ValueError, match="not both"):
         connect(serve(b""), auth=OAuth2ClientCredentials("id", "secret"), public_key="x")
+
+
+# Scope and address
+
+
+@pytest.mark.parametrize(
+    ("scope", "form"),
+    [
+        ("api", b"grant_type=client_credentials&scope=api"),
+        ("read:order write:order", b"grant_type=client_credentials&scope=read%3Aorder+write%3Aorder"),
+        ("", b"grant_type=client_credentials"),
+    ],
+)
+def test_scope_is_asked_for_as_set(serve, connect, scope: str, form: bytes) -> None:
+    tokens = Tokens(serve)
+    connect(tokens.server, auth=tokens.auth(scope=scope)).v2.integrations.list()
+    assert tokens.server.requests[0].body == form
+
+
+def test_unknown_scope_is_left_out_once(serve, connect) -> None:
+    """The answer would be the same each time, so that the object remembers it."""
+    forms = []
+
+    def script(request: Any, connection: Any) -> bytes:
+        if request.path != "/token/":
+            return answer([])
+        forms.append(request.body)
+        if b"scope" in request.body:
+            return answer({"error": "invalid_scope"}, "400 Bad Request")
+        return answer({"access_token": "ory_at", "expires_in": 0})
+
+    server = serve(script)
+    auth = OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}/token/")
+    client = connect(server, auth=auth)
+    client.v2.integrations.list()
+    client.v2.integrations.list()
+    assert forms == [
+        b"grant_type=client_credentials&scope=api",
+        b"grant_type=client_credentials",
+        b"grant_type=client_credentials",
+    ]
+
+
+@pytest.mark.parametrize("error_code", ["invalid_client", "unauthorized_client", None, 3, ["invalid_scope"]])
+def test_other_refusal_is_not_retried_without_scope(serve, connect, error_code: Any) -> None:
+    server = serve(answer({"error": error_code}, "400 Bad Request"))
+    with pytest.raises(AuthenticationError):
+        connect(
+            server, auth=OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}/t")
+        ).v2.integrations.list()
+    assert len(server.requests) == 1
+
+
+def test_invalid_scope_twice_is_refusal(serve, connect) -> None:
+    server = serve(answer({"error": "invalid_scope"}, "400 Bad Request"))
+    with pytest.raises(AuthenticationError):
+        connect(
+            server, auth=OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}/t")
+        ).v2.integrations.list()
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("path", ["/oauth2/token/", "/oauth2/token", "/x//"])
+def test_token_address_is_used_exactly_as_given(serve, connect, path: str) -> None:
+    """A strict server answers 404 at the other one, and a redirected POST would lose its body."""
+
+    def script(request: Any, connection: Any) -> bytes:
+        if request.path == path:
+            return answer({"access_token": "ory_at", "expires_in": 3600})
+        return answer([]) if request.path == "/api/v2/integrations" else error("404 Not Found", "Not found.")
+
+    server = serve(script)
+    auth = OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}{path}")
+    assert connect(server, auth=auth).v2.integrations.list() == []
+    assert server.requests[0].target == path
+
+
+@pytest.mark.parametrize(
+    ("status", "headers"),
+    [
+        ("404 Not Found", {}),
+        ("405 Not Allowed", {}),
+        *((s, {"Content-Type": "text/html"}) for s in ("401 No", "403 No")),
+    ],
+)
+def test_wrong_token_address_is_named(serve, connect, status: str, headers: dict[str, str]) -> None:
+    """It says nothing of the keys."""
+    server = serve(answer(b"<html>" if headers else {"detail": "x"}, status, headers))
+    auth = OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}/token")
+    with pytest.raises(WrongAddress, match=f"{server.url}/token is not the address of OAuth2 tokens"):
+        connect(server, auth=auth).v2.integrations.list()
+
+
+def test_default_token_address_is_the_contracts() -> None:
+    from django_sendcloud.api import SCOPE, TOKEN_URL
+
+    from . import contracts
+
+    flow = contracts.document("orders-v3")["components"]["securitySchemes"]["OAuth2ClientCreds"]["flows"]
+    assert flow["clientCredentials"]["tokenUrl"] == TOKEN_URL
+    assert set(flow["clientCredentials"]["scopes"]) == {SCOPE}

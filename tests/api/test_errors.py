@@ -1,19 +1,20 @@
-"""Which answer becomes which error, and what an error may say."""
+"""The error that each answer becomes, and the content of its message."""
 
 from __future__ import annotations
 
 import datetime as dt
 import email.utils
 import pickle
+import uuid
 from typing import Any
 
 import pytest
 
-from django_sendcloud.api.errors import read_retry_after
+from django_sendcloud.api.errors import read_retry_after, wrong_address
+from django_sendcloud.api.transport import Response
 from django_sendcloud.exceptions import (
     APIError,
     AuthenticationError,
-    Conflict,
     InvalidResponse,
     NotFound,
     PermissionDenied,
@@ -23,9 +24,11 @@ from django_sendcloud.exceptions import (
     RequestRejected,
     SendcloudError,
     ServerError,
+    StillProcessing,
     TooLarge,
     TransportError,
     UnknownOutcome,
+    WrongAddress,
 )
 from tests.payloads.builders import full_shipment, shipment
 from tests.payloads.contract import document
@@ -46,7 +49,7 @@ HTML = b"<!doctype html><html><h1>Oops</h1></html>"
         ("403 Forbidden", PermissionDenied),
         ("404 Not Found", NotFound),
         ("405 Method Not Allowed", RequestRejected),
-        ("409 Conflict", Conflict),
+        ("409 Conflict", StillProcessing),
         ("412 Precondition Failed", RequestRejected),
         ("413 Content Too Large", TooLarge),
         ("422 Unprocessable Content", RequestRejected),
@@ -61,12 +64,14 @@ HTML = b"<!doctype html><html><h1>Oops</h1></html>"
         ("999 Beyond", InvalidResponse),
     ],
 )
-@pytest.mark.parametrize("body", [b"", HTML, b"{", b'{"error": null}', b'{"error": {"message": 3}}', b"[" * 9999])
-def test_the_status_decides_whatever_the_body_is(serve, connect, status: str, kind: type, body: bytes) -> None:
+@pytest.mark.parametrize(
+    "body", [b"", b"Oops <html>", b"{", b'{"error": null}', b'{"error": {"message": 3}}', b"[" * 9999]
+)
+def test_status_decides_error_for_every_body(serve, connect, status: str, kind: type, body: bytes) -> None:
     length = {} if status.startswith("304") else {"Content-Length": str(len(body))}
     head = answer(b"", status, length, length=False)
     with pytest.raises(APIError) as caught:
-        connect(serve(head + (b"" if status.startswith("304") else body))).shipments(7).upsert([shipment()])
+        connect(serve(head + (b"" if status.startswith("304") else body))).v2.shipments.upsert(7, [shipment()])
     assert type(caught.value) is kind
     assert caught.value.status == int(status[:3])
     assert caught.value.operation == "upsert shipments"
@@ -75,9 +80,39 @@ def test_the_status_decides_whatever_the_body_is(serve, connect, status: str, ki
     assert "<" not in str(caught.value)
 
 
-def test_only_what_may_have_been_applied_is_an_unknown_outcome() -> None:
+AS_HTML = {"Content-Type": "text/html; charset=utf-8"}
+
+
+@pytest.mark.parametrize("status", ["401 Unauthorized", "403 Forbidden", "404 Not Found"])
+@pytest.mark.parametrize("headers", [AS_HTML, {"Content-Type": ""}])
+def test_web_page_says_address_is_wrong(serve, connect, status: str, headers: dict[str, str]) -> None:
+    """The page of another site, of a proxy or of a login says nothing of the keys, and nothing of the integration."""
+    server = serve(answer(b"<!doctype html><p>Log in", status, headers))
+    with pytest.raises(WrongAddress) as caught:
+        connect(server).v2.integrations.get(7)
+    assert server.url in str(caught.value)
+    assert "Log in" not in str(caught.value)
+
+
+def test_web_page_is_no_answer_to_deletion(serve, connect) -> None:
+    with pytest.raises(WrongAddress):
+        connect(serve(answer(b"<html>", "404 Not Found", AS_HTML))).v2.shipments.delete(
+            7, shipment_uuid=str(uuid.uuid4())
+        )
+
+
+@pytest.mark.parametrize(("status", "kind"), [(401, None), (403, None), (404, WrongAddress)])
+def test_page_at_sendcloud_may_refuse_keys(status: int, kind: Any) -> None:
+    page = Response(status, {"content-type": "text/html"}, b"<html>")
+    found = wrong_address(page, "https://panel.sendcloud.sc", "the API", known=True)
+    assert type(found) is (kind or type(None))
+
+
+def test_unknown_outcomes_are_possibly_applied_requests() -> None:
+    """An error is an ``UnknownOutcome`` if Sendcloud may have applied the request."""
     unknown = {TransportError, InvalidResponse, ServerError}
     known = {RequestNotSent, RateLimited, AuthenticationError, PermissionDenied, NotFound, Redirected, RequestRejected}
+    known |= {WrongAddress}
     assert {kind for kind in unknown | known if issubclass(kind, UnknownOutcome)} == unknown
     assert all(issubclass(kind, SendcloudError) for kind in unknown | known)
 
@@ -92,23 +127,24 @@ def test_only_what_may_have_been_applied_is_an_unknown_outcome() -> None:
         ("", "", "not found"),
     ],
 )
-def test_a_404_says_what_is_missing(serve, connect, message: str, resource: str, words: str) -> None:
+def test_answer_404_names_missing_resource(serve, connect, message: str, resource: str, words: str) -> None:
     with pytest.raises(NotFound, match=words) as caught:
-        connect(serve(error("404 Not Found", message))).integrations.get(7)
+        connect(serve(error("404 Not Found", message))).v2.integrations.get(7)
     assert caught.value.resource == resource
 
 
-def test_the_contracts_own_404s_are_understood(serve, connect) -> None:
+def test_examples_of_404_in_contract_are_read(serve, connect) -> None:
     responses = document()["components"]["responses"]
     expected = {"NotFound": "integration", "ShipmentNotFound": "shipment", "IntegrationNotFound": "integration"}
     for name in ("404-Integrations", "404-Shipments"):
         for title, case in responses[name]["content"]["application/json"]["examples"].items():
             with pytest.raises(NotFound) as caught:
-                connect(serve(answer(case["value"], "404 Not Found"))).integrations.get(7)
+                connect(serve(answer(case["value"], "404 Not Found"))).v2.integrations.get(7)
             assert caught.value.resource == expected[title]
 
 
-def test_the_contracts_python_reprs_are_read_as_field_errors(serve, connect) -> None:
+def test_python_reprs_become_field_errors(serve, connect) -> None:
+    """The contract's examples hold errors as the repr of a Python dictionary."""
     responses = document()["components"]["responses"]
     null = ["This field may not be null."]
     for name, errors in {
@@ -117,7 +153,7 @@ def test_the_contracts_python_reprs_are_read_as_field_errors(serve, connect) -> 
     }.items():
         body = responses[name]["content"]["application/json"]["examples"]["WrongFieldValue"]["value"]
         with pytest.raises(RequestRejected) as caught:
-            connect(serve(answer(body, "400 Bad Request"))).integrations.get(7)
+            connect(serve(answer(body, "400 Bad Request"))).v2.integrations.get(7)
         assert caught.value.errors == errors
     assert str(caught.value) == (
         "get integration (integration 7): HTTP 400: the request is refused: exception: This field may not be null."
@@ -145,26 +181,29 @@ def test_the_contracts_python_reprs_are_read_as_field_errors(serve, connect) -> 
 )
 def test_validation_messages_of_any_shape(serve, connect, body: Any, errors: Any) -> None:
     with pytest.raises(RequestRejected) as caught:
-        connect(serve(answer(body, "400 Bad Request"))).integrations.get(7)
+        connect(serve(answer(body, "400 Bad Request"))).v2.integrations.get(7)
     if errors is not None:
         assert caught.value.errors == errors
     assert len(str(caught.value)) < 700
 
 
-def test_no_error_holds_secrets_or_what_was_sent(serve, connect) -> None:
+@pytest.mark.long
+def test_errors_hold_no_secret_or_sent_value(serve, connect) -> None:
+    """Sendcloud's message repeats a key or personal data; the error redacts it."""
     payload = full_shipment()
     personal = ["Ada Example", "Stationsplein 1", "ada@shop.example", "+31612345678", "1012 AB"]
     for status in ("400 Bad Request", "401 Unauthorized", "403 Forbidden", "404 Not Found", "413 Large", "500 Oops"):
         for value in [*personal, "s3cr3t-key"]:
             for message in (value, f"Invalid: {value}", f"{{'name': ['{value} is wrong']}}", f"{{'{value}': ['x']}}"):
                 with pytest.raises(APIError) as caught:
-                    connect(serve(error(status, message))).shipments(7).upsert([payload])
+                    connect(serve(error(status, message))).v2.shipments.upsert(7, [payload])
                 assert value not in str(caught.value) + repr(caught.value), (status, message)
 
 
-def test_an_error_does_not_drag_the_request_along(serve, connect, dead_port: int) -> None:
+def test_error_holds_no_cause_or_context(serve, connect, dead_port: int) -> None:
+    """A chained exception of the HTTP library would keep the request with its keys."""
     with pytest.raises(RequestNotSent) as caught:
-        connect(f"http://127.0.0.1:{dead_port}").integrations.list()
+        connect(f"http://127.0.0.1:{dead_port}").v2.integrations.list()
     assert caught.value.__cause__ is caught.value.__context__ is None
 
 
@@ -178,12 +217,12 @@ def test_errors_survive_pickle() -> None:
 
 def test_refused_keys_say_where_to_look(serve, connect) -> None:
     with pytest.raises(AuthenticationError, match="Settings > Integrations"):
-        connect(serve(error("401 Unauthorized", "Invalid username/password."))).integrations.list()
+        connect(serve(error("401 Unauthorized", "Invalid username/password."))).v2.integrations.list()
 
 
-def test_an_integration_that_demands_oauth2_says_so(serve, connect) -> None:
+def test_integration_demanding_oauth2_is_explained(serve, connect) -> None:
     with pytest.raises(AuthenticationError, match="demands OAuth2; use OAuth2ClientCredentials"):
-        connect(serve(error("401 Unauthorized", "This integration uses OAuth2 authentication."))).integrations.list()
+        connect(serve(error("401 Unauthorized", "This integration uses OAuth2 authentication."))).v2.integrations.list()
 
 
 # Retry-After
@@ -215,16 +254,17 @@ NOW = dt.datetime(2026, 3, 1, 12, 0, tzinfo=dt.UTC)
         ("2026-03-01T12:00:30Z", None),
     ],
 )
-def test_retry_after_in_both_forms_and_in_none(value: str | None, seconds: float | None) -> None:
+def test_retry_after_reads_seconds_and_dates(value: str | None, seconds: float | None) -> None:
+    """Other texts give no wait, and an hour is the longest one."""
     assert read_retry_after(value, NOW) == seconds
 
 
-def test_a_429_carries_the_wait(serve, connect) -> None:
+def test_answer_429_or_503_carries_retry_after(serve, connect) -> None:
     with pytest.raises(RateLimited) as caught:
-        connect(serve(answer(b"", "429 Too Many Requests", {"Retry-After": "17"}))).integrations.list()
+        connect(serve(answer(b"", "429 Too Many Requests", {"Retry-After": "17"}))).v2.integrations.list()
     assert caught.value.retry_after == 17.0
     soon = email.utils.format_datetime(dt.datetime.now(dt.UTC) + dt.timedelta(seconds=30), usegmt=True)
     with pytest.raises(ServerError) as failed:
-        connect(serve(answer(HTML, "503 Service Unavailable", {"Retry-After": soon}))).integrations.list()
+        connect(serve(answer(HTML, "503 Service Unavailable", {"Retry-After": soon}))).v2.integrations.list()
     assert failed.value.retry_after is not None
     assert 0 < failed.value.retry_after <= 30

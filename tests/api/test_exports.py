@@ -16,14 +16,14 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", [*MODULES, "django_sendcloud.api", "django_sendcloud.payloads"])
-def test_a_module_exports_what_it_says_and_says_it_in_order(name: str) -> None:
+def test_module_exports_exist_without_duplicates(name: str) -> None:
     module = importlib.import_module(name)
     assert [public for public in module.__all__ if not hasattr(module, public)] == []
     assert len(set(module.__all__)) == len(module.__all__)
 
 
 @pytest.mark.parametrize("package", [django_sendcloud.api, django_sendcloud.payloads])
-def test_whatever_people_use_is_documented(package) -> None:
+def test_exported_classes_have_docstrings(package) -> None:
     undocumented = [
         name
         for name in package.__all__

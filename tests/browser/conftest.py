@@ -1,11 +1,10 @@
-"""A real browser, and the example shop as real processes with the sandbox as its Sendcloud."""
+"""Real browser, and the example shop as real processes with the sandbox as its Sendcloud."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,10 +16,11 @@ import pytest
 import requests
 
 from django_sendcloud.sandbox import Sandbox
+from tests.servers import free_port
 
-from .office import office, open_office
+from .operator import open_operator, operator
 
-__all__ = ["browser", "example_shop", "office", "open_office"]
+__all__ = ["browser", "example_shop", "open_operator", "operator"]
 
 MANAGE = Path(__file__).resolve().parents[2] / "example_project" / "manage.py"
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
@@ -40,11 +40,13 @@ ARGUMENTS = [
 def browser() -> Iterator[Any]:
     if CHROMIUM is None:
         if os.environ.get("SENDCLOUD_REQUIRE_SERVICES") == "1":
-            pytest.fail("Chromium is not installed.")
-        pytest.skip("Chromium is not installed.")
+            pytest.fail("Chromium is required here and missing: install chromium")
+        pytest.skip(
+            "not installed here: Chromium (Debian's package chromium; SENDCLOUD_REQUIRE_SERVICES=1 makes this a failure)"
+        )
     from playwright.sync_api import sync_playwright
 
-    # Playwright leaves its event loop in this thread as long as the browser lives, and Django would take us for async.
+    # Playwright leaves its event loop in this thread while the browser lives; Django would refuse database access.
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
@@ -58,9 +60,7 @@ class ExampleShop:
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox = sandbox
         self.folder = folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         inherited = {
             name: value
@@ -93,7 +93,7 @@ class ExampleShop:
         return done.stdout
 
     def push(self) -> None:
-        """Tell Sendcloud of all orders, as a worker would."""
+        """Push all orders, as a worker does."""
         self.manage("sendcloud_sync")
 
     def start(self) -> None:

@@ -1,4 +1,4 @@
-"""Every page for everybody: no violation of WCAG 2.1 A or AA in what is ours, and all of it without a mouse."""
+"""Accessibility: no violation of WCAG 2.1 A or AA in our pages, and everything works by keyboard."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from tests.shop.models import Order
 from tests.webhooks import messages
 
 from .conftest import ExampleShop
-from .look import findings
-from .office import Office
+from .operator import Operator
+from .page_audit import findings
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
-# What Django's admin brings along, and why it is not looked at here.
+# Parts of Django's own admin, with the reason to skip them.
 DJANGOS_OWN = {
     ".breadcrumbs": "Its links have no underline, on each of Django's pages, and on ours as there.",
     "#changelist-search .small": "The link beside “3 results” has no underline.",
@@ -38,10 +38,10 @@ DJANGOS_OWN = {
 
 
 @pytest.fixture
-def busy(office: Office) -> Office:
-    """An office where everything has happened: orders went out, one was refused, parcels travel, webhooks failed."""
-    sandbox = office.sandbox
-    office.connect()
+def busy(operator: Operator) -> Operator:
+    """Return an operator with pushed and rejected orders, parcels, and failed webhooks."""
+    sandbox = operator.sandbox
+    operator.connect()
     tasks.sweep()
     sent = factories.order(number="2026-0001", lines=2)
     factories.order(number="2026-0002", country="XX", lines=2)
@@ -50,150 +50,150 @@ def busy(office: Office) -> Office:
         sandbox.advance(parcel["id"])
         sandbox.advance(parcel["id"])
     sandbox.send_webhook(None, "parcel_status_changed", messages.parcel(order_number="2026-0099"))
-    office.hear()
+    operator.apply_webhooks()
     sandbox.change_integration(shop_name="Coffee & Tea", service_point_enabled=True, service_point_carriers=["dhl"])
     sent.address = "Markt 1"
     sent.save()
     factories.outbox()
     WebhookEvent.objects.filter(parcel__isnull=False).update(
-        state="failed", error="A receiver of the shop failed: shop.mail: KeyError."
+        state="failed", note={"code": "receiver_failed", "receiver": "shop.mail", "error": "KeyError"}
     )
-    return office
+    return operator
 
 
-def change(model: type[Any], page: str = "change", **which: Any) -> Callable[[Office], None]:
-    def open_(office: Office) -> None:
+def change(model: type[Any], page: str = "change", **which: Any) -> Callable[[Operator], None]:
+    def open_(operator: Operator) -> None:
         row = model.objects.filter(**which).first()
         assert row is not None
-        office.open(f"{model._meta.app_label}:{model._meta.model_name}_{page}", row.pk)
+        operator.open(f"{model._meta.app_label}:{model._meta.model_name}_{page}", row.pk)
 
     return open_
 
 
-def listed(model: type[Any]) -> Callable[[Office], None]:
-    return lambda office: office.open(f"{model._meta.app_label}:{model._meta.model_name}_changelist")
+def listed(model: type[Any]) -> Callable[[Operator], None]:
+    return lambda operator: operator.open(f"{model._meta.app_label}:{model._meta.model_name}_changelist")
 
 
-def first_steps(office: Office) -> None:
+def first_steps(operator: Operator) -> None:
     nothing_yet = {"refreshed_at": None, "last_webhook_at": None, "last_success_at": None}
     Integration.objects.update(**nothing_yet, webhook_active=False, webhook_url="")
     WebhookEvent.objects.all().delete()
-    change(Integration)(office)
-    expect(office.page.get_by_role("heading", name="Connecting, step by step")).to_be_visible()
+    change(Integration)(operator)
+    expect(operator.page.get_by_role("heading", name="Connecting, step by step")).to_be_visible()
 
 
-def paused(office: Office) -> None:
+def paused(operator: Operator) -> None:
     Integration.objects.get().pause(PauseReason.CREDENTIALS, "401 Invalid username/password.")
-    change(Integration)(office)
+    change(Integration)(operator)
 
 
-def notice(office: Office) -> None:
+def notice(operator: Operator) -> None:
     Integration.objects.get().pause(PauseReason.CREDENTIALS, "401 Invalid username/password.")
-    listed(Shipment)(office)
+    listed(Shipment)(operator)
 
 
-def refused_keys(office: Office) -> None:
-    office.open("integration_add")
-    office.page.get_by_label("Public key").fill("wrong")
-    office.page.get_by_label("Secret key").fill("wrong too")
-    office.press("Save", exact=True)
+def refused_keys(operator: Operator) -> None:
+    operator.open("integration_add")
+    operator.page.get_by_label("Public key").fill("wrong")
+    operator.page.get_by_label("Secret key").fill("wrong too")
+    operator.press("Save", exact=True)
 
 
-def keys_just_tried(office: Office) -> None:
-    change(Integration)(office)
-    office.page.get_by_label("Secret key").fill(office.sandbox.secret_key)
-    office.press("Test connection")
-    expect(office.page.get_by_text("The connection works")).to_be_visible()
+def keys_just_tried(operator: Operator) -> None:
+    change(Integration)(operator)
+    operator.page.get_by_label("Secret key").fill(operator.sandbox.secret_key)
+    operator.press("Test connection")
+    expect(operator.page.get_by_text("The connection works")).to_be_visible()
 
 
-def disconnected(office: Office) -> None:
-    confirmation("Disconnect")(office)
-    office.press("Disconnect")
-    expect(office.page.get_by_text("It is disconnected")).to_be_visible()
+def disconnected(operator: Operator) -> None:
+    confirmation("Disconnect")(operator)
+    operator.press("Disconnect")
+    expect(operator.page.get_by_text("It is disconnected")).to_be_visible()
 
 
-def conflicting_settings(office: Office) -> None:
-    change(Integration, "settings")(office)
-    office.sandbox.change_integration(shop_name="Somebody else's")
-    office.page.get_by_label("Name", exact=False).and_(office.page.get_by_role("textbox")).fill("Mine")
-    office.press("Change at Sendcloud")
-    expect(office.page.get_by_role("alert")).to_contain_text("Somebody was faster")
+def conflicting_settings(operator: Operator) -> None:
+    change(Integration, "settings")(operator)
+    operator.sandbox.change_integration(shop_name="Somebody else's")
+    operator.page.get_by_label("Name", exact=False).and_(operator.page.get_by_role("textbox")).fill("Mine")
+    operator.press("Change at Sendcloud")
+    expect(operator.page.get_by_role("alert")).to_contain_text("A colleague was faster")
 
 
-def wrongly_typed(office: Office) -> None:
-    confirmation("Delete at Sendcloud")(office)
-    office.page.get_by_label("To go on, type").fill("something else")
-    office.press("Delete at Sendcloud")
-    expect(office.page.get_by_role("alert").last).to_contain_text("Nothing has been done")
+def wrongly_typed(operator: Operator) -> None:
+    confirmation("Delete at Sendcloud")(operator)
+    operator.page.get_by_label("To go on, type").fill("something else")
+    operator.press("Delete at Sendcloud")
+    expect(operator.page.get_by_role("alert").last).to_contain_text("Nothing has been done")
 
 
-def confirmation(button: str) -> Callable[[Office], None]:
-    def open_(office: Office) -> None:
-        change(Integration)(office)
-        office.press(button)
+def confirmation(button: str) -> Callable[[Operator], None]:
+    def open_(operator: Operator) -> None:
+        change(Integration)(operator)
+        operator.press(button)
 
     return open_
 
 
-def question(model: type[Any], action: str) -> Callable[[Office], None]:
-    def open_(office: Office) -> None:
-        listed(model)(office)
-        office.page.locator("#action-toggle").check()
-        office.page.get_by_label("Action:").select_option(action)
-        button = "Run" if office.page.get_by_role("button", name="Run").count() else "Go"
-        with office.page.expect_navigation():
-            office.press(button)
+def question(model: type[Any], action: str) -> Callable[[Operator], None]:
+    def open_(operator: Operator) -> None:
+        listed(model)(operator)
+        operator.page.locator("#action-toggle").check()
+        operator.page.get_by_label("Action:").select_option(action)
+        button = "Run" if operator.page.get_by_role("button", name="Run").count() else "Go"
+        with operator.page.expect_navigation():
+            operator.press(button)
 
     return open_
 
 
-def nothing_found(office: Office) -> None:
-    office.page.goto(office.address("shipment_changelist") + "?q=nothing-like-it")
+def nothing_found(operator: Operator) -> None:
+    operator.page.goto(operator.address("shipment_changelist") + "?q=nothing-like-it")
 
 
-def exactly_found(office: Office) -> None:
-    office.page.goto(office.address("shipment_changelist") + "?q=2026-0001")
-    expect(office.page.get_by_text("This is exactly 2026-0001.")).to_be_visible()
+def exactly_found(operator: Operator) -> None:
+    operator.page.goto(operator.address("shipment_changelist") + "?q=2026-0001")
+    expect(operator.page.get_by_text("This is exactly 2026-0001.")).to_be_visible()
 
 
-def refused_settings(office: Office) -> None:
-    change(Integration, "settings")(office)
-    office.page.get_by_label("Name", exact=False).and_(office.page.get_by_role("textbox")).fill("")
-    office.press("Change at Sendcloud")
+def refused_settings(operator: Operator) -> None:
+    change(Integration, "settings")(operator)
+    operator.page.get_by_label("Name", exact=False).and_(operator.page.get_by_role("textbox")).fill("")
+    operator.press("Change at Sendcloud")
 
 
-def failing_webhooks(office: Office) -> None:
-    office.sandbox.webhook_retry_scale = 1e-6
-    office.sandbox.change_integration(webhook_url=f"{office.url}/nothing-here/")
-    office.sandbox.send_test_webhook()
-    assert office.sandbox.wait_webhooks()
-    change(Integration, "logs")(office)
-    expect(office.page.get_by_role("heading", name="The address is not there")).to_be_visible()
+def failing_webhooks(operator: Operator) -> None:
+    operator.sandbox.webhook_retry_scale = 1e-6
+    operator.sandbox.change_integration(webhook_url=f"{operator.url}/nothing-here/")
+    operator.sandbox.send_test_webhook()
+    assert operator.sandbox.wait_webhooks()
+    change(Integration, "logs")(operator)
+    expect(operator.page.get_by_role("heading", name="The address is not there")).to_be_visible()
 
 
-def unreachable(office: Office) -> None:
-    office.sandbox.fail_next(503, times=9)
-    change(Integration, "settings")(office)
+def unreachable(operator: Operator) -> None:
+    operator.sandbox.fail_next(503, times=9)
+    change(Integration, "settings")(operator)
 
 
-def assigning(office: Office) -> None:
-    change(Parcel, "assign", shipment=None)(office)
-    office.page.get_by_label("Order number").fill("2026-0001")
-    office.press("Search")
-    expect(office.page.get_by_role("radio")).to_have_count(1)
+def assigning(operator: Operator) -> None:
+    change(Parcel, "assign", shipment=None)(operator)
+    operator.page.get_by_role("textbox", name="Order number, or the order's").fill("2026-0001")
+    operator.press("Search")
+    expect(operator.page.get_by_role("radio")).to_have_count(1)
 
 
-def nothing_connected(office: Office) -> None:
+def nothing_connected(operator: Operator) -> None:
     for model in (OutboxEntry, WebhookEvent, Parcel, Shipment, Integration):
         model.objects.all().delete()
-    listed(Overview)(office)
+    listed(Overview)(operator)
 
 
-PAGES: dict[str, Callable[[Office], None]] = {
+PAGES: dict[str, Callable[[Operator], None]] = {
     "overview": listed(Overview),
     "an overview of nothing": nothing_connected,
     "integrations": listed(Integration),
-    "a new integration": lambda office: office.open("integration_add"),
+    "a new integration": lambda operator: operator.open("integration_add"),
     "refused keys": refused_keys,
     "first steps": first_steps,
     "an integration": change(Integration),
@@ -240,12 +240,13 @@ def assert_fine(page: Any, exclude: Sequence[str] = ()) -> None:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_the_admin(name: str, busy: Office) -> None:
+@pytest.mark.exhaustive
+def test_admin_pages_are_accessible(name: str, busy: Operator) -> None:
     PAGES[name](busy)
     assert_fine(busy.page, exclude=list(DJANGOS_OWN))
 
 
-def test_the_sandbox_panel(busy: Office) -> None:
+def test_sandbox_panel_is_accessible(busy: Operator) -> None:
     page, sandbox = busy.page, busy.sandbox
     uuid = sandbox.shipments()[0]["shipment_uuid"]
     parcel = sandbox.parcels()[0]["id"]
@@ -256,7 +257,7 @@ def test_the_sandbox_panel(busy: Office) -> None:
         assert_fine(page)
 
 
-def test_the_shops_page_of_an_order(example_shop: ExampleShop, browser: Any) -> None:
+def test_order_page_is_accessible(example_shop: ExampleShop, browser: Any) -> None:
     example_shop.manage("create_orders", "2", "--seed", "1")
     example_shop.push()
     none_yet, sent = (shipment["external_order_id"] for shipment in example_shop.sandbox.shipments()[-2:])
@@ -278,7 +279,7 @@ def test_the_shops_page_of_an_order(example_shop: ExampleShop, browser: Any) -> 
 
 
 def reached_by_tab(page: Any, scope: str) -> tuple[set[str], set[str]]:
-    """What can be pressed within an element, and what of it the Tab key comes by."""
+    """Return the controls within an element, and those the Tab key reaches."""
     page.locator(scope).evaluate_all(
         """(scopes) => scopes.flatMap((scope) => [...scope.querySelectorAll("a[href], button, input, select, summary")])
         .filter((element) => element.type !== "hidden" && element.checkVisibility())
@@ -297,7 +298,7 @@ def reached_by_tab(page: Any, scope: str) -> tuple[set[str], set[str]]:
     return there, reached
 
 
-# Who goes by the keyboard has to see where he is.
+# Keyboard users have to see the focus.
 HAS_RING = """() => {
   const style = getComputedStyle(document.activeElement);
   const shown = style.outlineStyle !== "none" && parseFloat(style.outlineWidth) > 0;
@@ -306,7 +307,7 @@ HAS_RING = """() => {
 }"""
 
 
-def test_an_integrations_page_by_keyboard(busy: Office) -> None:
+def test_integration_page_works_by_keyboard(busy: Operator) -> None:
     page = busy.page
     change(Integration)(busy)
     there, reached = reached_by_tab(page, ".sc-panel, .sc-buttons")
@@ -324,7 +325,7 @@ def test_an_integrations_page_by_keyboard(busy: Office) -> None:
     expect(page.get_by_role("heading", level=2, name="paused")).to_be_visible()
 
 
-def test_the_settings_by_keyboard(busy: Office) -> None:
+def test_settings_page_works_by_keyboard(busy: Operator) -> None:
     page = busy.page
     change(Integration, "settings")(busy)
     there, reached = reached_by_tab(page, "#content")

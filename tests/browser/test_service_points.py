@@ -1,4 +1,4 @@
-"""A buyer chooses a service point in the example shop, under its strict Content-Security-Policy."""
+"""Service point picker in the example shop, under its strict Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ADDRESS = {
 
 @pytest.fixture
 def page(browser: Any, example_shop: ExampleShop, request: pytest.FixtureRequest) -> Iterator[Any]:
-    """A page of a new buyer; whatever the policy or a script complains of fails the test."""
+    """Return a page of a new buyer; errors of scripts or of the policy fail the test."""
     context = browser.new_context(**getattr(request, "param", {}))
     page = context.new_page()
     page.set_default_timeout(15_000)
@@ -79,7 +79,7 @@ def place(page: Any) -> str:
     return page.url.rstrip("/").rpartition("/")[2]
 
 
-def test_what_the_buyer_chose_reaches_sendcloud(page: Any, example_shop: ExampleShop) -> None:
+def test_chosen_point_reaches_sendcloud(page: Any, example_shop: ExampleShop) -> None:
     fill(page)
     assert page.get_by_text(OPEN).is_hidden(), "only who wants a service point is asked for one"
     want_service_point(page)
@@ -99,11 +99,11 @@ def test_what_the_buyer_chose_reaches_sendcloud(page: Any, example_shop: Example
     assert sent["to_service_point"] == 1000001
     assert sent["to_post_number"] == ""
     assert sent["shipping_method_checkout_name"] == "Service point"
-    # The receiver stays who it is.
+    # The receiver stays the same.
     assert (sent["name"], sent["address"], sent["city"]) == ("Sam Jansen", "Stadhuisplein", "Eindhoven")
 
 
-def test_a_packstation_with_the_buyers_post_number(page: Any, example_shop: ExampleShop) -> None:
+def test_packstation_takes_post_number(page: Any, example_shop: ExampleShop) -> None:
     fill(page, "DE", postal_code="80331", city="München")
     want_service_point(page)
     page.get_by_role("button", name=OPEN).click()
@@ -116,7 +116,7 @@ def test_a_packstation_with_the_buyers_post_number(page: Any, example_shop: Exam
     assert (sent["to_service_point"], sent["to_post_number"]) == (1000005, "12345678")
 
 
-def test_with_the_keyboard_alone(page: Any, example_shop: ExampleShop) -> None:
+def test_picker_works_by_keyboard(page: Any, example_shop: ExampleShop) -> None:
     fill(page)
     want_service_point(page)
     page.locator("[name=delivery]").focus()
@@ -137,7 +137,7 @@ def test_with_the_keyboard_alone(page: Any, example_shop: ExampleShop) -> None:
     assert page.evaluate("document.activeElement.textContent").endswith(CHANGE)
 
 
-def test_no_point_no_order_and_a_chosen_one_survives_another_mistake(page: Any, example_shop: ExampleShop) -> None:
+def test_point_is_required_and_survives_errors(page: Any, example_shop: ExampleShop) -> None:
     fill(page, email="")
     want_service_point(page)
     with page.expect_navigation():
@@ -159,7 +159,7 @@ def test_no_point_no_order_and_a_chosen_one_survives_another_mistake(page: Any, 
     page.complaints.clear()
 
 
-def test_another_country_or_another_delivery_takes_the_choice_back(page: Any, example_shop: ExampleShop) -> None:
+def test_country_change_clears_point(page: Any, example_shop: ExampleShop) -> None:
     fill(page)
     want_service_point(page)
     page.get_by_role("button", name=OPEN).click()
@@ -181,7 +181,7 @@ def test_another_country_or_another_delivery_takes_the_choice_back(page: Any, ex
     assert example_shop.sandbox.shipment(order)["to_service_point"] is None
 
 
-def test_nothing_is_loaded_from_elsewhere_before_the_buyer_asks(page: Any, example_shop: ExampleShop) -> None:
+def test_picker_loads_only_on_request(page: Any, example_shop: ExampleShop) -> None:
     def foreign() -> list[str]:
         urls = page.evaluate("performance.getEntriesByType('resource').map((entry) => entry.name)")
         return [url for url in urls if not url.startswith(example_shop.url)]
@@ -191,7 +191,7 @@ def test_nothing_is_loaded_from_elsewhere_before_the_buyer_asks(page: Any, examp
     assert foreign()[0] == example_shop.sandbox.service_point_script_url
 
 
-def test_under_a_policy_of_nonces_the_picker_gets_the_one_of_the_page(page: Any, example_shop: ExampleShop) -> None:
+def test_picker_uses_csp_nonce(page: Any, example_shop: ExampleShop) -> None:
     policy = f"script-src 'nonce-n0nce' 'strict-dynamic'; frame-src {example_shop.sandbox.origin}"
 
     class WithNonce(http.server.BaseHTTPRequestHandler):
@@ -220,7 +220,7 @@ def test_under_a_policy_of_nonces_the_picker_gets_the_one_of_the_page(page: Any,
         server.shutdown()
 
 
-def test_a_picker_that_cannot_be_had_is_said_and_tried_again(page: Any, example_shop: ExampleShop) -> None:
+def test_failed_picker_is_reported_and_retried(page: Any, example_shop: ExampleShop) -> None:
     script = example_shop.sandbox.service_point_script_url
     page.route(script, lambda route: route.abort())
     want_service_point(page)
@@ -230,12 +230,12 @@ def test_a_picker_that_cannot_be_had_is_said_and_tried_again(page: Any, example_
     page.get_by_role("button", name=OPEN).click()
     picker(page).get_by_role("button", name="Close").click()
     assert status(page).inner_text() == ""
-    assert len(page.complaints) == 2  # what the browser and our script say of the failed load
+    assert len(page.complaints) == 2  # messages of the browser and our script
     page.complaints.clear()
 
 
 @pytest.mark.parametrize("page", [{"java_script_enabled": False}], indirect=True)
-def test_without_javascript_the_buyer_is_told_and_can_order_otherwise(page: Any, example_shop: ExampleShop) -> None:
+def test_checkout_works_without_javascript(page: Any, example_shop: ExampleShop) -> None:
     hint = page.locator("noscript")
     assert "needs JavaScript" in (hint.text_content() or "")
     assert hint.bounding_box() is not None
@@ -244,3 +244,30 @@ def test_without_javascript_the_buyer_is_told_and_can_order_otherwise(page: Any,
     order = place(page)
     example_shop.push()
     assert example_shop.sandbox.shipment(order)["to_service_point"] is None
+
+
+def test_picker_uses_the_key_of_its_country(page: Any) -> None:
+    """Another integration takes the orders to Germany, and none with service points those to Belgium."""
+    page.evaluate(
+        """() => {
+          const routes = { DE: { api_key: "abroad", carriers: "dhl_de" }, BE: {} };
+          document.querySelector("[data-sendcloud-service-point]").dataset.routes = JSON.stringify(routes);
+          window.sendcloud = { servicePoints: { open: (options, chosen, failed) => {
+            window.opened = options;
+            failed(["Closed"]);
+          } } };
+        }"""
+    )
+    want_service_point(page)
+    found = {}
+    for country in ("NL", "DE"):
+        fill(page, country)
+        page.get_by_role("button", name=OPEN).click()
+        found[country] = page.evaluate("window.opened.apiKey")
+    assert found["DE"] == "abroad"
+    assert found["NL"] not in ("", "abroad")
+    fill(page, "BE")
+    page.evaluate("window.opened = null")
+    page.get_by_role("button", name=OPEN).click()
+    assert "could not be shown" in status(page).inner_text()
+    assert page.evaluate("window.opened") is None

@@ -1,4 +1,4 @@
-"""With django-unfold in front of Django's admin, in a process of its own: no page breaks, and all can be seen and done."""
+"""The admin with django-unfold, in a process of its own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import itertools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -19,15 +18,17 @@ import requests
 from playwright.sync_api import expect
 
 from django_sendcloud.sandbox import Sandbox
+from tests.servers import free_port
+from tests.spawner import Spawner
 from tests.webhooks import messages
 
-from .look import THEMES, WIDTHS, findings
+from .page_audit import THEMES, WIDTHS, findings
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.exhaustive, pytest.mark.timeout(300)]
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# What the theme brings along on each page, and what Django's own widgets look like in it.
+# Parts of the theme and of Django's own widgets within it.
 UNFOLDS_OWN = [
     "#page > :not(#main)",
     "#main > :not(.\\@container)",
@@ -75,19 +76,17 @@ order = Order.objects.get(number="2026-0001")
 order.address = "Markt 1"
 order.save()
 WebhookEvent.objects.filter(parcel__isnull=False).update(
-    state="failed", error="A receiver of the shop failed: shop.mail: KeyError."
+    state="failed", note={"code": "receiver_failed", "receiver": "shop.mail", "error": "KeyError"}
 )
 """
 
 
 class Themed:
-    """The test project with django-unfold, where everything has happened, and a browser that is logged in to it."""
+    """The test project with django-unfold and rows of every kind, and a logged-in browser."""
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment = {
             **os.environ,
@@ -99,19 +98,15 @@ class Themed:
             "PYTHONPATH": str(ROOT),
         }
         self._server: subprocess.Popen[bytes] | None = None
+        self._spawner = Spawner(self.environment, folder / "spawner.log")
+        self._runs = itertools.count()
 
     def run(self, code: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", "-c", "import tests.celery_app, django; django.setup()\n" + code],
-            cwd=ROOT,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
-        return done.stdout.strip()
+        number = next(self._runs)
+        out, err = self.folder / f"run-{number}.out", self.folder / f"run-{number}.err"
+        child = self._spawner.start(f"import tests.celery_app\n{code}", out=out, err=err)
+        assert child.wait(120) == 0, f"{out.read_text()}\n{err.read_text()}"
+        return out.read_text().strip()
 
     def start(self) -> None:
         self.run("from django.core.management import call_command as c; c('migrate', run_syncdb=True, verbosity=0)")
@@ -158,7 +153,7 @@ class Themed:
         self.run(HEAR)
 
     def work(self) -> None:
-        """What a worker does: send what waits."""
+        """Push all waiting orders, as a worker does."""
         self.run("from django_sendcloud.testing import drain; drain()")
 
     def first(self, model: str, **which: Any) -> str:
@@ -167,6 +162,7 @@ class Themed:
         )
 
     def stop(self) -> None:
+        self._spawner.close()
         if self._server is not None:
             os.killpg(self._server.pid, signal.SIGTERM)
             self._server.wait(10)
@@ -187,12 +183,12 @@ def themed(tmp_path_factory: pytest.TempPathFactory, browser: Any) -> Iterator[T
 
 @pytest.fixture
 def page(themed: Themed, browser: Any) -> Iterator[Any]:
-    """A page logged in; what a script, the browser or the server complains of fails the test."""
+    """Return a logged-in page; errors of scripts, browser or server fail the test."""
     complaints: list[str] = []
     with browser.new_context() as context:
         context.set_default_timeout(15_000)
         context.add_cookies([{"name": "sessionid", "value": themed.session, "url": themed.url}])
-        # Which browsers ask for by themselves, and the theme brings none.
+        # Browsers request it automatically, and the theme has none.
         context.route("**/favicon.ico", lambda route: route.fulfill(status=204))
         page = context.new_page()
         page.on("pageerror", lambda error: complaints.append(str(error)))
@@ -202,9 +198,11 @@ def page(themed: Themed, browser: Any) -> Iterator[Any]:
     assert complaints == []
 
 
-# The page, the row it is of, and what is to be seen on it: headings and buttons (or links that look like them).
+# The page, its row, and its expected headings and buttons (or links that look like them).
 PAGES: dict[str, tuple[str, tuple[str, dict[str, Any]] | None, list[str], list[str]]] = {
-    "overview": ("django_sendcloud/overview/", None, ["What needs a person", "Integrations"], []),
+    "overview": ("django_sendcloud/overview/", None, ["To do", "Integrations"], []),
+    "preflight": ("django_sendcloud/overview/preflight/", None, ["1 order would be rejected"], []),
+    "doctor": ("django_sendcloud/overview/doctor/", None, [], ["Check everything", "Download support bundle"]),
     "integrations": ("django_sendcloud/integration/", None, [], []),
     "new integration": ("django_sendcloud/integration/add/", None, [], ["Save", "Test connection"]),
     "integration": (
@@ -284,13 +282,13 @@ def show(themed: Themed, page: Any, name: str, site: str) -> None:
 
 
 def pressable(page: Any, name: str) -> Any:
-    """A button, or a link that looks like one, outside of the theme's navigation."""
+    """Return a button, or a link that looks like one, outside of the theme's navigation."""
     main = page.locator("#main")
     return main.get_by_role("button", name=name).or_(main.get_by_role("link", name=name)).first
 
 
 def themed_looks(page: Any) -> Iterator[tuple[str, int]]:
-    """Show the page in each of the theme's themes, while the system asks for the other one, and in each width."""
+    """Show the page in each of the theme's themes against the system's, and in each width."""
     for width, (theme, other) in itertools.product(WIDTHS, (THEMES, THEMES[::-1])):
         page.set_viewport_size({"width": width, "height": 900})
         page.emulate_media(color_scheme=other)
@@ -301,9 +299,9 @@ def themed_looks(page: Any) -> Iterator[tuple[str, int]]:
 
 @pytest.mark.parametrize("site", ["admin", "styled"])
 @pytest.mark.parametrize("name", PAGES)
-def test_a_page(name: str, site: str, themed: Themed, page: Any) -> None:
+def test_unfold_page_is_accessible(name: str, site: str, themed: Themed, page: Any) -> None:
     show(themed, page, name, site)
-    if folder := os.environ.get("UNFOLD_PICTURES"):  # a person may want to look, too
+    if folder := os.environ.get("UNFOLD_PICTURES"):  # for a look by eye
         for theme, width in themed_looks(page):
             page.screenshot(path=f"{folder}/{name}-{site}-{theme}-{width}.png", full_page=True)
     found = findings(page, UNFOLDS_OWN, themed_looks)
@@ -313,7 +311,7 @@ def test_a_page(name: str, site: str, themed: Themed, page: Any) -> None:
 
 
 @pytest.mark.parametrize("site", ["admin", "styled"])
-def test_a_button_that_asks_first(site: str, themed: Themed, page: Any) -> None:
+def test_unfold_button_asks_first(site: str, themed: Themed, page: Any) -> None:
     show(themed, page, "integration", site)
     pressable(page, "Pause…").click()
     expect(page.get_by_role("link", name="No, take me back")).to_be_visible()
@@ -325,7 +323,7 @@ def test_a_button_that_asks_first(site: str, themed: Themed, page: Any) -> None:
 
 
 @pytest.mark.parametrize("site", ["admin", "styled"])
-def test_a_button_that_does_it_at_once(site: str, themed: Themed, page: Any) -> None:
+def test_unfold_button_acts_immediately(site: str, themed: Themed, page: Any) -> None:
     show(themed, page, "rejected entry", site)
     page.get_by_role("button", name="Push now").click()
     expect(page.get_by_text("1 order is being pushed.")).to_be_visible()
@@ -334,11 +332,11 @@ def test_a_button_that_does_it_at_once(site: str, themed: Themed, page: Any) -> 
 
 
 @pytest.mark.parametrize("site", ["admin", "styled"])
-def test_filters_and_actions(site: str, themed: Themed, page: Any) -> None:
+def test_unfold_filters_and_actions_work(site: str, themed: Themed, page: Any) -> None:
     show(themed, page, "outbox", site)
     expect(page.locator("#result_list")).to_contain_text("2026-0002")
     page.get_by_text("Filters", exact=False).first.click()
-    page.locator("#changelist-filter").get_by_role("link", name="needs a correction").click()
+    page.locator("#changelist-filter").get_by_role("link", name="Fix needed", exact=True).first.click()
     expect(page.locator("#result_list tbody tr.data-row")).to_have_count(1)
 
     page.locator("#result_list tbody .action-select").check()
@@ -352,12 +350,14 @@ def test_filters_and_actions(site: str, themed: Themed, page: Any) -> None:
 
 
 @pytest.mark.parametrize("site", ["admin", "styled"])
-def test_keys_are_tried_and_settings_changed(site: str, themed: Themed, page: Any) -> None:
+def test_unfold_keys_and_settings_work(site: str, themed: Themed, page: Any) -> None:
     show(themed, page, "integration", site)
     page.get_by_label("Secret key").fill(themed.sandbox.secret_key)
     page.get_by_role("button", name="Test connection").click()
     expect(page.get_by_text("The connection works").first).to_be_visible()
     show(themed, page, "settings", site)
-    page.get_by_label("PostNL").set_checked(site == "admin")
+    # The other way round, whichever test of this module came before.
+    carrier = page.get_by_label("PostNL")
+    carrier.set_checked(not carrier.is_checked())
     page.get_by_role("button", name="Change at Sendcloud").click()
     expect(page.get_by_text("Sendcloud confirms the change.")).to_be_visible()

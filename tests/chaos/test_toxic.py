@@ -35,7 +35,7 @@ class Server(socketserver.ThreadingTCPServer):
         super().__init__(("127.0.0.1", 0), Greeter)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """A reset connection is what these tests are about."""
+        """Ignore reset connections, because these tests cause them."""
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def hears_all(proxy: ToxicProxy) -> bool:
         return hear(connection) == ANSWER
 
 
-def test_as_such_it_passes_everything_on(proxy: ToxicProxy, server: Server) -> None:
+def test_proxy_passes_everything_on(proxy: ToxicProxy, server: Server) -> None:
     with call(proxy) as connection:
         assert hear(connection) == ANSWER
         connection.sendall(b"again")
@@ -78,7 +78,7 @@ def test_as_such_it_passes_everything_on(proxy: ToxicProxy, server: Server) -> N
     assert server.heard == [b"hello", b"again"]
 
 
-def test_down_refuses_and_comes_back_on_the_same_port(proxy: ToxicProxy) -> None:
+def test_proxy_down_refuses_and_returns(proxy: ToxicProxy) -> None:
     with call(proxy) as connection:
         hear(connection)
         proxy.down()
@@ -90,7 +90,7 @@ def test_down_refuses_and_comes_back_on_the_same_port(proxy: ToxicProxy) -> None
     assert hears_all(proxy)
 
 
-def test_reset_peer_resets_new_connections_as_well(proxy: ToxicProxy) -> None:
+def test_reset_peer_resets_new_connections(proxy: ToxicProxy) -> None:
     proxy.reset_peer()
     with pytest.raises(OSError, match=r"reset|Broken pipe"):  # noqa: SIM117
         with call(proxy) as connection:
@@ -99,7 +99,7 @@ def test_reset_peer_resets_new_connections_as_well(proxy: ToxicProxy) -> None:
     assert hears_all(proxy)
 
 
-def test_timeout_accepts_and_says_nothing_until_it_ends(proxy: ToxicProxy, server: Server) -> None:
+def test_timeout_accepts_and_stays_silent(proxy: ToxicProxy, server: Server) -> None:
     with call(proxy) as before:
         hear(before)
         proxy.timeout()
@@ -115,7 +115,7 @@ def test_timeout_accepts_and_says_nothing_until_it_ends(proxy: ToxicProxy, serve
     assert b"lost" not in server.heard
 
 
-def test_limit_data_closes_in_the_middle_of_the_answer(proxy: ToxicProxy) -> None:
+def test_limit_data_closes_within_the_answer(proxy: ToxicProxy) -> None:
     proxy.limit_data = 123
     with call(proxy) as connection:
         assert hear(connection) == ANSWER[:123]
@@ -123,7 +123,7 @@ def test_limit_data_closes_in_the_middle_of_the_answer(proxy: ToxicProxy) -> Non
     assert hears_all(proxy)
 
 
-def test_slicer_tears_answers_apart_and_keeps_them_whole(proxy: ToxicProxy) -> None:
+def test_slicer_keeps_answers_whole(proxy: ToxicProxy) -> None:
     proxy.slicer = (100, 0.01)
     with call(proxy) as connection:
         begin = connection.recv(len(ANSWER))
@@ -131,7 +131,7 @@ def test_slicer_tears_answers_apart_and_keeps_them_whole(proxy: ToxicProxy) -> N
         assert begin + hear(connection, len(ANSWER) - len(begin)) == ANSWER
 
 
-def test_latency_delivers_what_the_caller_no_longer_waits_for(proxy: ToxicProxy, server: Server) -> None:
+def test_latency_delivers_after_the_callers_timeout(proxy: ToxicProxy, server: Server) -> None:
     proxy.latency = 0.3
     call(proxy).close()
     assert server.heard == [], "it is still on its way"

@@ -2,20 +2,34 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
-from django_sendcloud.models import Change, Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from django_sendcloud import signals
+from django_sendcloud.models import (
+    Change,
+    Integration,
+    OutboxEntry,
+    Parcel,
+    ParcelStatus,
+    ScheduledLook,
+    Shipment,
+    WebhookEvent,
+)
 from django_sendcloud.sync.record import record
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import inbox
 from tests import factories
 from tests.shop.models import Order
-from tests.webhooks.messages import parcel, raw
+from tests.webhooks.messages import BEGIN, HOUR, parcel, raw
+
+pytestmark = pytest.mark.long
 
 
 def run(*arguments: str) -> str:
@@ -37,7 +51,7 @@ def order(integration: Integration, sandbox: Any) -> Order:
 
 
 def remembered() -> str:
-    """Everything in our tables, as text."""
+    """Return everything in our tables as text."""
     found = []
     with connection.cursor() as cursor:
         for table in connection.introspection.table_names(cursor):
@@ -47,8 +61,9 @@ def remembered() -> str:
     return "\n".join(found)
 
 
-def test_a_deleted_order_is_forgotten(order: Order, sandbox: Any) -> None:
+def test_deleted_order_is_erased(order: Order, sandbox: Any) -> None:
     pk = str(order.pk)
+    ScheduledLook.objects.schedule([("shop.order", pk, timezone.now() + dt.timedelta(days=90))])
     order.delete()
     factories.forget_transaction()
     assert "CANARY-1" in remembered()
@@ -61,7 +76,54 @@ def test_a_deleted_order_is_forgotten(order: Order, sandbox: Any) -> None:
     assert "1 parcels" in said
 
 
-def test_a_cancelled_order_is_forgotten_and_stays_away(order: Order, sandbox: Any) -> None:
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"id": 4711},
+        {"id": 5, "shipment_uuid": "…"},
+        {"id": 5, "external_order_id": "…"},
+        {"id": 5, "order_number": "CANARY-1"},
+    ],
+    ids=["parcel", "uuid", "order id", "number"],
+)
+def test_erased_parcel_does_not_come_back(
+    order: Order, sandbox: Any, integration: Integration, keys: dict[str, Any]
+) -> None:
+    """The next webhook of the parcel, or the first one of another parcel of the order, leaves nothing behind."""
+    pk, uuid = str(order.pk), sandbox.shipment(str(order.pk))["shipment_uuid"]
+    order.delete()
+    factories.forget_transaction()
+    run(pk)
+    named = {name: {"shipment_uuid": uuid, "external_order_id": pk}.get(name, value) for name, value in keys.items()}
+    for body in (parcel(11, BEGIN + HOUR, **{"order_number": None, "name": "CANARY-1", **named}), parcel(3, id=99)):
+        inbox.store(integration, raw(body))
+    heard: list[Any] = []
+    signals.webhook_received.connect(hear := lambda **kwargs: heard.append(kwargs["payload"]["parcel"]["id"]))
+    try:
+        drain()
+    finally:
+        signals.webhook_received.disconnect(hear)
+    assert [parcel.remote_id for parcel in Parcel.objects.all()] == heard == [99]
+    assert "CANARY-1" not in remembered()
+    dropped = WebhookEvent.objects.get(parcel=None)
+    assert (dropped.state, dropped.note, bool(dropped.body)) == ("processed", {"code": "erased"}, False)
+
+
+@pytest.mark.long
+def test_reused_order_number_is_not_erased(order: Order, sandbox: Any, integration: Integration) -> None:
+    pk = str(order.pk)
+    order.delete()
+    factories.forget_transaction()
+    run(pk)
+    again = factories.order(number="CANARY-1")
+    drain()
+    uuid = sandbox.shipment(str(again.pk))["shipment_uuid"]
+    inbox.store(integration, raw(parcel(3, id=5, shipment_uuid=uuid, order_number="CANARY-1")))
+    drain()
+    assert Parcel.objects.for_order(again).count() == 1
+
+
+def test_cancelled_order_is_erased_for_good(order: Order, sandbox: Any) -> None:
     Order.objects.update(status="cancelled")
     run(str(order.pk))
     assert sandbox.shipment(str(order.pk)) is None
@@ -69,14 +131,14 @@ def test_a_cancelled_order_is_forgotten_and_stays_away(order: Order, sandbox: An
     assert not Shipment.objects.exists()
 
 
-def test_an_order_that_is_still_shipped_is_not(order: Order, sandbox: Any) -> None:
+def test_shippable_order_is_not_erased(order: Order, sandbox: Any) -> None:
     with pytest.raises(CommandError, match="Cancel it or delete it first"):
         run(str(order.pk))
     assert sandbox.shipment(str(order.pk))
     assert Parcel.objects.exists()
 
 
-def test_while_sendcloud_has_not_confirmed_nothing_is_forgotten_here(order: Order, sandbox: Any) -> None:
+def test_unconfirmed_deletion_keeps_local_rows(order: Order, sandbox: Any) -> None:
     Order.objects.update(status="cancelled")
     sandbox.fail_next(500, times=3)
     with pytest.raises(CommandError, match="has not confirmed"):
@@ -88,7 +150,7 @@ def test_while_sendcloud_has_not_confirmed_nothing_is_forgotten_here(order: Orde
     assert not Shipment.objects.exists()
 
 
-def test_others_are_not_touched(order: Order, sandbox: Any) -> None:
+def test_other_orders_are_not_erased(order: Order, sandbox: Any) -> None:
     other = factories.order(number="OTHER")
     drain()
     Order.objects.filter(pk=order.pk).update(status="cancelled")
@@ -97,27 +159,28 @@ def test_others_are_not_touched(order: Order, sandbox: Any) -> None:
     assert Shipment.objects.get().order_pk == str(other.pk)
 
 
-def test_by_number(order: Order, sandbox: Any) -> None:
+def test_order_is_erased_by_number(order: Order, sandbox: Any) -> None:
     Order.objects.update(status="cancelled")
     assert "CANARY-1: forgotten" in run("CANARY-1", "--by-number")
     with pytest.raises(CommandError, match="No order with the number"):
         run("CANARY-1", "--by-number")
 
 
-def test_repeated_it_says_that_there_was_nothing(order: Order) -> None:
+def test_repeated_erase_finds_nothing(order: Order) -> None:
     Order.objects.update(status="cancelled")
     run(str(order.pk))
     assert "0 shipments" in run(str(order.pk))
 
 
-def test_an_unknown_model(order: Order) -> None:
+def test_unknown_model_is_refused(order: Order) -> None:
     with pytest.raises(CommandError, match=r"shop\.Order"):
         run(str(order.pk), "--model", "shop.Nothing")
 
 
-def test_what_was_recorded_and_not_folded_yet_is_forgotten_too(order: Order, sandbox: Any) -> None:
-    """It is deleted at Sendcloud already, and still somebody has touched it since."""
+def test_unfolded_changes_are_erased(order: Order, sandbox: Any) -> None:
+    """It is deleted at Sendcloud already, and was touched since."""
     pk = str(order.pk)
+    Parcel.objects.update(phase="cancelled")
     order.delete()
     drain()
     assert sandbox.shipment(pk) is None
@@ -129,7 +192,7 @@ def test_what_was_recorded_and_not_folded_yet_is_forgotten_too(order: Order, san
     assert pk not in remembered()
 
 
-def test_it_does_not_wait_for_other_changes_to_come(order: Order, sandbox: Any, sendcloud_settings: Any) -> None:
+def test_erase_ignores_changes_of_others(order: Order, sandbox: Any, sendcloud_settings: Any) -> None:
     sendcloud_settings(DEBOUNCE_SECONDS=60)
     pk = str(order.pk)
     order.delete()

@@ -1,4 +1,4 @@
-"""``sendcloud_reconcile``: every difference is named, and mended only when two comparisons agree."""
+"""``sendcloud_reconcile``: every difference is named, and repaired only when two comparisons agree."""
 
 from __future__ import annotations
 
@@ -10,12 +10,22 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_sendcloud import clock as clock_module
-from django_sendcloud.models import EntryState, Integration, OutboxEntry, PauseReason, Scan, Shipment, ShipmentStatus
+from django_sendcloud.core import clock as clock_module
+from django_sendcloud.models import (
+    EntryState,
+    Integration,
+    OutboxEntry,
+    PauseReason,
+    ReconciliationRun,
+    Shipment,
+    ShipmentStatus,
+)
 from django_sendcloud.sync import reconcile
-from django_sendcloud.sync.pump import pump
+from django_sendcloud.sync.worker import pump
 from tests import factories
 from tests.shop.models import Order
+
+pytestmark = pytest.mark.long
 
 
 def run(*arguments: str) -> tuple[int, Any]:
@@ -28,7 +38,7 @@ def run(*arguments: str) -> tuple[int, Any]:
 
 
 def listed(*arguments: str) -> Any:
-    """Every difference that is named, as JSON and for people."""
+    """Return every difference that is named, as JSON and for people."""
     texts = []
     for form in (["--json"], []):
         out = io.StringIO()
@@ -43,20 +53,20 @@ def orders(integration: Any, sandbox: Any) -> list[Order]:
     made = [factories.order() for _ in range(5)]
     pump()
     assert len(sandbox.shipments()) == 5
-    # Told long ago: what is told while a comparison runs is none of its business.
-    Shipment.objects.update(told_at=clock_module.clock.now() - clock_module.dt.timedelta(hours=1))
+    # Pushed long ago: a comparison ignores pushes that happen while it runs.
+    Shipment.objects.update(last_pushed_at=clock_module.clock.now() - clock_module.dt.timedelta(hours=1))
     factories.clear_outbox()
     return made
 
 
-def test_both_sides_agree(orders: list[Order]) -> None:
+def test_equal_sides_report_no_difference(orders: list[Order]) -> None:
     code, report = run()
     assert code == 0
     assert report["seen"] == 5
     assert {report[name] for name in ("unknown", "missing", "stale", "undead", "rejected")} == {0}
 
 
-def test_f29_missing_there_is_told_again_after_two_scans(orders: list[Order], sandbox: Any) -> None:
+def test_f29_missing_shipment_is_pushed_after_two_scans(orders: list[Order], sandbox: Any) -> None:
     gone = sandbox.shipment(str(orders[0].pk))
     sandbox.delete_shipment(gone["shipment_uuid"])
     code, report = run("--fix")
@@ -68,7 +78,7 @@ def test_f29_missing_there_is_told_again_after_two_scans(orders: list[Order], sa
     assert run()[0] == 0
 
 
-def test_without_fix_nothing_is_told(orders: list[Order], sandbox: Any) -> None:
+def test_report_alone_pushes_nothing(orders: list[Order], sandbox: Any) -> None:
     sandbox.delete_shipment(sandbox.shipment(str(orders[0].pk))["shipment_uuid"])
     for _ in range(3):
         code, report = run()
@@ -76,7 +86,7 @@ def test_without_fix_nothing_is_told(orders: list[Order], sandbox: Any) -> None:
     assert not factories.outbox().exists()
 
 
-def test_stale_there(orders: list[Order], sandbox: Any) -> None:
+def test_stale_shipment_is_pushed_again(orders: list[Order], sandbox: Any) -> None:
     Shipment.objects.filter(order_pk=str(orders[1].pk)).update(stamp=1)
     for _ in range(2):
         code, report = run("--fix")
@@ -84,13 +94,14 @@ def test_stale_there(orders: list[Order], sandbox: Any) -> None:
     assert report["repaired"] == 1
 
 
-def test_made_by_hand_there_is_counted_and_never_deleted(orders: list[Order], sandbox: Any, integration: Any) -> None:
+def test_foreign_shipment_is_counted_and_kept(orders: list[Order], sandbox: Any, integration: Any) -> None:
     remote = sandbox.shipment(str(orders[0].pk))
     with integration.client() as client:
         payload = {k: v for k, v in remote.items() if k in ("name", "address", "city", "postal_code", "country")}
         from django_sendcloud.payloads import ShipmentPayload
 
-        client.shipments(integration.remote_id).upsert(
+        client.v2.shipments.upsert(
+            integration.remote_id,
             [
                 ShipmentPayload(
                     **payload,
@@ -100,7 +111,7 @@ def test_made_by_hand_there_is_counted_and_never_deleted(orders: list[Order], sa
                     created_at=clock_module.clock.now(),
                     updated_at=clock_module.clock.now(),
                 )
-            ]
+            ],
         )
     for _ in range(3):
         _, report = run("--fix")
@@ -108,7 +119,7 @@ def test_made_by_hand_there_is_counted_and_never_deleted(orders: list[Order], sa
     assert sandbox.shipment("by-hand")
 
 
-def test_every_difference_is_named(orders: list[Order], sandbox: Any, integration: Integration) -> None:
+def test_list_names_every_difference(orders: list[Order], sandbox: Any, integration: Integration) -> None:
     missing, stale, undead, unknown, rejected = orders
     sandbox.delete_shipment(sandbox.shipment(str(missing.pk))["shipment_uuid"])
     Shipment.objects.filter(order_pk=str(stale.pk)).update(stamp=1)
@@ -137,11 +148,11 @@ def test_every_difference_is_named(orders: list[Order], sandbox: Any, integratio
         assert "(2 in a row)" in line, "the second comparison found it again"
 
 
-def test_where_both_agree_nothing_is_named(orders: list[Order]) -> None:
+def test_list_of_equal_sides_is_empty(orders: list[Order]) -> None:
     assert listed()[0] == []
 
 
-def test_a_refused_order_is_a_difference(orders: list[Order], integration: Integration) -> None:
+def test_rejected_order_is_a_difference(orders: list[Order], integration: Integration) -> None:
     OutboxEntry.objects.create(
         order_type="shop.order", order_pk=str(orders[0].pk), state=EntryState.DEAD, integration=integration
     )
@@ -149,10 +160,10 @@ def test_a_refused_order_is_a_difference(orders: list[Order], integration: Integ
     assert (code, report["rejected"]) == (1, 1)
 
 
-def test_f30_it_goes_on_where_it_was_interrupted(orders: list[Order], sandbox: Any, integration: Any) -> None:
+def test_f30_interrupted_scan_continues_at_its_page(orders: list[Order], sandbox: Any, integration: Any) -> None:
     sandbox.page_size = 2
 
-    def interrupt(scan: Scan) -> None:
+    def interrupt(scan: ReconciliationRun) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -161,10 +172,10 @@ def test_f30_it_goes_on_where_it_was_interrupted(orders: list[Order], sandbox: A
     code, report = run()
     assert (code, report["seen"], report["pages"]) == (0, 5, 3)
     assert sandbox.count("GET", "/shipments") - before == 2
-    assert Scan.objects.count() == 1
+    assert ReconciliationRun.objects.count() == 1
 
 
-def test_sendcloud_fails_and_the_next_run_goes_on(orders: list[Order], sandbox: Any) -> None:
+def test_failed_page_is_continued_by_next_run(orders: list[Order], sandbox: Any) -> None:
     sandbox.fail_next(500, times=20, match="GET shipments")
     with pytest.raises(CommandError, match="Run it again to go on"):
         run()
@@ -172,12 +183,12 @@ def test_sendcloud_fails_and_the_next_run_goes_on(orders: list[Order], sandbox: 
     assert run()[0] == 0
 
 
-def test_an_unknown_integration(orders: list[Order]) -> None:
+def test_unknown_integration_is_refused(orders: list[Order]) -> None:
     with pytest.raises(CommandError, match="no such active integration"):
         run("--integration", "4711")
 
 
-def test_the_table_has_a_row_for_each_integration(orders: list[Order]) -> None:
+def test_table_has_a_row_per_integration(orders: list[Order]) -> None:
     out = io.StringIO()
     call_command("sendcloud_reconcile", stdout=out)
     assert "Webshop" in out.getvalue()
@@ -185,7 +196,7 @@ def test_the_table_has_a_row_for_each_integration(orders: list[Order]) -> None:
 
 
 def outcome(*arguments: str) -> tuple[str, Any]:
-    """What it fails with, and the reports it printed before."""
+    """Return the error it fails with, and the reports it printed before."""
     out = io.StringIO()
     with pytest.raises(CommandError) as failed:
         call_command("sendcloud_reconcile", "--json", *arguments, stdout=out, stderr=io.StringIO())
@@ -193,7 +204,7 @@ def outcome(*arguments: str) -> tuple[str, Any]:
 
 
 @pytest.mark.parametrize("failing", [0, 1])
-def test_one_that_fails_is_named_and_hides_no_other(
+def test_failing_integration_hides_no_other(
     orders: list[Order], sandbox: Any, integration: Integration, failing: int
 ) -> None:
     both = [integration, factories.integration(sandbox.add_integration("Other"), name="Other shop")]
@@ -206,7 +217,7 @@ def test_one_that_fails_is_named_and_hides_no_other(
     assert reports[0]["seen"] == (5 if other == integration else 0)
 
 
-def test_one_that_is_paused_is_named_with_the_reason(orders: list[Order], sandbox: Any, integration: Any) -> None:
+def test_paused_integration_is_named_with_reason(orders: list[Order], sandbox: Any, integration: Any) -> None:
     other = factories.integration(sandbox.add_integration("Other"), name="Other shop")
     other.pause(PauseReason.PERSON)
     said, reports = outcome()
@@ -214,7 +225,7 @@ def test_one_that_is_paused_is_named_with_the_reason(orders: list[Order], sandbo
     assert [report["name"] for report in reports] == ["Webshop"]
 
 
-def test_an_order_that_vanished_without_a_signal(orders: list[Order], sandbox: Any) -> None:
+def test_vanished_order_is_deleted_at_sendcloud(orders: list[Order], sandbox: Any) -> None:
     vanished = orders[2]
     vanished.lines.all()._raw_delete("default")
     Order.objects.filter(pk=vanished.pk)._raw_delete("default")
@@ -228,7 +239,7 @@ def test_an_order_that_vanished_without_a_signal(orders: list[Order], sandbox: A
     assert run()[0] == 0
 
 
-def test_an_order_that_vanished_is_listed_as_gone(orders: list[Order]) -> None:
+def test_vanished_order_is_listed_as_gone(orders: list[Order]) -> None:
     vanished = orders[2]
     vanished.lines.all()._raw_delete("default")
     Order.objects.filter(pk=vanished.pk)._raw_delete("default")

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_sendcloud.models import EntryState, EventState, WebhookEvent
-from django_sendcloud.sync.pump import pump
+from django_sendcloud.sync.worker import pump
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
 from tests import factories
@@ -32,7 +32,7 @@ def refused(integration: Any, sandbox: Any) -> Order:
     return order
 
 
-def test_a_refused_order_is_sent_as_it_is_now(refused: Order, sandbox: Any) -> None:
+def test_rejected_order_is_pushed_with_current_state(refused: Order, sandbox: Any) -> None:
     sandbox.reject_order(str(refused.pk), None)
     Order.objects.filter(pk=refused.pk).update(address="Markt 1")
     assert "1 order is tried again" in run()
@@ -41,12 +41,12 @@ def test_a_refused_order_is_sent_as_it_is_now(refused: Order, sandbox: Any) -> N
     assert not factories.outbox().exists()
 
 
-def test_a_dry_run_changes_nothing(refused: Order) -> None:
+def test_dry_run_changes_nothing(refused: Order) -> None:
     assert "1 order would be tried again" in run("--dry-run")
     assert factories.outbox().get().state == EntryState.REJECTED
 
 
-def test_only_what_was_asked_for(refused: Order) -> None:
+def test_options_limit_the_replay(refused: Order) -> None:
     assert "0 orders" in run("orders", "--state", "dead")
     assert "0 orders" in run("orders", "--problem", "payload_invalid")
     assert "0 orders" in run("orders", "--since", "2999-01-01")
@@ -55,7 +55,7 @@ def test_only_what_was_asked_for(refused: Order) -> None:
     assert "1 order is" in run("orders", "--state", "rejected", "--since", "2020-01-01")
 
 
-def test_failed_webhooks(integration: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_webhooks_are_replayed(integration: Any, client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from django_sendcloud.webhooks import handlers
 
     def fail(*args: Any) -> Any:
@@ -64,7 +64,7 @@ def test_failed_webhooks(integration: Any, client: Any, monkeypatch: pytest.Monk
     payload = {"action": "parcel_status_changed", "timestamp": 1, "parcel": {"id": 5, "status": {"id": 11}}}
     send_webhook(client, integration, payload)
     with monkeypatch.context() as patch:
-        patch.setattr(handlers, "handle", fail)
+        patch.setattr(handlers, "apply_event", fail)
         patch.setattr(apply, "ATTEMPTS", 1)
         apply.drain()
     assert WebhookEvent.objects.get().state == EventState.FAILED
@@ -75,7 +75,7 @@ def test_failed_webhooks(integration: Any, client: Any, monkeypatch: pytest.Monk
     assert integration.parcels.get().status_id == 11
 
 
-def test_a_date_that_is_none(db: None) -> None:
+def test_invalid_date_is_refused(db: None) -> None:
     with pytest.raises(CommandError, match=r"--since 31\.1\."):
         run("--since", "31.1.")
 
@@ -89,7 +89,7 @@ def test_a_date_that_is_none(db: None) -> None:
         ("America/New_York", "2026-01-31T04:30+00:00", 0),
     ],
 )
-def test_a_day_begins_where_the_shop_is(refused: Order, settings: Any, zone: str, at: str, found: int) -> None:
+def test_day_begins_in_the_shops_zone(refused: Order, settings: Any, zone: str, at: str, found: int) -> None:
     settings.TIME_ZONE = zone
     factories.outbox().update(changed_at=dt.datetime.fromisoformat(at))
     WebhookEvent.objects.create(
@@ -106,7 +106,7 @@ def test_a_day_begins_where_the_shop_is(refused: Order, settings: Any, zone: str
     assert (factories.outbox().get().state == EntryState.PENDING) is bool(found)
 
 
-def test_what_has_been_recorded_since_it_was_refused_counts_as_changed(refused: Order) -> None:
+def test_changed_rejected_order_counts_as_changed(refused: Order) -> None:
     """It waits already, as the order is now: there is nothing to be tried again."""
     factories.forget_transaction()
     refused.save()

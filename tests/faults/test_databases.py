@@ -1,31 +1,33 @@
-"""F21: databases that crash, refuse for the moment, or are shared out by the transaction."""
+"""F21: databases that crash, fail for a moment, or lend their connections by the transaction."""
 
 from __future__ import annotations
 
 import json
-import time
+import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from tests.databases import migrate
 from tests.servers import PrivatePostgres, pgbouncer, private
 
 
 @pytest.fixture
 def postgres() -> Iterator[PrivatePostgres]:
     with private("postgresql") as server:
+        migrate(server.url)
         yield server
 
 
-# A shop that goes on: orders are placed, changed and cancelled, and a visitor whose request fails tries another.
+# A shop in use: visitors place, change and cancel orders; after a failed request a visitor tries another.
 SHOP = """
-import random, time
+import pathlib, random, time
 from django.db import Error, close_old_connections, transaction
 from tests import factories
 from tests.shop.models import Order
-chance, end, placed = random.Random(7), time.monotonic() + {seconds}, []
-while time.monotonic() < end:
+chance, placed, closing = random.Random(7), [], pathlib.Path({closing!r})
+while not closing.exists():
     try:
         with transaction.atomic():
             if len(placed) < 5 or chance.random() < 0.4:
@@ -35,7 +37,9 @@ while time.monotonic() < end:
                 order.address = f"Street {{chance.randrange(1000)}}"
                 order.status = chance.choice(["paid", "paid", "paid", "cancelled"])
                 order.save()
+        print("committed", flush=True)
     except (Error, Order.DoesNotExist):
+        print("failed", flush=True)
         time.sleep(0.1)
         close_old_connections()
     time.sleep(0.02)
@@ -44,14 +48,14 @@ while time.monotonic() < end:
 PUMP = """
 import time
 from django.db import Error, close_old_connections
-from django_sendcloud.sync.pump import pump
+from django_sendcloud.sync.worker import pump
 while True:
     close_old_connections()
     pump(1.0)
     time.sleep(0.1)
 """
 
-# What both sides have: address by order, of those that are to be shipped.
+# The shop's side: the address of each order that is to be shipped.
 HERE = """
 import json
 from tests.shop.models import Order
@@ -60,8 +64,29 @@ print(json.dumps({str(pk): address for pk, address in orders}))
 """
 
 
-def start_shop(project: Any, seconds: float) -> Any:
-    return project.start("-c", "import django; django.setup()\n" + SHOP.format(seconds=seconds))
+class Visitors:
+    """A process that places and changes orders until the shop closes."""
+
+    def __init__(self, project: Any, **environment: str) -> None:
+        self.project = project
+        self._closing = project.folder / f"closing-{uuid.uuid4().hex[:8]}"
+        self._process = project.start(SHOP.format(closing=str(self._closing)), **environment)
+
+    def count(self, word: str) -> int:
+        """Return the number of this process's transactions that are ``committed`` or ``failed``."""
+        log = self._process.log
+        # The process makes it when it starts.
+        return log.read_text().count(word) if log.exists() else 0
+
+    def go_on(self, word: str, count: int) -> None:
+        """Wait until so many more transactions are ``committed`` or ``failed``."""
+        before = self.count(word)
+        self.project.wait_for(lambda: self.count(word) >= before + count, what=f"{count} more: {word}")
+
+    def close(self) -> None:
+        """Let the process end."""
+        self._closing.touch()
+        assert self._process.wait(60) == 0, self.project.logs()
 
 
 def assert_equal_in_the_end(project: Any) -> None:
@@ -72,48 +97,52 @@ def assert_equal_in_the_end(project: Any) -> None:
 
 
 @pytest.mark.services("postgresql", "redis")
-def test_f21_a_database_that_crashes_loses_nothing(make_project: Callable[..., Any], postgres: PrivatePostgres) -> None:
-    """Three times in the middle of everything, for a second each; a real worker goes on by itself."""
+def test_f21_crashing_database_loses_nothing(make_project: Callable[..., Any], postgres: PrivatePostgres) -> None:
+    """The database crashes three times under load; a real worker continues without help."""
     project = make_project("postgresql", "redis", url=postgres.url)
     project.worker()
-    shop = start_shop(project, seconds=9)
+    visitors = Visitors(project)
     for _ in range(3):
-        time.sleep(2)
+        visitors.go_on("committed", 30)
         postgres.crash()
-        time.sleep(1)
+        visitors.go_on("failed", 5)
         postgres.start()
-    assert shop.wait(60) == 0, project.logs()
+    visitors.go_on("committed", 30)
+    visitors.close()
     assert_equal_in_the_end(project)
 
 
 @pytest.mark.services("postgresql")
-def test_f21_transactions_that_are_refused_to_stay_in_order_are_tried_again(make_project: Callable[..., Any]) -> None:
-    """With ``SERIALIZABLE`` the database refuses transactions that met another one; two workers meet often."""
+def test_f21_serialization_failures_are_retried(make_project: Callable[..., Any]) -> None:
+    """With ``SERIALIZABLE`` the database aborts transactions that conflict; two workers conflict often."""
     project = make_project("postgresql")
     project.database_url += "?options=-c%20default_transaction_isolation%3Dserializable"
     assert project.run("from django.db import connection as c\nwith c.cursor() as k:\n k.execute('SHOW transaction_isolation'); print(k.fetchone()[0])") == "serializable"  # fmt: skip
-    workers = [project.start("-c", "import django; django.setup()\n" + PUMP) for _ in range(2)]
-    shop = start_shop(project, seconds=6)
-    assert shop.wait(60) == 0, project.logs()
+    workers = [project.start(PUMP) for _ in range(2)]
+    visitors = Visitors(project)
+    visitors.go_on("committed", 150)
+    visitors.close()
     assert_equal_in_the_end(project)
     assert [worker.poll() for worker in workers] == [None, None], project.logs()
 
 
 @pytest.mark.services("postgresql")
-def test_f21_connections_lent_by_the_transaction_do(make_project: Callable[..., Any]) -> None:
-    """Behind PgBouncer nothing is left in a session, and no statement relies on the one before it."""
+def test_f21_transaction_pooling_loses_nothing(make_project: Callable[..., Any]) -> None:
+    """Behind PgBouncer a session keeps nothing, so no statement may rely on the one before it."""
     project = make_project("postgresql")
     with pgbouncer(project.database_url) as project.database_url:
-        # As Django's documentation asks of everybody who pools by the transaction.
+        # Django's documentation requires this for pooling by the transaction.
         environment = {"TEST_DISABLE_SERVER_SIDE_CURSORS": "1"}
-        workers = [project.start("-c", "import django; django.setup()\n" + PUMP, **environment) for _ in range(2)]
-        shops = [start_shop(project, seconds=5) for _ in range(2)]
+        workers = [project.start(PUMP, **environment) for _ in range(2)]
+        shops = [Visitors(project, **environment) for _ in range(2)]
         project.run(
             "from django_sendcloud import enqueue\nfrom tests.shop.models import Order\n"
             "for _ in range(20): enqueue(Order.objects.all())",
             **environment,
         )
-        assert [shop.wait(60) for shop in shops] == [0, 0], project.logs()
+        for visitors in shops:
+            visitors.go_on("committed", 60)
+            visitors.close()
         assert_equal_in_the_end(project)
         assert [worker.poll() for worker in workers] == [None, None], project.logs()
         project.stop()

@@ -1,9 +1,8 @@
-"""Faults that the engine survives, each under its number. Others stand beside the code they are about (``test_f…``)."""
+"""Faults that the engine survives, each under its number. Other faults are tested beside their code (``test_f…``)."""
 
 from __future__ import annotations
 
 import datetime as dt
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,59 +11,73 @@ from django.db import transaction
 from django.utils import timezone
 
 from django_sendcloud import enqueue
-from django_sendcloud.clock import clock
+from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Account, EntryState, Integration, Shipment
 from django_sendcloud.sync import breaker, drift
+from django_sendcloud.sync.backends import BACKENDS, Backend
 from django_sendcloud.sync.claim import claim
 from django_sendcloud.sync.fold import fold_all
-from django_sendcloud.sync.pump import bury_the_dead, pump
+from django_sendcloud.sync.worker import dead_letter_exhausted, pump
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order
+
+pytestmark = pytest.mark.long
+
+
+@pytest.fixture(params=["v2", "v3"])
+def generation(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def upserts(sandbox: Any) -> int:
+    """Return the number of upserts, of either generation."""
+    return int(sandbox.count("POST", "/shipments") + sandbox.count("POST", "/orders"))
 
 
 def at_sendcloud(sandbox: Any) -> set[str]:
     return {shipment["external_order_id"] for shipment in sandbox.shipments()}
 
 
-def test_f07_three_hundred_saves_in_one_transaction_are_one_request(
-    sandbox: Any, transactional_db: None, sendcloud_settings: Any
+@pytest.mark.long
+def test_f07_saves_in_one_transaction_are_one_request(
+    sandbox: Any, transactional_db: None, sendcloud_settings: Any, generation: str
 ) -> None:
-    factories.integration(sandbox)
+    factories.integration(sandbox, api_generation=generation)
     order = factories.order()
     with transaction.atomic():
         for number in range(300):
             order.address = f"Markt {number}"
             order.save()
     pump()
-    assert sandbox.count("POST", "/shipments") == 1
+    assert upserts(sandbox) == 1
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 299"
 
 
-def test_f07_three_hundred_transactions_during_one_flight_are_two_requests(
-    sandbox: Any, transactional_db: None, sendcloud_settings: Any, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.long
+def test_f07_transactions_during_one_push_are_two_requests(
+    sandbox: Any, transactional_db: None, sendcloud_settings: Any, monkeypatch: pytest.MonkeyPatch, generation: str
 ) -> None:
-    from django_sendcloud.api.v2.shipments import Shipments
-
-    factories.integration(sandbox)
+    factories.integration(sandbox, api_generation=generation)
     order = factories.order()
-    upsert = Shipments.upsert
+    backend = BACKENDS[generation]
+    upsert = backend.upsert
 
-    def save_then_send(self: Shipments, payloads: Any) -> Any:
-        monkeypatch.setattr(Shipments, "upsert", upsert)
+    def save_then_send(self: Backend, items: Any) -> Any:
+        monkeypatch.setattr(backend, "upsert", upsert)
         for number in range(300):
             with transaction.atomic():
                 order.address = f"Markt {number}"
                 order.save()
-        return upsert(self, payloads)
+        return upsert(self, items)
 
-    monkeypatch.setattr(Shipments, "upsert", save_then_send)
+    monkeypatch.setattr(backend, "upsert", save_then_send)
     pump()
-    assert sandbox.count("POST", "/shipments") == 2
+    assert upserts(sandbox) == 2
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 299"
 
 
-def test_f09_a_deletion_waits_until_a_late_upsert_can_no_longer_land(
+def test_f09_deletion_waits_for_the_upserts_quarantine(
     sandbox: Any, integration: Integration, sendcloud_settings: Any, later: Callable[[float], None]
 ) -> None:
     sendcloud_settings(QUARANTINE_SECONDS=60.0)
@@ -75,17 +88,17 @@ def test_f09_a_deletion_waits_until_a_late_upsert_can_no_longer_land(
     order.delete()
     later(30)
     pump()
-    assert sandbox.count(path="/shipments/delete") == 0
+    assert sandbox.count(path="/shipments/delete") + sandbox.count("DELETE") == 0
     later(31)
     pump()
     assert sandbox.shipments() == []
     assert not factories.outbox().exists()
 
 
-def test_f15_what_kills_its_worker_goes_alone_and_is_given_up(
+def test_f15_order_killing_workers_ends_alone_and_dead(
     sandbox: Any, integration: Integration, later: Callable[[float], None], settings: Any
 ) -> None:
-    """Three claims in company, then alone, dead after eight; all others go out meanwhile."""
+    """The order is claimed three times with others, then alone, and is dead after eight; the others go out meanwhile."""
     orders = [factories.order() for _ in range(5)]
     poison = str(orders[2].pk)
     claims: list[int] = []
@@ -94,27 +107,28 @@ def test_f15_what_kills_its_worker_goes_alone_and_is_given_up(
         taken = claim(500)
         pks = [entry.order_pk for entry in taken.entries]
         if poison in pks:
-            claims.append(len(pks))  # its worker dies here: nothing is settled
+            claims.append(len(pks))  # its worker dies here and settles nothing
         elif pks:
             factories.outbox().filter(order_pk__in=pks).delete()
         later(200)
     assert len(claims) == 8
     assert claims[0] == 5
     assert set(claims[3:]) == {1}, "alone after three"
-    bury_the_dead()
+    dead_letter_exhausted()
     entry = factories.outbox().get()
     assert (entry.order_pk, entry.state, entry.error_code) == (poison, EntryState.DEAD, "worker_died")
-    # A change gives it another chance.
+    # A change requeues the order.
     forget_transaction()
     orders[2].save()
     assert factories.outbox().get().state == EntryState.PENDING
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("retry_after", [None, "date", "-5", "1e9", "60"])
-def test_f16_a_storm_of_429_costs_a_request_a_pause_and_no_attempt(
+def test_f16_storm_of_429_costs_no_attempts(
     sandbox: Any, integration: Integration, later: Callable[[float], None], retry_after: str | None
 ) -> None:
-    """Ten minutes of 429, whatever they say of when to come back; afterwards everything goes out."""
+    """Sendcloud answers 429 for ten minutes, with any ``Retry-After``; afterwards all orders go out."""
     for _ in range(3):
         factories.order()
     if retry_after == "date":
@@ -133,7 +147,8 @@ def test_f16_a_storm_of_429_costs_a_request_a_pause_and_no_attempt(
     assert len(sandbox.shipments()) == 3
 
 
-def test_f18_two_hours_of_500_cost_one_probe_each_time_the_breaker_closes(
+@pytest.mark.long
+def test_f18_two_hours_of_500_cost_only_probes(
     sandbox: Any, integration: Integration, later: Callable[[float], None]
 ) -> None:
     for _ in range(150):
@@ -143,7 +158,7 @@ def test_f18_two_hours_of_500_cost_one_probe_each_time_the_breaker_closes(
         pump()
         later(15)
     sent = len(sandbox.requests)
-    # Five to open it, and then at most one every five minutes, but for the first shorter ones.
+    # Five requests open the breaker; then come the first, shorter pauses, and later one probe in five minutes at most.
     assert 20 <= sent <= 5 + 4 + 24 + 2
     assert all(len(request.body) == 1 for request in sandbox.requests[10:])
     assert not factories.outbox().filter(state=EntryState.DEAD).exists()
@@ -156,22 +171,21 @@ def test_f18_two_hours_of_500_cost_one_probe_each_time_the_breaker_closes(
     assert Account.objects.get().openings == 0
 
 
-def test_f18_the_breaker_opens_when_half_of_twenty_requests_fail(db: None, later: Callable[[float], None]) -> None:
+def test_f18_half_of_twenty_failures_close_account(db: None, later: Callable[[float], None]) -> None:
     account = Account.objects.create(name="shaky")
-    for number in range(19):
-        assert not (breaker.failed(account) if number % 2 else breaker.succeeded(account))
-    assert breaker.failed(account), "ten of twenty"
+    closed = [breaker.failed(account) if number % 2 else breaker.succeeded(account) for number in range(20)]
+    assert closed.index(True) > 10
     assert breaker.closed_until(account, clock.now()) is not None
 
 
-def test_f18_failures_that_are_far_apart_do_not_open_it(db: None, later: Callable[[float], None]) -> None:
+def test_f18_quarter_of_requests_failing_changes_nothing(db: None, later: Callable[[float], None]) -> None:
     account = Account.objects.create(name="shaky")
-    for number in range(40):
-        later(4)
-        assert not (breaker.failed(account) if number % 2 else breaker.succeeded(account))
+    for number in range(100):
+        assert not (breaker.succeeded(account) if number % 4 else breaker.failed(account))
 
 
-def test_f20_keys_revoked_for_a_day_burn_nothing_and_it_resumes_by_itself(
+@pytest.mark.long
+def test_f20_integration_with_revoked_keys_resumes_automatically(
     sandbox: Any, integration: Integration, later: Callable[[float], None]
 ) -> None:
     from django_sendcloud.signals import integration_paused
@@ -203,10 +217,10 @@ def test_f20_keys_revoked_for_a_day_burn_nothing_and_it_resumes_by_itself(
     assert len(sandbox.shipments()) == 3
 
 
-def test_f23_what_was_written_without_signals_is_found(
+def test_f23_orders_written_without_signals_are_found(
     sandbox: Any, integration: Integration, later: Callable[[float], None]
 ) -> None:
-    """``bulk_create`` and ``update`` send no signals: ``enqueue`` says so, and what is forgotten is found."""
+    """``bulk_create`` and ``update`` send no signals: ``enqueue`` records these orders, and drift finds the rest."""
     customer = factories.customer()
     Order.objects.bulk_create(Order(number=str(number), customer=customer) for number in range(3))
     assert not factories.outbox().exists()
@@ -224,17 +238,18 @@ def test_f23_what_was_written_without_signals_is_found(
     pump()
     assert {shipment["address"] for shipment in sandbox.shipments()} == {"Markt 1"}
     forget_transaction()
-    Order.objects.update(address="Markt 2")  # and the modification time does not say so
+    Order.objects.update(address="Markt 2")  # the modification time stays, so drift cannot see it
     enqueue(Order.objects.all())
     later(1)
     pump()
     assert {shipment["address"] for shipment in sandbox.shipments()} == {"Markt 2"}
 
 
-def test_f24_many_cancellations_do_not_starve_new_orders_nor_the_reverse(
+@pytest.mark.long
+def test_f24_deletions_and_upserts_starve_neither(
     sandbox: Any, integration: Integration, sendcloud_settings: Any
 ) -> None:
-    """A deletion costs a request each: of five requests at most one is a deletion while both wait."""
+    """Each deletion costs a request: while both kinds wait, about one request in five is a deletion."""
     gone = [factories.order(lines=0) for _ in range(120)]
     pump()
     forget_transaction()
@@ -245,44 +260,51 @@ def test_f24_many_cancellations_do_not_starve_new_orders_nor_the_reverse(
     before = len(sandbox.requests)
     factories.outbox().update(due_at=timezone.now() - dt.timedelta(minutes=1))
     pump()
-    kinds = [request.path.endswith("/delete") for request in sandbox.requests[before:]]
+    writes = [request for request in sandbox.requests[before:] if request.method != "GET"]
+    kinds = [request.method == "DELETE" or request.path.endswith("/delete") for request in writes]
     assert at_sendcloud(sandbox) == {str(order.pk) for order in new}
     last_upsert = max(index for index, deletion in enumerate(kinds) if not deletion)
     both = kinds[: last_upsert + 1]
     assert 0.1 <= sum(both) / len(both) <= 0.35
-    # Neither ever waits for all of the other.
+    # Neither kind waits until the other is done.
     assert any(both[: len(both) // 2])
     assert not all(both[: len(both) // 2])
 
 
 @pytest.mark.services("postgresql")
-def test_f22_a_long_transaction_of_the_shop_keeps_no_order_waiting(make_project: Callable[..., Any]) -> None:
-    project = make_project("postgresql")
+def test_f22_long_shop_transaction_delays_no_order(make_project: Callable[..., Any]) -> None:
+    project = make_project("postgresql", DEBOUNCE_SECONDS=0)
     held, *_ = project.place_orders(10)
-    time.sleep(project.settings["DEBOUNCE_SECONDS"])
-    import psycopg
-
-    with psycopg.connect(project.database_url) as shop:
-        # A change of an order, recorded in a transaction that stays open.
-        shop.execute("UPDATE shop_order SET address = 'Markt 7' WHERE id = %s", [held])
-        shop.execute(
-            "INSERT INTO django_sendcloud_change (order_type, order_pk, gone, due_at, recorded_at) "
-            "VALUES ('shop.order', %s, false, now(), now())",
-            [held],
-        )
-        project.run("from django_sendcloud.sync.pump import pump; pump()")
-        assert len(project.sandbox.shipments()) == 10
-        assert project.outbox() == 0
-        shop.commit()
-    project.run("from django_sendcloud.sync.pump import pump; pump()")
+    release = project.folder / "release"
+    shop = project.start(
+        f"""
+import pathlib, time
+from django.db import transaction
+from tests.shop.models import Order
+with transaction.atomic():
+    order = Order.objects.get(pk="{held}")
+    order.address = "Markt 7"
+    order.save()
+    print("recorded", flush=True)
+    while not pathlib.Path({str(release)!r}).exists():
+        time.sleep(0.01)
+"""
+    )
+    project.wait_for(lambda: "recorded" in project.logs(), what="the open transaction")
+    project.run("from django_sendcloud.sync.worker import pump; pump()")
+    assert len(project.sandbox.shipments()) == 10
+    assert project.outbox() == 0
+    release.touch()
+    assert shop.wait(60) == 0, project.logs()
+    project.run("from django_sendcloud.sync.worker import pump; pump()")
     assert project.outbox() == 0
     assert [s["address"] for s in project.sandbox.shipments() if s["external_order_id"] == held] == ["Markt 7"]
 
 
 @pytest.mark.services("postgresql")
-def test_f22_the_shop_never_waits_for_what_a_worker_holds(make_project: Callable[..., Any]) -> None:
-    """An order is saved although its entry is locked, and with a lock timeout that would not forgive waiting."""
-    project = make_project("postgresql")
+def test_f22_save_does_not_wait_for_claimed_entry(make_project: Callable[..., Any]) -> None:
+    """The shop saves an order while a worker locks its entry; its lock timeout leaves no time to wait."""
+    project = make_project("postgresql", DEBOUNCE_SECONDS=0)
     held = project.place_orders(1)[0]
     project.outbox()
     import psycopg
@@ -301,78 +323,78 @@ with transaction.atomic():
 
 
 @pytest.mark.services("postgresql")
-def test_f22_an_order_that_is_held_when_it_is_settled_keeps_no_other_waiting(make_project: Callable[..., Any]) -> None:
-    project = make_project("postgresql")
+def test_f22_order_locked_while_settling_delays_no_other(make_project: Callable[..., Any]) -> None:
+    project = make_project("postgresql", DEBOUNCE_SECONDS=0)
     held, *others = project.place_orders(10)
-    time.sleep(project.settings["DEBOUNCE_SECONDS"])
     project.run(
         f"""
 from django.db import connection
 import os, psycopg
-from django_sendcloud.sync import pump, push
-original, shop = push.settle, psycopg.connect(os.environ["TEST_DATABASE_URL"])
+from django_sendcloud.sync import worker
+from django_sendcloud.sync.push import ledger
+original, shop = ledger.settle, psycopg.connect(os.environ["TEST_DATABASE_URL"])
 def hold(*args):
-    push.settle = original
+    ledger.settle = original
     shop.execute("UPDATE django_sendcloud_outboxentry SET version = version + 1 WHERE order_pk = {held!r}")
     return original(*args)
-push.settle = hold
+ledger.settle = hold
 with connection.cursor() as cursor:
-    # Whoever waits for the lock gives up, rather than for ever.
+    # The worker fails instead of waiting for the lock forever.
     cursor.execute("SET lock_timeout = '2s'")
-pump.pump()
+worker.pump()
 shop.commit()
 """
     )
     assert project.outbox() == 1, "the others are settled"
     assert len(project.sandbox.shipments()) == 10
-    time.sleep(project.settings["LEASE_SECONDS"])
+    # Once after the lease, and once after the quarantine.
     for _ in range(2):
-        project.run("from django_sendcloud.sync.pump import pump; pump()")
-        time.sleep(project.settings["QUARANTINE_SECONDS"])
+        project.make_due()
+        project.run("from django_sendcloud.sync.worker import pump; pump()")
     assert project.outbox() == 0
     assert len(project.sandbox.shipments()) == 1 + len(others)
 
 
 @pytest.mark.services("postgresql")
-@pytest.mark.parametrize("step", ["build", "settle"])
-def test_f21_a_database_that_hangs_up_costs_at_most_a_lease(make_project: Callable[..., Any], step: str) -> None:
-    """The server ends the worker's connection, as a restart would, before it builds or when it settles."""
-    project = make_project("postgresql")
+@pytest.mark.parametrize("step", ["pipeline.plan_orders", "ledger.settle"])
+def test_f21_lost_connection_costs_at_most_a_lease(make_project: Callable[..., Any], step: str) -> None:
+    """The server ends the worker's connection, as a restart would, before the worker plans or when it settles."""
+    project = make_project("postgresql", DEBOUNCE_SECONDS=0)
     orders = project.place_orders(5)
-    time.sleep(project.settings["DEBOUNCE_SECONDS"])
     project.run(
         f"""
 from django.db import connection
 import psycopg, os
-from django_sendcloud.sync import pump, push
-original = push.{step}
+from django_sendcloud.sync import worker
+from django_sendcloud.sync.push import ledger, pipeline
+original = {step}
 def hang_up(*args):
-    push.{step} = original
+    {step} = original
     with psycopg.connect(os.environ["TEST_DATABASE_URL"], autocommit=True) as other:
         other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
     return original(*args)
-push.{step} = hang_up
-pump.pump()
+{step} = hang_up
+worker.pump()
 """,
         check=False,
     )
-    time.sleep(project.settings["LEASE_SECONDS"])
+    # Once after the lease, and once after the quarantine.
     for _ in range(2):
-        project.run("from django_sendcloud.sync.pump import pump; pump()")
-        time.sleep(project.settings["QUARANTINE_SECONDS"])
+        project.make_due()
+        project.run("from django_sendcloud.sync.worker import pump; pump()")
     assert project.outbox() == 0
     assert sorted(s["external_order_id"] for s in project.sandbox.shipments()) == sorted(orders)
 
 
 @pytest.mark.services("postgresql")
-def test_f21_a_deadlock_is_tried_again(make_project: Callable[..., Any]) -> None:
-    project = make_project("postgresql")
+def test_f21_deadlock_is_retried(make_project: Callable[..., Any]) -> None:
+    project = make_project("postgresql", DEBOUNCE_SECONDS=0)
     orders = project.place_orders(3)
-    time.sleep(project.settings["DEBOUNCE_SECONDS"])
     said = project.run(
         """
 from django.db import OperationalError
-from django_sendcloud.sync import pump, settle
+from django_sendcloud.sync import worker
+from django_sendcloud.sync.push import settle
 original, tries = settle._write, []
 def deadlock(*args):
     tries.append(1)
@@ -380,7 +402,7 @@ def deadlock(*args):
         raise OperationalError("deadlock detected")
     return original(*args)
 settle._write = deadlock
-pump.pump()
+worker.pump()
 print(len(tries))
 """
     )
@@ -390,38 +412,42 @@ print(len(tries))
     assert project.sandbox.count("POST", "/shipments") == 1
 
 
-PUMP = "import django; django.setup()\nfrom django_sendcloud.sync.pump import pump\npump()"
+PUMP = "from django_sendcloud.sync.worker import pump; pump()"
 
 
 @pytest.mark.services("postgresql")
-def test_f12_a_worker_that_wakes_from_a_long_sleep_sends_nothing(make_project: Callable[..., Any]) -> None:
-    """Stopped between its claim and its request for longer than its lease, it leaves the order to its new owner."""
+def test_f12_worker_stopped_past_its_lease_sends_nothing(make_project: Callable[..., Any]) -> None:
+    """A worker stopped between claim and request for longer than its lease leaves the order to its new owner."""
     import signal
 
-    project = make_project("postgresql")
+    project = make_project("postgresql", DEBOUNCE_SECONDS=0)
+    asleep = project.settings["LEASE_SECONDS"] + project.settings["QUARANTINE_SECONDS"]
     (order,) = project.place_orders(1)
-    time.sleep(project.settings["DEBOUNCE_SECONDS"])
     zombie = project.start(
-        "-c",
-        "import django; django.setup()\n"
-        "import os, signal\n"
-        "from django_sendcloud.sync import push, pump\n"
-        "original = push.build\n"
-        "def stop(*args):\n"
-        "    plans = original(*args)\n"
-        "    os.kill(os.getpid(), signal.SIGSTOP)\n"
-        "    return plans\n"
-        "push.build = stop\n"
-        "pump.pump(0.1)\n"
-        "print('awake')",
+        f"""
+import os, signal
+from django_sendcloud.core.clock import clock
+from django_sendcloud.sync import worker
+from django_sendcloud.sync.push import pipeline
+original, steady = pipeline.plan_orders, clock.monotonic
+def stop(*args):
+    plans = original(*args)
+    os.kill(os.getpid(), signal.SIGSTOP)
+    # Its clock shows how long it was stopped.
+    clock.monotonic = lambda: steady() + {asleep}
+    return plans
+pipeline.plan_orders = stop
+worker.pump(0.1)
+print("awake")
+"""
     )
     project.wait_for(lambda: stopped(zombie.pid), what="the worker's sleep")
     assert project.sandbox.count("POST") == 0
-    time.sleep(project.settings["LEASE_SECONDS"] + project.settings["QUARANTINE_SECONDS"])
-    # Meanwhile the order changes, and its new owner sends it.
+    # Meanwhile its lease and the quarantine end, the order changes, and its new owner sends it.
+    project.make_due()
     project.run(
         f"from tests.shop.models import Order; o = Order.objects.get(pk={order!r}); o.address = 'New 1'; o.save()\n"
-        "import time; time.sleep(0.3)\nfrom django_sendcloud.sync.pump import pump; pump()"
+        "from django_sendcloud.sync.worker import pump; pump()"
     )
     assert project.sandbox.shipment(order)["address"] == "New 1"
     sent = project.sandbox.count("POST")
@@ -438,13 +464,13 @@ def stopped(pid: int) -> bool:
 
 
 @pytest.mark.services("postgresql")
-def test_f17_eight_workers_and_three_integrations_keep_one_accounts_rate(make_project: Callable[..., Any]) -> None:
-    """In no window are there more requests than the limit: it is one row, shared by all, in the database's time.
+def test_f17_workers_together_keep_the_accounts_rate(make_project: Callable[..., Any]) -> None:
+    """No window has more requests than the limit: all workers share one row, in the database's time.
 
     Sixty seconds are scaled down to three: 85 requests a minute with a burst of 15 become 1,700 a minute with 15.
     """
-    project = make_project("postgresql")
-    project.settings |= {"UNSAFE_REQUESTS_PER_MINUTE": 1700, "UNSAFE_BURST": 15, "BATCH_SIZE": 1, "CLAIM_SIZE": 10}
+    limits = {"UNSAFE_REQUESTS_PER_MINUTE": 1700, "UNSAFE_BURST": 15, "BATCH_SIZE": 1, "CLAIM_SIZE": 10}
+    project = make_project("postgresql", DEBOUNCE_SECONDS=0, **limits)
     others = [project.sandbox.add_integration(shop_name=name) for name in ("B", "C")]
     project.run(
         "from tests import factories\nfrom django_sendcloud.models import Integration\nfirst = Integration.objects.get()\n"
@@ -456,25 +482,23 @@ def test_f17_eight_workers_and_three_integrations_keep_one_accounts_rate(make_pr
         + "pks = list(Integration.objects.values_list('pk', flat=True))\n"
         "for n in range(270): factories.order(lines=0, integration=pks[n % 3])"
     )
-    children = [project.start("-c", PUMP) for _ in range(8)]
+    children = [project.start(PUMP) for _ in range(8)]
     for child in children:
         assert child.wait(timeout=120) == 0, project.logs()
-    # What the last of them had no time left for is due a moment later, when nobody looks any more.
+    # Entries the last worker had no time for are due a moment later, when no worker is left.
     project.push_the_rest()
     times = sorted(request.time for request in project.sandbox.requests if request.method == "POST")
     assert len(times) == 270
     window = 3.0
-    # What arrives is a little later than what was allowed; the window is shorter by what that may be.
+    # A request arrives a little after it was allowed, so the window is shorter by that delay.
     most = max(sum(1 for other in times if at <= other < at + window - 0.2) for at in times)
     assert most <= 100
 
 
 @pytest.mark.services("postgresql")
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
-def test_f01_a_web_process_killed_between_commit_and_wake_up_loses_nothing(
-    make_project: Callable[..., Any], database: str
-) -> None:
-    project = make_project(database)
+def test_f01_web_process_killed_after_commit_loses_nothing(make_project: Callable[..., Any], database: str) -> None:
+    project = make_project(database, DEBOUNCE_SECONDS=0)
     project.run(
         "import os, signal\nfrom django.db import transaction\nfrom tests import factories\n"
         "with transaction.atomic():\n"
@@ -483,40 +507,39 @@ def test_f01_a_web_process_killed_between_commit_and_wake_up_loses_nothing(
         check=False,
     )
     assert project.outbox() == 1
-    time.sleep(project.settings["DEBOUNCE_SECONDS"])
     project.run("from django_sendcloud.tasks import sweep; sweep()")
     assert project.outbox() == 0
     assert len(project.sandbox.shipments()) == 1
 
 
-def test_f30_a_page_that_misses_an_order_once_starts_no_storm(sandbox: Any, integration: Integration) -> None:
-    """A list that changes while it is read can miss one: two comparisons in a row must agree."""
+def test_f30_order_missing_once_is_not_repaired(sandbox: Any, integration: Integration) -> None:
+    """A list that changes while it is read can miss an order, so two comparisons in a row must agree."""
     from django_sendcloud.sync import reconcile
 
     orders = [factories.order() for _ in range(3)]
     pump()
-    Shipment.objects.update(told_at=timezone.now() - dt.timedelta(hours=1))
+    Shipment.objects.update(last_pushed_at=timezone.now() - dt.timedelta(hours=1))
     hidden = sandbox.shipment(str(orders[0].pk))
     sandbox.delete_shipment(hidden["shipment_uuid"])
     forget_transaction()
     assert reconcile.repair(integration, reconcile.scan(integration)) == 0
-    # It is there again, as it always was.
+    # The next list has the order again.
     forget_transaction()
     factories.outbox().all().delete()
     Shipment.objects.filter(order_pk=str(orders[0].pk)).update(digest="")
     enqueue(orders[0])
     pump()
-    Shipment.objects.update(told_at=timezone.now() - dt.timedelta(hours=1))
+    Shipment.objects.update(last_pushed_at=timezone.now() - dt.timedelta(hours=1))
     before = sandbox.count("POST")
     forget_transaction()
     assert reconcile.repair(integration, reconcile.scan(integration)) == 0
     assert sandbox.count("POST") == before
-    assert not Shipment.objects.filter(suspicion__gt=0).exists()
+    assert not Shipment.objects.filter(mismatches__gt=0).exists()
     assert not factories.outbox().exists()
 
 
-def test_f05_f06_and_others_stand_elsewhere() -> None:
-    """Every fault has a test under its number, here or beside what it is about."""
+def test_f05_f06_faults_each_have_a_test() -> None:
+    """Every fault has a test under its number, here or beside its code."""
     import re
     from pathlib import Path
 
@@ -527,4 +550,4 @@ def test_f05_f06_and_others_stand_elsewhere() -> None:
         for name in re.findall(r"^def (test_f\d\d\w*)", path.read_text(), re.MULTILINE)
         for number in re.findall(r"_?f(\d\d)(?=_)", name)
     }
-    assert set(range(1, 33)) - found == set()
+    assert set(range(1, 42)) - found == set()

@@ -24,7 +24,7 @@ UPDATED = dt.datetime(2026, 3, 2, 10, 0, 0, 123456, tzinfo=dt.UTC)
 
 
 def shipment(**changes: Any) -> ShipmentPayload:
-    """The fewest fields that make a shipment, stamped."""
+    """Return a shipment with the fewest fields, stamped."""
     required = {
         "external_order_id": "1042",
         "order_number": "A-1042",
@@ -44,7 +44,7 @@ def item(**changes: Any) -> ParcelItem:
 
 
 def full_shipment() -> ShipmentPayload:
-    """A shipment with every field of the contract set."""
+    """Return a shipment with every field of API v2's contract."""
     return shipment(
         external_shipment_id="S1",
         address_2="3 hoog",

@@ -33,7 +33,7 @@ FORMATS = {
 
 
 def instances(schema: dict[str, Any], *required: str) -> st.SearchStrategy[Any]:
-    """Values that a schema allows; ``required`` are fields that shall always be there."""
+    """Return a strategy for the values a schema allows; ``required`` fields are always there."""
     if "$ref" in schema:
         target = document()["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
         return instances(target | {key: value for key, value in schema.items() if key != "$ref"}, *required)

@@ -8,7 +8,7 @@ import json
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from django_sendcloud.enums import Currency, CustomsShipmentType
@@ -25,6 +25,7 @@ from django_sendcloud.payloads import (
     TaxNumber,
     TaxNumbers,
 )
+from django_sendcloud.payloads.base import schema_of
 
 from .builders import full_shipment, item, shipment
 from .contract import document, problems, schema
@@ -41,46 +42,46 @@ PAYLOADS = {
 
 
 def fields(payload: type) -> set[str]:
-    return {field.name for field in dataclasses.fields(payload)} - {"extra"}
+    return {field.name for field in dataclasses.fields(payload)} - {"extra", *schema_of(payload).only_v3}
 
 
-# Everything the contract has, we have
+# Completeness
 
 
 @pytest.mark.parametrize(("name", "payload"), PAYLOADS.items(), ids=PAYLOADS)
-def test_a_payload_has_exactly_the_fields_of_its_schema(name: str, payload: type) -> None:
+def test_payload_has_the_fields_of_v2(name: str, payload: type) -> None:
     assert fields(payload) == set(schema(name)["properties"])
 
 
-def test_nested_objects_without_a_name_have_exactly_the_contracts_fields() -> None:
+def test_nested_objects_have_the_fields_of_v2() -> None:
     assert fields(TaxNumbers) == set(schema("CustomsInformation")["properties"]["tax_numbers"]["properties"])
     method = schema("CheckoutPayload")["properties"]["delivery_method_data"]
     assert fields(DeliveryMethodData) == set(method["properties"]) == set(method["required"])
 
 
-def test_enums_have_exactly_the_values_of_the_contract() -> None:
+def test_enums_have_the_values_of_v2() -> None:
     properties = schema("ShipmentBlobOrderCreate")["properties"]
     assert {member.value for member in Currency} == set(properties["currency"]["enum"])
     assert {member.value for member in CustomsShipmentType} == set(properties["customs_shipment_type"]["enum"])
 
 
-def test_there_are_251_countries_with_the_canaries_kosovo_and_norway() -> None:
+def test_countries_are_those_of_the_contract() -> None:
     assert set(schema("country-codes")["enum"]) == COUNTRIES
     assert set(schema("ParcelItems")["properties"]["origin_country"]["enum"]) == COUNTRIES
     assert len(COUNTRIES) == 251
     assert {"IC", "XK", "NO"} <= COUNTRIES
 
 
-def test_no_schema_of_the_contract_is_without_a_counterpart() -> None:
+def test_schemas_of_v2_have_a_counterpart() -> None:
     answers = {"Integration", "IntegrationLog", "IntegrationUpdate", "ShipmentBlobOrder"}
     upsert_answers = {"ShipmentCreateUpdateLog", "ShipmentErrorLog"}
     assert set(document()["components"]["schemas"]) == {*PAYLOADS, *answers, *upsert_answers, "country-codes"}
 
 
-# What we send is valid
+# Valid JSON
 
 
-def test_the_smallest_shipment_is_valid_but_for_three_contradictions_of_the_contract() -> None:
+def test_smallest_shipment_is_valid_but_three_contradictions() -> None:
     body = shipment().to_json()
     assert problems("ShipmentBlobOrderCreate", body, literal=True) == [
         "$.currency: None is not one of ['EUR', 'USD', 'GBP']",  # its type allows null
@@ -89,20 +90,20 @@ def test_the_smallest_shipment_is_valid_but_for_three_contradictions_of_the_cont
     ]
 
 
-def test_a_full_shipment_is_valid_to_the_letter_and_uses_every_field() -> None:
+def test_full_shipment_is_valid_and_complete() -> None:
     body = full_shipment().to_json()
     assert problems("ShipmentBlobOrderCreate", body, literal=True) == []
     assert set(body) == set(schema("ShipmentBlobOrderCreate")["properties"])
     assert set(body["parcel_items"][0]) == set(schema("ParcelItems")["properties"])
 
 
-def test_every_country_can_be_sent_to_and_made_in() -> None:
+def test_countries_are_valid_destinations_and_origins() -> None:
     for code in COUNTRIES:
         assert problems("country-codes", shipment(country=code).to_json()["country"]) == []
         assert problems("ParcelItems", item(origin_country=code).to_json()) == []
 
 
-def test_costs_are_objects_though_the_examples_have_strings() -> None:
+def test_costs_are_written_as_objects() -> None:
     body = full_shipment().to_json()["customs_details"]
     assert body["freight_costs"] == {"value": "5.99", "currency": "EUR"}
     example = document()["paths"]["/integrations/{id}/shipments"]["post"]["requestBody"]["content"]["application/json"][
@@ -112,22 +113,22 @@ def test_costs_are_objects_though_the_examples_have_strings() -> None:
     assert problems("CustomsInformation", example) != []
 
 
-def test_tax_numbers_are_flat_though_the_examples_wrap_them() -> None:
+def test_tax_numbers_are_written_flat() -> None:
     body = full_shipment().to_json()["customs_details"]["tax_numbers"]
     assert body["sender"] == [{"name": "VAT", "country_code": "NL", "value": "NL987654321B02"}]
 
 
-def test_an_absent_checkout_payload_is_left_out_since_it_may_not_be_null() -> None:
+def test_absent_checkout_payload_is_left_out() -> None:
     assert "checkout_payload" not in shipment().to_json()
     assert problems("ShipmentBlobOrderCreate", shipment().to_json() | {"checkout_payload": None}) != []
 
 
-def test_an_unknown_origin_is_left_out_since_null_is_not_in_its_enum() -> None:
+def test_unknown_origin_is_left_out() -> None:
     assert "origin_country" not in item().to_json()
     assert problems("ParcelItems", item().to_json() | {"origin_country": None}, literal=True) != []
 
 
-# Whatever constructs is valid, whatever the values
+# Any payload
 
 characters = st.characters(codec="utf-8", exclude_characters="\0")
 text = st.text(characters, max_size=40)
@@ -198,17 +199,17 @@ shipments = st.builds(
 )
 
 
+@pytest.mark.long
 @given(shipments)
-@settings(max_examples=150, deadline=None)
-def test_every_shipment_that_can_be_made_is_valid(payload: ShipmentPayload) -> None:
+def test_built_shipment_is_valid(payload: ShipmentPayload) -> None:
     body = json.loads(json.dumps(payload.to_json()))
     assert problems("ShipmentBlobOrderCreate", body | {"email": body["email"] or "nobody@shop.example"}) == []
     json.dumps(body, ensure_ascii=False).encode()
 
 
 @given(st.sampled_from(sorted(fields(ShipmentPayload))), anything)
-@settings(max_examples=300, deadline=None)
-def test_any_value_in_any_field_is_either_refused_or_valid(name: str, value: object) -> None:
+@pytest.mark.long
+def test_shipment_field_is_refused_or_valid(name: str, value: object) -> None:
     try:
         payload = shipment(**{name: value})
     except PayloadError as error:
@@ -223,8 +224,7 @@ def test_any_value_in_any_field_is_either_refused_or_valid(name: str, value: obj
 
 
 @given(st.sampled_from(sorted(fields(ParcelItem))), anything)
-@settings(max_examples=300, deadline=None)
-def test_any_value_in_any_field_of_an_item_is_either_refused_or_valid(name: str, value: object) -> None:
+def test_item_field_is_refused_or_valid(name: str, value: object) -> None:
     try:
         payload = item(**{name: value})
     except PayloadError as error:
@@ -238,8 +238,7 @@ def test_any_value_in_any_field_of_an_item_is_either_refused_or_valid(name: str,
 
 
 @given(amounts)
-@settings(max_examples=200, deadline=None)
-def test_a_number_is_sent_exactly_or_not_at_all(value: Decimal) -> None:
+def test_number_is_sent_exactly_or_refused(value: Decimal) -> None:
     try:
         written = item(value=value).to_json()["value"]
     except PayloadError:

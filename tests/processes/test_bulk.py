@@ -1,4 +1,4 @@
-"""Many rows in one statement: whatever a shop's numbers and keys consist of, on each database."""
+"""Bulk writes with any characters in order numbers and keys, on each database."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Callable
 
 import pytest
 
-from .conftest import Project
+from tests.project import Project
 
 WRITE_AND_READ_BACK = r"""
 import datetime as dt, uuid
+from django.db import transaction
 from django_sendcloud.models import Integration, Shipment
-from django_sendcloud.sync import bulk
-from django_sendcloud.sync.announce import announce
+from django_sendcloud.sync.push.settle import _write_shipments
 
 ODD = ['"', "\\", "{}", "{a,b}", "NULL", "null", "'", '\\"', ",", " ", "a\nb", "a\tb", "é漢😀", "%s", "$1", "x" * 255]
-TOLD = ["status", "errors", "uuid", "order_number", "stamp", "told_at", "deleted_at"]
+TOLD = ["status", "errors", "uuid", "order_number", "stamp", "last_pushed_at", "deleted_at"]
 integration = Integration.objects.create(remote_id=1, name="x", public_key="a" * 32, secret_key="b" * 32)
 noon = dt.datetime(2026, 3, 1, 12, 30, 15, 123456, dt.UTC)
 
@@ -32,7 +32,9 @@ rows = [
     for number, text in enumerate(ODD)
 ]
 wanted = {row.external_order_id: (row.order_pk, row.order_number, row.external_shipment_id, row.stamp) for row in rows}
-assert len(announce(rows)) == len(ODD)
+Shipment.objects.bulk_create(rows, ignore_conflicts=True)
+rows = list(Shipment.objects.all())
+assert len(rows) == len(ODD)
 assert read(["order_pk", "order_number", "external_shipment_id", "stamp"]) == wanted
 
 for number, row in enumerate(rows):
@@ -41,29 +43,28 @@ for number, row in enumerate(rows):
     row.uuid = None if number % 3 else uuid.UUID(int=number + 1)
     row.order_number = row.order_number[::-1]
     row.stamp = 2**62 - number
-    row.told_at = None if number % 5 else noon + dt.timedelta(days=number)
+    row.last_pushed_at = None if number % 5 else noon + dt.timedelta(days=number)
     row.deleted_at = noon
 wanted = {row.external_order_id: tuple(getattr(row, name) for name in TOLD) for row in rows}
-bulk.update(rows, TOLD, "default")
+erased = rows.pop()
+wanted.pop(erased.external_order_id)
+Shipment.objects.filter(pk=erased.pk).delete()
+with transaction.atomic():
+    _write_shipments([*rows, erased])
 assert read(TOLD) == wanted
 
-for some in (rows[:1], rows[3:9], rows):
-    pks = [row.order_pk for row in some]
-    assert Shipment.objects.filter(bulk.among("order_pk", pks, "default")).count() == len(some)
-    assert Shipment.objects.filter(bulk.among("pk", [row.pk for row in some], "default")).count() == len(some)
-assert not Shipment.objects.filter(bulk.among("order_pk", [], "default")).exists()
 print("as written")
 """
 
 
 @pytest.mark.services("postgresql", "mariadb")
 @pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
-def test_what_is_written_together_is_read_as_it_was(make_project: Callable[..., Project], database: str) -> None:
+def test_bulk_write_keeps_every_value(make_project: Callable[..., Project], database: str) -> None:
     assert make_project(database).run(WRITE_AND_READ_BACK) == "as written"
 
 
 @pytest.mark.services("postgresql")
-def test_it_is_also_where_the_server_puts_the_values_in(make_project: Callable[..., Project]) -> None:
+def test_bulk_write_works_with_server_side_binding(make_project: Callable[..., Project]) -> None:
     project = make_project("postgresql")
     project.database_url += "?server_side_binding=true"
     binds = (

@@ -1,4 +1,4 @@
-"""The example shop and its story, as ``make demo ONCE=1`` plays it: on embedded defaults, with real processes."""
+"""The demo that ``make demo ONCE=1`` runs, on embedded defaults and with real processes."""
 
 from __future__ import annotations
 
@@ -11,18 +11,24 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.mark.timeout(600)
-def test_every_step_of_the_story_is_seen_to_work(tmp_path: Path) -> None:
-    command = [sys.executable, "example_project/demo.py", "--once", "--orders", "120", "--data", str(tmp_path / "shop")]
+@pytest.mark.parametrize("api", ["v2", "v3"])
+@pytest.mark.exhaustive
+def test_demo_completes_every_step(tmp_path: Path, api: str) -> None:
+    program = "example_project/demo.py"
+    command = [sys.executable, program, "--once", "--api", api, "--orders", "120", "--data", str(tmp_path / "shop")]
     environment = {key: value for key, value in os.environ.items() if not key.startswith(("DJANGO_", "SENDCLOUD_"))}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=570, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "Every step was seen to work" in done.stdout
 
 
-def test_the_story_fails_where_a_step_does_not_work(tmp_path: Path) -> None:
-    """A sandbox that loses its shipments must not pass for a success."""
+@pytest.mark.exhaustive
+def test_demo_fails_when_a_step_fails(tmp_path: Path) -> None:
+    """The demo fails with a sandbox that loses its shipments."""
     program = (
         "import sys; sys.argv = ['demo', '--once', '--orders', '5', '--data', sys.argv[1]]\n"
         "import demo\n"

@@ -1,38 +1,40 @@
-"""Several workers fold at once, while the shop goes on."""
+"""Workers that fold concurrently while the shop keeps recording."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from .conftest import Project
+from tests.project import Project
 
 SHOP = """
+import pathlib
 from django.db import transaction
 from django_sendcloud.sync.record import record
 for n in range(150):
     with transaction.atomic():
-        record("shop.order", [f"00000000-0000-0000-0000-00000000000{n % 5}"], ring=False)
+        record("shop.order", [f"00000000-0000-0000-0000-00000000000{{n % 5}}"], notify=False)
+pathlib.Path({done!r}).touch()
 """
 # One by one, because several changes of an order that are folded together raise its version once.
 WORKER = """
-import time
+import pathlib, time
 from django_sendcloud.sync.fold import fold
-end = time.monotonic() + 5
-while time.monotonic() < end:
+while not all(map(pathlib.Path.exists, map(pathlib.Path, {done!r}))):
     fold(1) or time.sleep(0.01)
 """
 
 
 @pytest.mark.services("postgresql", "mariadb")
 @pytest.mark.parametrize("database", ["sqlite", "postgresql", "mariadb"])
-def test_each_change_is_folded_exactly_once(make_project: Callable[..., Project], database: str) -> None:
+@pytest.mark.exhaustive
+def test_change_is_folded_exactly_once(make_project: Callable[..., Project], database: str) -> None:
     project = make_project(database)
+    done = [str(project.folder / name) for name in ("shop-1", "shop-2")]
     with ThreadPoolExecutor(6) as threads:
-        list(threads.map(project.run, [SHOP, SHOP, *[WORKER] * 4]))
+        list(threads.map(project.run, [*(SHOP.format(done=path) for path in done), *[WORKER.format(done=done)] * 4]))
     project.run("from django_sendcloud.sync.fold import fold\nwhile fold(1): pass")
     found = project.run(
         "from django_sendcloud.models import Change, OutboxEntry; from django.db.models import Sum\n"
@@ -42,15 +44,16 @@ def test_each_change_is_folded_exactly_once(make_project: Callable[..., Project]
 
 
 HOLDS = """
-import time
+import pathlib, time
 from django.db import transaction
 from django_sendcloud.sync.record import record
 with transaction.atomic():
-    record("shop.order", ["00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"], ring=False)
+    record("shop.order", ["00000000-0000-0000-0000-000000000001", "00000000-0000-0000-0000-000000000002"], notify=False)
     print("recorded", flush=True)
-    time.sleep(6)
+    while not pathlib.Path({release!r}).exists():
+        time.sleep(0.01)
 """
-# A lock that had to be waited for would be an error after a second.
+# The timeout turns any wait for a lock into an error after one second.
 WAITS_FOR_NOTHING = """
 from django.db import connection, transaction
 from django_sendcloud.sync.fold import fold
@@ -62,22 +65,25 @@ with connection.cursor() as cursor:
 for _ in range(3):
     with transaction.atomic():
         for n in (2, 1):
-            record("shop.order", [f"00000000-0000-0000-0000-00000000000{n}"], ring=False)
+            record("shop.order", [f"00000000-0000-0000-0000-00000000000{n}"], notify=False)
     assert fold() == 2, "what is committed is folded, whatever is not"
 """
 
 
 @pytest.mark.services("postgresql", "mariadb")
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"])
-def test_neither_the_shop_nor_a_worker_waits_for_what_another_transaction_has_recorded(
+@pytest.mark.exhaustive
+def test_open_transaction_blocks_neither_recording_nor_folding(
     make_project: Callable[..., Project], database: str
 ) -> None:
     project = make_project(database)
-    with ThreadPoolExecutor(1) as threads:
-        other = threads.submit(project.run, HOLDS)
-        time.sleep(3)
-        project.run(WAITS_FOR_NOTHING)
-        assert not other.done(), "it was open all the while"
+    release = project.folder / "release"
+    other = project.start(HOLDS.format(release=str(release)))
+    project.wait_for(lambda: "recorded" in project.logs(), what="the open transaction")
+    project.run(WAITS_FOR_NOTHING)
+    assert other.poll() is None, "it was open all the while"
+    release.touch()
+    assert other.wait(60) == 0, project.logs()
     assert project.outbox() == 2
     found = project.run(
         "from django_sendcloud.models import OutboxEntry; print(*OutboxEntry.objects.values_list('version'))"

@@ -18,13 +18,13 @@ from tests.payloads.builders import shipment
 
 
 def order(external_order_id: str = "1042", external_shipment_id: str | None = "S1", **changes: Any) -> dict[str, Any]:
-    """A shipment as a shop sends it."""
+    """Return a shipment as a shop sends it."""
     ids = {"external_order_id": external_order_id, "external_shipment_id": external_shipment_id}
     return {**shipment().to_json(), **ids, **changes}
 
 
 def eventually(condition: Callable[[], Any]) -> None:
-    """Wait for what happens in another thread and gives no sign."""
+    """Wait for an event of another thread that gives no sign."""
     deadline = time.monotonic() + 10
     while not condition():
         assert time.monotonic() < deadline
@@ -32,7 +32,7 @@ def eventually(condition: Callable[[], Any]) -> None:
 
 
 class Shop:
-    """Asks a sandbox, with the keys of its first integration unless told otherwise."""
+    """Sends v2 requests to a sandbox, by default with the keys of its first integration."""
 
     def __init__(self, sandbox: Sandbox) -> None:
         self.sandbox = sandbox
@@ -41,10 +41,10 @@ class Shop:
         self.keys = (sandbox.public_key, sandbox.secret_key)
 
     def ask(self, method: str, path: str, body: Any = None, **options: Any) -> requests.Response:
-        """``path`` continues the address of the integration where it does not begin with a slash."""
-        address = path if "://" in path else f"{self.sandbox.base_url}{path}"
+        """Send a request. A path without a slash at its beginning continues that of the integration."""
+        address = path if "://" in path else f"{self.sandbox.v2_url}{path}"
         if not path.startswith(("/", "http")):
-            address = f"{self.sandbox.base_url}/integrations/{self.sandbox.integration_id}/{path}".rstrip("/")
+            address = f"{self.sandbox.v2_url}/integrations/{self.sandbox.integration_id}/{path}".rstrip("/")
         if body is not None:
             options["json"] = body
         options.setdefault("auth", self.keys)
@@ -61,7 +61,7 @@ class Shop:
         return answer.json()
 
     def error(self, status: int, method: str, path: str, body: Any = None, **options: Any) -> str:
-        """What an error says."""
+        """Send a request that is refused, and return the message."""
         answer = self.ask(method, path, body, **options)
         assert answer.status_code == status, answer.text
         return answer.json()["error"]["message"]
@@ -132,7 +132,7 @@ class Receiver:
         return self._arrived.get(timeout=10)
 
     def nothing_more(self, sandbox: Sandbox) -> bool:
-        """Whether all that was sent has been looked at."""
+        """Return whether the test has seen all webhooks."""
         return sandbox.wait_webhooks() and self._arrived.empty()
 
     def close(self) -> None:
@@ -151,7 +151,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture
 def listening(sandbox: Sandbox, receiver: Receiver) -> Receiver:
-    """The receiver, with the sandbox's integration connected to it."""
+    """Return the receiver, with the sandbox's integration connected to it."""
     sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
     assert receiver.next().action == "integration_connected"
     return receiver

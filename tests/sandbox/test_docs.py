@@ -1,4 +1,4 @@
-"""The page about the sandbox says what is true."""
+"""The documentation page of the sandbox is true."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from django_sendcloud.sandbox.webhooks import FIRST_DELAY, LONGEST_DELAY, RETRIE
 PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sandbox.md").read_text()
 
 
-def test_every_option_is_documented_with_its_default() -> None:
+def test_page_documents_every_option() -> None:
     parser = argparse.ArgumentParser(add_help=False)
     add_arguments(parser)
     rows = dict(re.findall(r"^\| `(--[\w-]+)` \| (.+?) \|", PAGE, re.MULTILINE))
@@ -21,18 +21,18 @@ def test_every_option_is_documented_with_its_default() -> None:
     expected = {
         action.option_strings[0]: shown.get(str(action.default), f"`{action.default}`") for action in parser._actions
     }
-    assert rows == {**expected, "--public-key": "made up", "--secret-key": "made up"}
+    assert rows == {**expected, "--public-key": "fixed", "--secret-key": "fixed"}
 
 
-def test_every_example_runs() -> None:
+def test_examples_run() -> None:
     blocks = re.findall(r"^```python\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     namespace: dict[str, object] = {}
     for block in blocks:
         exec(block, namespace)
 
 
-def test_every_name_is_one_of_the_sandbox() -> None:
+def test_page_names_exist() -> None:
     rows = re.findall(r"^\| (`.+?) \|", PAGE, re.MULTILINE)
     names = {name for row in rows for name in re.findall(r"`([a-z_]+)(?:\(.*?\))?`", row)}
     assert len(names) > 30
@@ -42,7 +42,7 @@ def test_every_name_is_one_of_the_sandbox() -> None:
         assert faults <= names
 
 
-def test_the_numbers_of_webhooks_are_the_codes() -> None:
+def test_page_has_numbers_of_webhooks() -> None:
     assert (RETRIES, FIRST_DELAY, LONGEST_DELAY) == (10, 5 * 60, 60 * 60)
     text = " ".join(PAGE.split())
-    assert "repeated ten times, first after 5 minutes, then after twice as long each time, at most an hour" in text
+    assert "repeats it ten times: first after 5 minutes, then after twice as long each time, at most an hour" in text

@@ -57,7 +57,7 @@ class Background:
 
 
 @pytest.mark.parametrize("apply", [True, False])
-def test_an_error_is_answered_and_the_request_applied_or_not(shop: Shop, sandbox: Sandbox, apply: bool) -> None:
+def test_error_may_apply_request(shop: Shop, sandbox: Sandbox, apply: bool) -> None:
     sandbox.fail_next(503, times=2, headers={"Retry-After": "9"}, apply=apply)
     for _ in range(2):
         answer = shop.ask("POST", "shipments", [order()])
@@ -71,7 +71,7 @@ def test_an_error_is_answered_and_the_request_applied_or_not(shop: Shop, sandbox
     assert sandbox.faults == []
 
 
-def test_a_body_of_ones_own(shop: Shop, sandbox: Sandbox) -> None:
+def test_error_has_any_body(shop: Shop, sandbox: Sandbox) -> None:
     sandbox.fail_next(200, body=b'{"a": ')
     answer = shop.ask("GET", "/integrations")
     assert (answer.content, answer.headers["Content-Type"]) == (b'{"a": ', "application/json")
@@ -93,7 +93,7 @@ def test_a_body_of_ones_own(shop: Shop, sandbox: Sandbox) -> None:
         ("pments", set()),
     ],
 )
-def test_a_fault_hits_only_what_it_is_meant_for(shop: Shop, sandbox: Sandbox, match: str | None, hit: set[str]) -> None:
+def test_fault_hits_only_matching_requests(shop: Shop, sandbox: Sandbox, match: str | None, hit: set[str]) -> None:
     requests = {
         "upsert": lambda: shop.ask("POST", "shipments", []),
         "list": lambda: shop.ask("GET", "shipments"),
@@ -103,7 +103,7 @@ def test_a_fault_hits_only_what_it_is_meant_for(shop: Shop, sandbox: Sandbox, ma
     assert {name for name, send in requests.items() if send().status_code == 418} == hit
 
 
-def test_tokens_are_spared_unless_they_are_meant(sandbox: Sandbox) -> None:
+def test_fault_spares_tokens_unless_named(sandbox: Sandbox) -> None:
     modern = sandbox.add_integration(auth="oauth2")
 
     def get_token() -> int:
@@ -118,7 +118,7 @@ def test_tokens_are_spared_unless_they_are_meant(sandbox: Sandbox) -> None:
     assert [get_token(), get_token()] == [503, 200]
 
 
-def test_faults_come_in_the_order_they_were_ordered(shop: Shop, sandbox: Sandbox) -> None:
+def test_faults_keep_their_order(shop: Shop, sandbox: Sandbox) -> None:
     sandbox.fail_next(500)
     sandbox.fail_next(502, match="POST")
     sandbox.fail_next(503)
@@ -135,7 +135,7 @@ def test_faults_come_in_the_order_they_were_ordered(shop: Shop, sandbox: Sandbox
 
 
 @pytest.mark.parametrize("applied", [True, False])
-def test_the_connection_is_closed_without_a_word(shop: Shop, sandbox: Sandbox, applied: bool) -> None:
+def test_connection_closes_without_response(shop: Shop, sandbox: Sandbox, applied: bool) -> None:
     sandbox.drop_answer(after_apply=applied)
     with pytest.raises(requests.ConnectionError):
         shop.ask("POST", "shipments", [order()])
@@ -147,7 +147,7 @@ def test_the_connection_is_closed_without_a_word(shop: Shop, sandbox: Sandbox, a
     assert shop.ask("GET", "shipments").status_code == 200
 
 
-def test_an_answer_breaks_off_in_the_middle(shop: Shop, sandbox: Sandbox) -> None:
+def test_response_breaks_off(shop: Shop, sandbox: Sandbox) -> None:
     sandbox.truncate_next()
     connection = http.client.HTTPConnection("127.0.0.1", sandbox.port, timeout=10)
     authorization = requests.auth._basic_auth_str(*shop.keys)
@@ -183,13 +183,13 @@ class Rest:
 
 @pytest.fixture
 def rest(sandbox: Sandbox) -> Iterator[Rest]:
-    rest = sandbox._api.rest = Rest()
+    rest = sandbox._gateway.pause = Rest()
     yield rest
     rest.over.set()
 
 
 @pytest.mark.parametrize(("apply", "while_waiting", "afterwards"), [("before", 1, 1), ("after", 0, 1), ("never", 0, 0)])
-def test_a_late_answer_and_when_its_request_is_applied(
+def test_late_response_applies_when_asked(
     shop: Shop, sandbox: Sandbox, rest: Rest, in_background: Any, apply: Any, while_waiting: int, afterwards: int
 ) -> None:
     sandbox.hang_next(3600, apply=apply)
@@ -207,7 +207,7 @@ def test_a_late_answer_and_when_its_request_is_applied(
         assert answer.json()[0]["status"] == "created"
 
 
-def test_a_request_is_applied_late_when_its_client_has_long_gone(shop: Shop, sandbox: Sandbox, rest: Rest) -> None:
+def test_request_is_applied_after_client_left(shop: Shop, sandbox: Sandbox, rest: Rest) -> None:
     sandbox.hang_next(30, apply="after")
     with socket.create_connection(("127.0.0.1", sandbox.port)) as client:
         body = json.dumps([order(city="Old", updated_at="2026-01-01T00:00:00Z")])
@@ -218,7 +218,7 @@ def test_a_request_is_applied_late_when_its_client_has_long_gone(shop: Shop, san
         )
         client.sendall((head + body).encode())
         assert rest.begun.wait(10)
-    # Somebody else is served meanwhile, and loses to what comes late.
+    # Another client is served meanwhile, and the late request overwrites its order.
     shop.upsert(order(city="New", updated_at=LATER))
     assert sandbox.shipment("1042")["city"] == "New"
     rest.over.set()
@@ -228,7 +228,7 @@ def test_a_request_is_applied_late_when_its_client_has_long_gone(shop: Shop, san
     assert [request.applied_order for request in sandbox.requests] == [2, 1]
 
 
-def test_paused_it_answers_nobody_until_it_goes_on(shop: Shop, sandbox: Sandbox, in_background: Any) -> None:
+def test_pause_holds_all_responses(shop: Shop, sandbox: Sandbox, in_background: Any) -> None:
     sandbox.paused = True
     waiting = in_background(lambda: shop.ask("GET", "/integrations"))
     eventually(lambda: sandbox.requests)
@@ -239,7 +239,7 @@ def test_paused_it_answers_nobody_until_it_goes_on(shop: Shop, sandbox: Sandbox,
     assert waiting.join().status_code == 200
 
 
-def test_latency_is_added_to_every_answer(shop: Shop, sandbox: Sandbox, rest: Rest) -> None:
+def test_latency_delays_every_response(shop: Shop, sandbox: Sandbox, rest: Rest) -> None:
     rest.over.set()
     sandbox.latency = 0.75
     shop.ask("GET", "/integrations")
@@ -250,14 +250,14 @@ def test_latency_is_added_to_every_answer(shop: Shop, sandbox: Sandbox, rest: Re
     assert (rest.asked, sandbox.latency) == ([0.75, 0.75], 0)
 
 
-def test_down_is_down_and_up_again_it_has_all_it_had(shop: Shop, sandbox: Sandbox, in_background: Any) -> None:
+def test_restart_keeps_everything(shop: Shop, sandbox: Sandbox, in_background: Any) -> None:
     shop.upsert(order())
     sandbox.hang_next(3600)
     hanging = in_background(lambda: shop.ask("GET", "shipments"))
     eventually(lambda: sandbox.requests[-1].fault == "hang")
     address = sandbox.base_url
     sandbox.stop()
-    # Who waits is not kept waiting.
+    # Waiting clients get an error immediately.
     assert isinstance(hanging.join(), requests.ConnectionError)
     with pytest.raises(requests.ConnectionError):
         shop.ask("GET", "shipments")
@@ -270,7 +270,7 @@ def test_down_is_down_and_up_again_it_has_all_it_had(shop: Shop, sandbox: Sandbo
 
 
 @pytest.mark.parametrize("how", ["order", "missing", "duplicate", "unknown"])
-def test_results_are_garbled_and_what_was_sent_is_stored(shop: Shop, sandbox: Sandbox, how: Any) -> None:
+def test_garbled_results_store_everything(shop: Shop, sandbox: Sandbox, how: Any) -> None:
     sandbox.garble_results(how)
     sent = [str(number) for number in range(10)]
     found = [result["external_order_id"] for result in shop.upsert(*map(order, sent))]
@@ -284,28 +284,28 @@ def test_results_are_garbled_and_what_was_sent_is_stored(shop: Shop, sandbox: Sa
         case "duplicate":
             assert found == [*sent, "0"]
         case "unknown":
-            assert found == ["an order nobody sent", *sent[1:]]
+            assert found == ["an unknown order", *sent[1:]]
     sandbox.garble_results(None)
     assert [result["external_order_id"] for result in shop.upsert(*map(order, sent))] == sent
 
 
-def test_there_are_no_other_ways_to_garble(sandbox: Sandbox) -> None:
+def test_unknown_garbling_is_refused(sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="order, missing, duplicate, unknown"):
         sandbox.garble_results("upside down")
 
 
-def test_one_order_is_refused_until_it_is_not(shop: Shop, sandbox: Sandbox) -> None:
+def test_order_is_rejected_until_accepted(shop: Shop, sandbox: Sandbox) -> None:
     errors = {"postal_code": ["This postal code does not exist."]}
     sandbox.reject_order("2", errors)
     good, bad, other = shop.upsert(order("1"), order("2"), order("3"))
     assert (good["status"], bad["error"], other["status"]) == ("created", errors, "created")
-    assert sandbox.requests[-1].items[-1].key == ("2", "S1")
+    assert sandbox.requests[-1].items[1].key == ("2", "S1")
     sandbox.reject_order("2", None)
     assert shop.upsert(order("2"))[0]["status"] == "created"
 
 
 @pytest.mark.parametrize("status", [400, 413, 422, 500])
-def test_one_order_spoils_every_batch_it_is_in(shop: Shop, sandbox: Sandbox, status: int) -> None:
+def test_poisoned_order_spoils_its_batches(shop: Shop, sandbox: Sandbox, status: int) -> None:
     sandbox.poison_batch("2", status)
     assert shop.ask("POST", "shipments", [order("1"), order("2")]).status_code == status
     assert sandbox.shipments() == []
@@ -314,7 +314,7 @@ def test_one_order_spoils_every_batch_it_is_in(shop: Shop, sandbox: Sandbox, sta
     assert shop.upsert(order("2"))[0]["status"] == "created"
 
 
-def test_everything_is_forgotten_but_the_integrations(shop: Shop, sandbox: Sandbox) -> None:
+def test_reset_keeps_integrations(shop: Shop, sandbox: Sandbox) -> None:
     shop.upsert(order())
     shop.ask("POST", "logs", {"base_url": "https://shop.example"})
     sandbox.create_label("1042")
@@ -335,7 +335,7 @@ def test_everything_is_forgotten_but_the_integrations(shop: Shop, sandbox: Sandb
     assert shop.upsert(order("1"), order("2"))[0]["status"] == "created"
 
 
-def test_each_fault_says_what_it_is(sandbox: Sandbox) -> None:
+def test_faults_describe_themselves(sandbox: Sandbox) -> None:
     sandbox.hang_next(5, times=2, apply="after", match="POST")
     [fault] = sandbox.faults
     assert isinstance(fault, Fault)

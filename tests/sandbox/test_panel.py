@@ -17,6 +17,7 @@ from django_sendcloud.sandbox import Sandbox
 from tests.payloads.builders import full_shipment
 
 from .conftest import Receiver, Shop, order
+from .v3.conftest import order as v3_order
 
 
 class Form:
@@ -66,7 +67,7 @@ class Page(HTMLParser):
         return " ".join(self.words).replace("\N{NO-BREAK SPACE}", " ")
 
     def form(self, action: str) -> Form:
-        """The form whose address ends so."""
+        """Return the form with this end of its address."""
         [form] = [form for form in self.forms if form.action.endswith(action)]
         return form
 
@@ -100,7 +101,7 @@ def browser(sandbox: Sandbox) -> Any:
 
 @pytest.fixture
 def order_page(shop: Shop, browser: Browser) -> Page:
-    """The page of an order, got to from the list."""
+    """Return the page of an order, opened from the list."""
     shop.upsert({**full_shipment().to_json(), "to_service_point": None, "order_number": "A-1042"})
     [link] = [link for link in browser.open("/").links if link.startswith("/orders/")]
     return browser.open(link)
@@ -109,7 +110,7 @@ def order_page(shop: Shop, browser: Browser) -> Page:
 # Orders and parcels
 
 
-def test_orders_are_listed_newest_first_and_found(shop: Shop, browser: Browser) -> None:
+def test_orders_are_listed_and_found(shop: Shop, browser: Browser) -> None:
     assert "No orders yet" in browser.open("/").text
     shop.upsert(
         order("1", order_number="A-1", name="Ada", city="Delft", total_order_value="25.98", currency="EUR"),
@@ -137,14 +138,14 @@ def test_many_orders_have_pages(shop: Shop, browser: Browser) -> None:
     assert seen == [f"[{number}]" for number in range(59, -1, -1)]
 
 
-def test_the_page_of_an_order_shows_all_that_was_sent(order_page: Page) -> None:
+def test_order_page_shows_whole_document(order_page: Page) -> None:
     for value in ("Order A-1042", "Ada Example", "INV-9", "MUG-RED", "colour: red", "nominated_day_delivery", "Open"):
         assert value in order_page.text
     names = set(full_shipment().to_json()) - {"parcel_items", "order_number"}
     assert names <= set(order_page.words)
 
 
-def test_a_label_makes_parcels_and_tells_the_shop(
+def test_label_makes_parcels_and_webhooks(
     sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page
 ) -> None:
     after = browser.send(order_page, "/label/", parcels="2")
@@ -167,9 +168,7 @@ def test_a_label_makes_parcels_and_tells_the_shop(
     assert listening.nothing_more(sandbox)
 
 
-def test_a_parcel_takes_its_journey_step_by_step(
-    sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page
-) -> None:
+def test_parcel_travels_step_by_step(sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page) -> None:
     browser.send(order_page, "/label/")
     parcel = listening.next().payload["parcel"]
     page = browser.open(f"/parcels/{parcel['id']}/")
@@ -188,16 +187,14 @@ def test_a_parcel_takes_its_journey_step_by_step(
     assert listening.nothing_more(sandbox)
 
 
-def test_a_parcel_can_have_any_status(
-    sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page
-) -> None:
+def test_parcel_takes_any_status(sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page) -> None:
     browser.send(order_page, "/label/")
     parcel = listening.next().payload["parcel"]
     page = browser.open(f"/parcels/{parcel['id']}/")
     assert page.form("/status/").fields["status"] == "1000"
     page = browser.send(page, "/status/", status="62989")
     assert listening.next().payload["parcel"]["status"] == {"id": 62989, "message": "At Customs"}
-    # One that nobody knows yet, too: Sendcloud makes new ones without notice.
+    # Sendcloud makes new statuses without notice.
     page = browser.send(page, "/status/", status="4711")
     assert listening.next().payload["parcel"]["status"]["id"] == 4711
     for wrong in ("", "-1", "x", "1.5", "9999999"):
@@ -214,7 +211,7 @@ def test_a_parcel_can_have_any_status(
         (2000, 2000, "already being cancelled"),
     ],
 )
-def test_a_parcel_is_cancelled_as_long_as_that_is_possible(
+def test_parcel_is_cancelled_while_possible(
     sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page, before: int, after: int, says: str
 ) -> None:
     browser.send(order_page, "/label/")
@@ -232,7 +229,7 @@ def test_a_parcel_is_cancelled_as_long_as_that_is_possible(
     assert listening.nothing_more(sandbox)
 
 
-def test_a_parcel_whose_announcement_failed_is_deleted_by_cancelling(
+def test_cancelling_deletes_failed_announcement(
     sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page
 ) -> None:
     browser.send(order_page, "/label/")
@@ -243,7 +240,7 @@ def test_a_parcel_whose_announcement_failed_is_deleted_by_cancelling(
     assert browser.open(f"/parcels/{parcel['id']}/").status == 404
 
 
-def test_a_return_is_announced_and_travels_back(
+def test_return_is_announced_and_travels_back(
     sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page
 ) -> None:
     browser.send(order_page, "/label/")
@@ -273,7 +270,7 @@ def test_a_return_is_announced_and_travels_back(
     assert listening.nothing_more(sandbox)
 
 
-def test_an_order_deleted_in_the_panel_is_gone_and_the_shop_is_not_told(
+def test_deletion_in_panel_sends_no_webhook(
     sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page
 ) -> None:
     page = browser.send(order_page, "/delete/")
@@ -283,14 +280,12 @@ def test_an_order_deleted_in_the_panel_is_gone_and_the_shop_is_not_told(
     assert listening.nothing_more(sandbox)
 
 
-def test_a_label_is_a_pdf_that_names_the_receiver(
-    sandbox: Sandbox, shop: Shop, browser: Browser, order_page: Page
-) -> None:
+def test_label_names_receiver(sandbox: Sandbox, shop: Shop, browser: Browser, order_page: Page) -> None:
     page = browser.send(order_page, "/label/")
     [link] = [link for link in page.links if link.startswith("/parcels/") and link != "/parcels/"]
     parcel = browser.open(link)
     [number] = [parcel["id"] for parcel in sandbox.parcels()]
-    # The panel's copy is for whoever sits there; the API's wants the keys.
+    # The panel's copy needs no keys, the API's does.
     for address, options in [
         (sandbox.origin + next(link for link in parcel.links if link.endswith("label.pdf")), {"auth": None}),
         (sandbox.origin + next(link for link in parcel.links if link.endswith("a4.pdf")), {"auth": None}),
@@ -308,7 +303,7 @@ def test_a_label_is_a_pdf_that_names_the_receiver(
 # Webhooks, requests, integrations, faults
 
 
-def test_the_pages_of_webhooks_show_each_attempt(sandbox: Sandbox, listening: Receiver, browser: Browser) -> None:
+def test_webhook_pages_show_attempts(sandbox: Sandbox, listening: Receiver, browser: Browser) -> None:
     listening.answers = [503]
     sandbox.send_test_webhook()
     listening.next()
@@ -326,7 +321,7 @@ def test_the_pages_of_webhooks_show_each_attempt(sandbox: Sandbox, listening: Re
     assert "delivered" in browser.open(f"/webhooks/{number}/").text
 
 
-def test_the_pages_of_requests_show_what_was_asked_but_no_keys(shop: Shop, sandbox: Sandbox, browser: Browser) -> None:
+def test_request_pages_hide_keys(shop: Shop, sandbox: Sandbox, browser: Browser) -> None:
     shop.upsert(order(), order("2", country="XX"))
     page = browser.open("/requests/")
     assert "1 created, 1 error" in page.text
@@ -339,7 +334,7 @@ def test_the_pages_of_requests_show_what_was_asked_but_no_keys(shop: Shop, sandb
     assert credentials not in page.answer.text
 
 
-def test_an_integration_is_set_up_and_deleted(sandbox: Sandbox, receiver: Receiver, browser: Browser) -> None:
+def test_integration_is_set_up_and_deleted(sandbox: Sandbox, receiver: Receiver, browser: Browser) -> None:
     page = browser.open("/integrations/")
     assert sandbox.secret_key in page.text
     mistake = browser.send(page, "/save/", webhook_active="on")
@@ -355,12 +350,12 @@ def test_an_integration_is_set_up_and_deleted(sandbox: Sandbox, receiver: Receiv
     connected = receiver.next()
     assert (connected.action, connected.signed_with("sixteen characters")) == ("integration_connected", True)
     assert connected.payload["integration"]["shop_name"] == "Café"
-    # What was saved is what the form has next time.
+    # The form shows the saved values next time.
     assert settings.items() <= page.form("/save/").fields.items()
     page = browser.send(page, "/test/")
     assert receiver.next().action == "test_webhook"
     page = browser.send(page, "/credentials/")
-    # Who is told the keys knows none yet, and has to take them by themselves.
+    # The webhook with the keys is signed with the secret key in it, because the shop has none yet.
     sent = receiver.next()
     assert (sent.action, sent.signed_with(sent.payload["secret_key"])) == ("integration_credentials", True)
     assert sent.payload["secret_key"] == sandbox.secret_key
@@ -426,7 +421,7 @@ POSTS += ["/integrations/add/", "/faults/next/", "/reset/"]
     ],
     ids=str,
 )
-def test_no_other_site_can_press_a_button(shop: Shop, sandbox: Sandbox, headers: dict[str, str]) -> None:
+def test_other_sites_cannot_post(shop: Shop, sandbox: Sandbox, headers: dict[str, str]) -> None:
     [created] = shop.upsert(order())
     [parcel] = sandbox.create_label("1042")
     for path in POSTS:
@@ -437,7 +432,7 @@ def test_no_other_site_can_press_a_button(shop: Shop, sandbox: Sandbox, headers:
     assert (sandbox.parcel(parcel["id"])["status"]["id"], sandbox.faults) == (1000, [])
 
 
-def test_looking_changes_nothing(shop: Shop, sandbox: Sandbox, browser: Browser) -> None:
+def test_reading_changes_nothing(shop: Shop, sandbox: Sandbox, browser: Browser) -> None:
     [created] = shop.upsert(order())
     [parcel] = sandbox.create_label("1042")
     for path in POSTS:
@@ -446,16 +441,16 @@ def test_looking_changes_nothing(shop: Shop, sandbox: Sandbox, browser: Browser)
     assert sandbox.parcel(parcel["id"])["status"]["id"] == 1000
 
 
-def test_a_local_panel_is_seen_under_local_names_only(sandbox: Sandbox) -> None:
+def test_local_panel_needs_local_name(sandbox: Sandbox) -> None:
     def status(host: str) -> int:
         return requests.get(sandbox.panel_url, headers={"Host": host}, timeout=10).status_code
 
-    # Another name may be made to point here by whoever owns it.
+    # The owner of another name can make it point here.
     assert {status(name) for name in ("evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "")} == {403}
     assert {status(name) for name in (f"localhost:{sandbox.port}", "127.0.0.1", "shop.localhost:1", "[::1]")} == {200}
 
 
-def test_no_page_runs_what_an_order_contains(shop: Shop, browser: Browser, sandbox: Sandbox) -> None:
+def test_pages_escape_order_contents(shop: Shop, browser: Browser, sandbox: Sandbox) -> None:
     attack = "<script>alert(1)</script>\"'><img src=x onerror=alert(1)>"
     item = {"description": attack, "quantity": 1, "value": "1", "properties": {attack: attack}}
     # JSON may hold half a character.
@@ -480,7 +475,7 @@ def test_no_page_runs_what_an_order_contains(shop: Shop, browser: Browser, sandb
         assert nonce not in browser.open(path).answer.text
 
 
-def test_every_link_of_every_page_leads_somewhere(
+def test_links_lead_somewhere(
     shop: Shop, sandbox: Sandbox, listening: Receiver, browser: Browser, order_page: Page
 ) -> None:
     browser.send(order_page, "/label/", parcels="2")
@@ -503,7 +498,63 @@ def test_every_link_of_every_page_leads_somewhere(
     }
 
 
-def test_head_is_answered_without_a_body(sandbox: Sandbox) -> None:
+def test_head_has_no_body(sandbox: Sandbox) -> None:
     answer = requests.head(sandbox.panel_url, timeout=10)
     assert (answer.status_code, answer.content) == (200, b"")
     assert int(answer.headers["Content-Length"]) > 1000
+
+
+# Both generations
+
+
+def test_orders_show_their_generation(shop: Shop, sandbox: Sandbox, browser: Browser) -> None:
+    shop.upsert(order("1", order_number="OLD-1"))
+    requests.post(f"{sandbox.v3_url}/orders", json=[v3_order("2", order_number="NEW-1")], auth=shop.keys, timeout=10)
+    text = browser.open("/").text
+    assert "NEW-1 v3" in text
+    assert "OLD-1 v2" in text
+    # An update by the other generation does not hide where an order came from.
+    requests.post(f"{sandbox.v3_url}/orders", json=[v3_order("1", order_number="OLD-2")], auth=shop.keys, timeout=10)
+    assert "OLD-2 v2" in browser.open("/").text
+    [link] = [link for link in browser.open("/?q=OLD-2").links if link.startswith("/orders/")]
+    page = browser.open(link)
+    for words in ("Came by v2", "Last changed by v3", "Ada Example", "shipping_address", "Mug"):
+        assert words in page.text
+
+
+def test_order_is_split_in_panel(sandbox: Sandbox, browser: Browser, shop: Shop) -> None:
+    requests.post(f"{sandbox.v3_url}/orders", json=[v3_order()], auth=shop.keys, timeout=10)
+    [link] = [link for link in browser.open("/").links if link.startswith("/orders/")]
+    page = browser.send(browser.open(link), "/split/", parts="2")
+    assert "The order is split into 2." in page.text
+    assert "A-1042 1 of 2" in page.text
+    assert "A-1042 2 of 2" in page.text
+    # A part has one item, so that it cannot be split further.
+    assert not [form for form in browser.open(link).forms if form.action.endswith("/split/")]
+    assert len(sandbox.orders()) == 2
+
+
+def test_label_needs_an_address(sandbox: Sandbox, browser: Browser, shop: Shop) -> None:
+    sent = v3_order()
+    del sent["shipping_address"]
+    requests.post(f"{sandbox.v3_url}/orders", json=[sent], auth=shop.keys, timeout=10)
+    [link] = [link for link in browser.open("/").links if link.startswith("/orders/")]
+    page = browser.send(browser.open(link), "/label/", parcels="1")
+    assert (page.status, "The order has no address." in page.text) == (400, True)
+
+
+def test_faults_of_v3_are_switched(sandbox: Sandbox, browser: Browser, shop: Shop) -> None:
+    page = browser.open("/faults/")
+    page = browser.send(page, "/faults/set/", save_delay="3600", partners_only="on")
+    assert (sandbox.save_delay, sandbox.certified_partners_only) == (3600, True)
+    browser.send(page, "/faults/next/", kind="conflict")
+
+    def upsert(order_id: str) -> int:
+        sent = [v3_order(order_id)]
+        return requests.post(f"{sandbox.v3_url}/orders", json=sent, auth=shop.keys, timeout=10).status_code
+
+    assert [upsert("1"), upsert("1")] == [400, 201]
+    assert sandbox.saving == ["1"]
+    browser.send(page, "/faults/next/", kind="lose")
+    assert upsert("2") == 201
+    assert sandbox.saving == ["1"]

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from django_sendcloud.sandbox import Sandbox
-from django_sendcloud.sandbox.validation import INTEGRATION_LOG_FIELDS, integration_log_errors
+from django_sendcloud.sandbox.v2.log_checks import INTEGRATION_LOG_FIELDS, integration_log_errors
 
 from .conftest import Receiver, Shop, eventually, order
 
@@ -18,7 +18,7 @@ from .conftest import Receiver, Shop, eventually, order
 TRIES = 11
 
 
-def test_a_webhook_is_signed_over_its_very_bytes(sandbox: Sandbox, listening: Receiver) -> None:
+def test_signature_covers_exact_bytes(sandbox: Sandbox, listening: Receiver) -> None:
     sandbox.send_test_webhook()
     received = listening.next()
     assert received.action == "test_webhook"
@@ -31,7 +31,7 @@ def test_a_webhook_is_signed_over_its_very_bytes(sandbox: Sandbox, listening: Re
     assert len(str(received.payload["timestamp"])) == 13
 
 
-def test_a_key_for_signatures_replaces_the_secret_key(sandbox: Sandbox, listening: Receiver) -> None:
+def test_signature_key_replaces_secret_key(sandbox: Sandbox, listening: Receiver) -> None:
     sandbox.integration.webhook_signature_key = "a key of its own, long enough"
     sandbox.send_test_webhook()
     received = listening.next()
@@ -39,7 +39,7 @@ def test_a_key_for_signatures_replaces_the_secret_key(sandbox: Sandbox, listenin
     assert not received.signed_with(sandbox.secret_key)
 
 
-def test_a_password_in_the_address_is_sent_along(sandbox: Sandbox, listening: Receiver) -> None:
+def test_password_in_address_becomes_header(sandbox: Sandbox, listening: Receiver) -> None:
     address = listening.url.replace("://", "://user:p%40ss@") + "?shop=1"
     sandbox.change_integration(webhook_url=address)
     received = listening.next()
@@ -47,7 +47,7 @@ def test_a_password_in_the_address_is_sent_along(sandbox: Sandbox, listening: Re
     assert received.headers["authorization"] == f"Basic {base64.b64encode(b'user:p@ss').decode()}"
 
 
-def test_a_webhook_comes_again_until_it_is_taken(receiver: Receiver) -> None:
+def test_webhook_repeats_until_accepted(receiver: Receiver) -> None:
     with Sandbox(webhook_retry_scale=1e-6) as sandbox:
         receiver.answers = [500, 404, 302, 204]
         sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
@@ -60,7 +60,7 @@ def test_a_webhook_comes_again_until_it_is_taken(receiver: Receiver) -> None:
         assert webhook.state == "delivered"
 
 
-def test_a_webhook_is_given_up_after_ten_repetitions(receiver: Receiver) -> None:
+def test_webhook_fails_after_ten_repetitions(receiver: Receiver) -> None:
     with Sandbox(webhook_retry_scale=1e-6) as sandbox:
         receiver.answers = [500] * TRIES
         sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
@@ -80,7 +80,7 @@ def test_a_webhook_is_given_up_after_ten_repetitions(receiver: Receiver) -> None
 
 
 def given_up(sandbox: Sandbox, url: str) -> dict[str, Any]:
-    """What the connection log says of the one webhook that did not get through."""
+    """Return the entry of the connection log for the one webhook that failed."""
     sandbox.webhook_retry_scale = 1e-6
     sandbox.change_integration(webhook_url=url, webhook_active=True)
     assert sandbox.wait_webhooks()
@@ -90,7 +90,7 @@ def given_up(sandbox: Sandbox, url: str) -> dict[str, Any]:
     return entry
 
 
-def test_a_webhook_that_is_given_up_is_noted_in_the_connection_log(sandbox: Sandbox, receiver: Receiver) -> None:
+def test_failed_webhook_enters_connection_log(sandbox: Sandbox, receiver: Receiver) -> None:
     receiver.answers = [500] * (TRIES - 1) + [404]
     entry = given_up(sandbox, receiver.url.replace("://", "://user:secret@"))
     assert entry["integration_id"] == sandbox.integration_id
@@ -99,15 +99,13 @@ def test_a_webhook_that_is_given_up_is_noted_in_the_connection_log(sandbox: Sand
     assert entry["request"]["payload"]["action"] == "integration_connected"
     assert entry["response"]["headers"]["Content-Length"] == "0"
     assert "Authorization" not in entry["request"]["headers"]
-    # Whoever lets it be sent again gets it, and the log stays what it was.
+    # Sending it again succeeds, and the log keeps its entry.
     sandbox.send_webhook_again(1)
     assert sandbox.wait_webhooks()
     assert len(sandbox.connection_log) == 1
 
 
-def test_the_connection_log_names_what_went_wrong_as_sendclouds_library_does(
-    sandbox: Sandbox, receiver: Receiver
-) -> None:
+def test_connection_log_names_library_errors(sandbox: Sandbox, receiver: Receiver) -> None:
     receiver.close()
     entry = given_up(sandbox, receiver.url)
     assert entry["exception_type"] == "requests.exceptions.ConnectionError"
@@ -115,7 +113,7 @@ def test_the_connection_log_names_what_went_wrong_as_sendclouds_library_does(
     assert "response_code" not in entry
 
 
-def test_one_attempt_that_fails_is_not_noted_yet(sandbox: Sandbox, receiver: Receiver) -> None:
+def test_single_failure_is_not_logged(sandbox: Sandbox, receiver: Receiver) -> None:
     receiver.answers = [500]
     sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
     [webhook] = sandbox.webhooks
@@ -123,7 +121,7 @@ def test_one_attempt_that_fails_is_not_noted_yet(sandbox: Sandbox, receiver: Rec
     assert sandbox.connection_log == []
 
 
-def test_the_waits_between_attempts_grow_from_five_minutes_to_an_hour(sandbox: Sandbox, receiver: Receiver) -> None:
+def test_delays_grow_to_an_hour(sandbox: Sandbox, receiver: Receiver) -> None:
     receiver.answers = [500] * 7
     sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
     [webhook] = sandbox.webhooks
@@ -138,7 +136,7 @@ def test_the_waits_between_attempts_grow_from_five_minutes_to_an_hour(sandbox: S
     assert webhook.state == "pending"
 
 
-def test_nobody_there_is_a_failure_like_any_other(sandbox: Sandbox, receiver: Receiver) -> None:
+def test_closed_port_counts_as_failure(sandbox: Sandbox, receiver: Receiver) -> None:
     receiver.close()
     sandbox.change_integration(webhook_url=receiver.url, webhook_active=True)
     [webhook] = sandbox.webhooks
@@ -147,9 +145,7 @@ def test_nobody_there_is_a_failure_like_any_other(sandbox: Sandbox, receiver: Re
     assert webhook.state == "pending"
 
 
-def test_one_integration_is_told_in_order_and_holds_up_no_other(
-    shop: Shop, sandbox: Sandbox, listening: Receiver
-) -> None:
+def test_integrations_do_not_delay_each_other(shop: Shop, sandbox: Sandbox, listening: Receiver) -> None:
     other = sandbox.add_integration(webhook_url=f"{listening.url}/other", webhook_active=True)
     assert listening.next().path == "/hook/other"
     shop.upsert(order())
@@ -169,7 +165,7 @@ def test_one_integration_is_told_in_order_and_holds_up_no_other(
     assert listening.nothing_more(sandbox)
 
 
-def test_without_an_active_webhook_nothing_is_sent(shop: Shop, sandbox: Sandbox, listening: Receiver) -> None:
+def test_inactive_webhook_sends_nothing(shop: Shop, sandbox: Sandbox, listening: Receiver) -> None:
     sandbox.change_integration(webhook_active=False)
     shop.upsert(order())
     sandbox.create_label("1042")
@@ -180,7 +176,7 @@ def test_without_an_active_webhook_nothing_is_sent(shop: Shop, sandbox: Sandbox,
     assert listening.next().action == "integration_updated"
 
 
-def test_a_change_by_the_api_is_told_as_one_in_the_panel_is(shop: Shop, sandbox: Sandbox, listening: Receiver) -> None:
+def test_changes_by_api_send_webhooks(shop: Shop, sandbox: Sandbox, listening: Receiver) -> None:
     shop.ask("PATCH", "", {"shop_name": "New"})
     received = listening.next()
     assert received.action == "integration_updated"
@@ -188,7 +184,7 @@ def test_a_change_by_the_api_is_told_as_one_in_the_panel_is(shop: Shop, sandbox:
     assert received.payload["integration"]["webhook_url"] == listening.url
     # No address was given, and null would not be allowed.
     assert "shop_url" not in received.payload["integration"]
-    # What changes nothing is no change.
+    # A change to the same values sends nothing.
     shop.ask("PATCH", "", {"shop_name": "New"})
     shop.ask("DELETE", "")
     assert listening.next().action == "integration_deleted"
@@ -196,7 +192,7 @@ def test_a_change_by_the_api_is_told_as_one_in_the_panel_is(shop: Shop, sandbox:
 
 
 def senders(sandbox: Sandbox) -> list[threading.Thread]:
-    """The threads that send this sandbox's webhooks: other sandboxes of the same process have theirs."""
+    """Return the threads that send this sandbox's webhooks; other sandboxes have their own."""
     return list(sandbox._webhooks._threads)
 
 
@@ -205,7 +201,7 @@ def gone_home(threads: list[threading.Thread]) -> None:
     eventually(lambda: not any(thread.is_alive() for thread in threads))
 
 
-def test_what_is_pending_stays_so_when_the_sandbox_stops(sandbox: Sandbox, listening: Receiver) -> None:
+def test_stop_keeps_pending_webhooks(sandbox: Sandbox, listening: Receiver) -> None:
     listening.answering.clear()
     sandbox.send_test_webhook()
     sandbox.send_test_webhook()
@@ -213,7 +209,7 @@ def test_what_is_pending_stays_so_when_the_sandbox_stops(sandbox: Sandbox, liste
     working = senders(sandbox)
     sandbox.stop()
     listening.answering.set()
-    # Who was waiting for an answer does not go on with the next one.
+    # The old thread does not continue with the next webhook.
     gone_home(working)
     first, second = sandbox.webhooks[-2:]
     assert (first.state, second.state, second.attempts) == ("delivered", "pending", [])
@@ -223,7 +219,7 @@ def test_what_is_pending_stays_so_when_the_sandbox_stops(sandbox: Sandbox, liste
     assert listening.nothing_more(sandbox)
 
 
-def test_who_still_waits_for_an_answer_when_it_starts_again_goes_home(sandbox: Sandbox, listening: Receiver) -> None:
+def test_restart_ends_old_deliveries(sandbox: Sandbox, listening: Receiver) -> None:
     listening.answering.clear()
     sandbox.send_test_webhook()
     listening.next()
@@ -235,6 +231,6 @@ def test_who_still_waits_for_an_answer_when_it_starts_again_goes_home(sandbox: S
     assert listening.nothing_more(sandbox)
 
 
-def test_an_address_that_is_none_is_refused_where_it_is_given(sandbox: Sandbox) -> None:
+def test_wrong_address_is_refused_early(sandbox: Sandbox) -> None:
     with pytest.raises(ValueError, match="http"):
         sandbox.change_integration(webhook_url="ftp://shop.example", webhook_active=True)

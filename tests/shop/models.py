@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import models
 
 
@@ -52,7 +53,7 @@ class OrderLine(models.Model):
 
 
 class Unrelated(models.Model):
-    """Nobody's business: its saves and deletes must cost nothing extra."""
+    """A model no adapter names: its saves and deletes must cost nothing extra."""
 
     name = models.CharField(max_length=50)
 
@@ -62,3 +63,43 @@ class Bundle(models.Model):
 
     name = models.CharField(max_length=50, default="Friday")
     orders = models.ManyToManyField(Order, blank=True, related_name="bundles")
+
+
+# A collation that ignores case, as MySQL's and MariaDB's do; PostgreSQL has none of its own.
+ANY_CASE = "NOCASE" if settings.DATABASES["default"]["ENGINE"].endswith("sqlite3") else None
+
+
+class CodedOrder(models.Model):
+    """An order whose key is text, compared by the database's collation."""
+
+    code = models.CharField(max_length=20, primary_key=True, db_collation=ANY_CASE)
+    number = models.CharField(max_length=50, unique=True)
+    created = models.DateTimeField(auto_now_add=True)
+
+
+class CodedLine(models.Model):
+    order = models.ForeignKey(CodedOrder, on_delete=models.CASCADE, related_name="lines")
+    sku = models.CharField(max_length=50, default="SKU-1")
+
+
+class CodedNote(models.Model):
+    """A row that names its order by another field than the key."""
+
+    order = models.ForeignKey(CodedOrder, on_delete=models.CASCADE, to_field="number", null=True, related_name="notes")
+
+
+class DecimalOrder(models.Model):
+    id = models.DecimalField(max_digits=10, decimal_places=2, primary_key=True)
+    number = models.CharField(max_length=50)
+    created = models.DateTimeField(auto_now_add=True)
+
+
+class Package(models.Model):
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, null=True, related_name="packages")
+
+
+class Item(models.Model):
+    """A row two steps away from its order."""
+
+    package = models.ForeignKey(Package, on_delete=models.CASCADE, null=True, related_name="items")
+    name = models.CharField(max_length=50, default="Mug")

@@ -37,6 +37,7 @@ class ShopOrder(OrderAdapter[Order]):
                 postal_code=order.postal_code,
                 city=order.city,
                 country=order.country,
+                currency="EUR",
                 created_at=order.created,
                 parcel_items=[
                     ParcelItem(

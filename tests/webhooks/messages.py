@@ -14,7 +14,7 @@ BEGIN = 1_790_000_000_000
 def parcel(
     status_id: int = 3, at: int = BEGIN, *, action: str = "parcel_status_changed", **values: Any
 ) -> dict[str, Any]:
-    """News of a parcel; ``values`` override fields of the parcel."""
+    """Return a parcel's update; ``values`` override fields of the parcel."""
     return {
         "action": action,
         "timestamp": at,

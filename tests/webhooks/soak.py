@@ -34,7 +34,7 @@ ACTIONS = [
 
 
 def body(chance: random.Random, parcel: dict[str, Any], signed: int) -> bytes:
-    """Something between a good webhook and noise."""
+    """Make a body between a good webhook and noise."""
     kind = chance.random()
     if kind < 0.1:
         return chance.randbytes(chance.randrange(1, 300))

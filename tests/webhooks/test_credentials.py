@@ -1,4 +1,4 @@
-"""Keys by webhook: only while an operator waits for them, and only if Sendcloud accepts them."""
+"""Keys by webhook: used only while an operator waits for them, and only if Sendcloud accepts them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from django.utils import timezone
 
 from django_sendcloud import signals
 from django_sendcloud.models import EventState, Integration, PauseReason, WebhookEvent
-from django_sendcloud.webhooks import apply, signature
+from django_sendcloud.webhooks import apply, follow_ups, signature
 
 from .messages import BEGIN, post, raw
 
 
 @pytest.fixture
 def waiting(integration: Integration) -> Integration:
-    """An integration with keys that are not valid any more, and the window open."""
+    """Return an integration whose keys are no longer valid and whose window for new keys is open."""
     integration.public_key, integration.secret_key = "old-public", "old-secret"  # type: ignore[assignment]
     integration.keys_by_webhook_until = timezone.now() + dt.timedelta(minutes=15)
     integration.save()
@@ -26,7 +26,7 @@ def waiting(integration: Integration) -> Integration:
 
 
 def offer(client: Any, integration: Integration, sandbox: Any, **changes: Any) -> int:
-    """What Sendcloud sends: the keys, signed with the secret among them."""
+    """Post the keys as Sendcloud does: signed with the secret among them."""
     payload = {
         "action": "integration_credentials",
         "timestamp": BEGIN,
@@ -45,7 +45,7 @@ def stored() -> str:
         return "".join(row[0] for row in cursor.fetchall())
 
 
-def test_while_the_window_is_open_they_are_tried_and_used(client: Any, waiting: Integration, sandbox: Any) -> None:
+def test_keys_within_window_are_tried_and_used(client: Any, waiting: Integration, sandbox: Any) -> None:
     heard: list[dict[str, Any]] = []
     signals.webhook_received.connect(receive := lambda **kwargs: heard.append(kwargs))
     waiting.pause(PauseReason.CREDENTIALS)
@@ -67,7 +67,7 @@ def test_while_the_window_is_open_they_are_tried_and_used(client: Any, waiting: 
 
 
 @pytest.mark.parametrize("until", [None, dt.timedelta(seconds=-1)])
-def test_while_it_is_closed_they_are_refused(
+def test_keys_outside_window_are_rejected(
     client: Any, waiting: Integration, sandbox: Any, until: dt.timedelta | None
 ) -> None:
     Integration.objects.update(keys_by_webhook_until=None if until is None else timezone.now() + until)
@@ -86,54 +86,55 @@ def test_while_it_is_closed_they_are_refused(
         {"public_key": "a\r\nHost: evil"},
     ],
 )
-def test_anything_else_signed_with_its_own_secret_is_refused(
+def test_other_body_with_own_signature_is_rejected(
     client: Any, waiting: Integration, sandbox: Any, changes: dict[str, Any]
 ) -> None:
     assert offer(client, waiting, sandbox, **changes) == 403
     assert not WebhookEvent.objects.exists()
 
 
-def test_a_signature_with_another_secret_is_refused(client: Any, waiting: Integration, sandbox: Any) -> None:
+def test_signature_with_another_secret_is_rejected(client: Any, waiting: Integration, sandbox: Any) -> None:
     body = raw({"action": "integration_credentials", "public_key": "p", "secret_key": "s"})
     assert post(client, waiting, body, signature=signature.sign(body, "t")).status_code == 403
 
 
 @pytest.mark.parametrize("key", ['"\\ud800"', '"\\u0000"', '["a"]', "1", "{}", "NaN"])
-def test_keys_that_are_none_are_refused_without_an_error(client: Any, waiting: Integration, key: str) -> None:
+def test_malformed_keys_are_rejected_without_error(client: Any, waiting: Integration, key: str) -> None:
     body = b'{"action": "integration_credentials", "public_key": "p", "secret_key": %b}' % key.encode()
     assert post(client, waiting, body, signature="0" * 64).status_code == 403
     assert not WebhookEvent.objects.exists()
 
 
-def test_keys_sendcloud_does_not_accept_change_nothing(client: Any, waiting: Integration, sandbox: Any) -> None:
+def test_keys_rejected_by_sendcloud_change_nothing(client: Any, waiting: Integration, sandbox: Any) -> None:
     assert offer(client, waiting, sandbox, secret_key="made-up") == 200
     apply.drain()
     waiting.refresh_from_db()
     assert waiting.secret_key.reveal() == "old-secret"
     event = WebhookEvent.objects.get()
-    assert "does not accept" in event.error
+    assert event.note == {"code": "keys_refused"}
     assert not event.body
 
 
-def test_sendcloud_cannot_be_asked_and_they_are_tried_again(client: Any, waiting: Integration, sandbox: Any) -> None:
+def test_keys_are_retried_while_sendcloud_fails(client: Any, waiting: Integration, sandbox: Any) -> None:
     assert offer(client, waiting, sandbox) == 200
     sandbox.stop()
     apply.drain()
     event = WebhookEvent.objects.get()
-    assert event.state == EventState.RECEIVED
+    assert event.state == EventState.RECEIVER_FAILED
+    assert event.due_at is not None
     sandbox.start()
     apply.drain(now=event.due_at + dt.timedelta(seconds=1))
     waiting.refresh_from_db()
     assert waiting.secret_key.reveal() == sandbox.secret_key
 
 
-def test_given_up_they_are_forgotten(
+def test_keys_are_erased_after_last_attempt(
     client: Any, waiting: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(apply, "ATTEMPTS", 1)
+    monkeypatch.setattr(follow_ups, "ATTEMPTS", 1)
     offer(client, waiting, sandbox)
     sandbox.stop()
     apply.drain()
     event = WebhookEvent.objects.get()
-    assert event.state == EventState.FAILED
+    assert (event.state, event.due_at) == (EventState.RECEIVER_FAILED, None)
     assert not event.body

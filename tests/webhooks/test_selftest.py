@@ -1,4 +1,4 @@
-"""The shop calls its own webhook address: over a real socket, to itself or to whoever answers in its place."""
+"""The shop's call of its own webhook address: over a real socket, to itself or to an impostor."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def at(settings: Any) -> Callable[[str], None]:
 
 
 class Impostor:
-    """Somebody who answers in the shop's place."""
+    """A server that answers in the shop's place."""
 
     def __init__(self) -> None:
         self.status, self.headers, self.body = 200, {}, b"{}"
@@ -78,7 +78,7 @@ def outcome(integration: Integration) -> selftest.Outcome:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_the_shop_recognises_itself_and_takes_down_nothing(live_server: Any, at: Callable[[str], None]) -> None:
+def test_shop_recognises_itself_and_records_nothing(live_server: Any, at: Callable[[str], None]) -> None:
     integration = Integration.objects.create(remote_id=1, public_key="p", secret_key=SECRET)
     at(live_server.url)
     assert outcome(integration) == selftest.Outcome("", 200)
@@ -88,7 +88,7 @@ def test_the_shop_recognises_itself_and_takes_down_nothing(live_server: Any, at:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_signature_key_of_its_own_is_used(live_server: Any, at: Callable[[str], None]) -> None:
+def test_separate_signature_key_is_used(live_server: Any, at: Callable[[str], None]) -> None:
     integration = Integration.objects.create(
         remote_id=1, public_key="p", secret_key=SECRET, webhook_signature_key="another key, long enough"
     )
@@ -97,7 +97,7 @@ def test_a_signature_key_of_its_own_is_used(live_server: Any, at: Callable[[str]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_cannot_sign_gets_no_proof(live_server: Any) -> None:
+def test_wrong_signature_gets_no_proof(live_server: Any) -> None:
     integration = Integration.objects.create(remote_id=1, public_key="p", secret_key=SECRET)
     body = json.dumps({"action": selftest.ACTION, "nonce": "n"}).encode()
     for header in ("", sign(body, "another secret")):
@@ -106,7 +106,7 @@ def test_who_cannot_sign_gets_no_proof(live_server: Any) -> None:
         )
         assert answer.status_code == 403
         assert "proof" not in answer.text
-    # Another server of the shop's with other keys says so, too.
+    # Another of the shop's servers, with other keys, reports the signature as well.
     other = Integration(remote_id=1, public_key="p", secret_key="another secret", webhook_key=integration.webhook_key)
     assert selftest.run(other, other.webhook_address(live_server.url)) == selftest.Outcome("signature", 403)
 
@@ -130,7 +130,7 @@ def test_who_cannot_sign_gets_no_proof(live_server: Any) -> None:
         (502, b"", "failed"),
     ],
 )
-def test_what_somebody_else_answers_is_told_apart(
+def test_impostors_answers_are_distinguished(
     integration: Integration, impostor: Impostor, at: Callable[[str], None], status: int, body: bytes, problem: str
 ) -> None:
     at(impostor.url)
@@ -142,13 +142,13 @@ def test_what_somebody_else_answers_is_told_apart(
     assert SECRET.encode() not in impostor.asked[0][2]
 
 
-def test_nobody_is_there(integration: Integration, impostor: Impostor, at: Callable[[str], None]) -> None:
+def test_closed_port_is_unreachable(integration: Integration, impostor: Impostor, at: Callable[[str], None]) -> None:
     at(impostor.url)
     impostor.close()
     assert outcome(integration) == selftest.Outcome("unreachable", None)
 
 
-def test_who_does_not_answer_is_not_waited_for(
+def test_silent_server_is_too_slow(
     integration: Integration, at: Callable[[str], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     import socket
@@ -159,15 +159,17 @@ def test_who_does_not_answer_is_not_waited_for(
         assert outcome(integration) == selftest.Outcome("too_slow", None)
 
 
-def test_who_is_not_trusted(integration: Integration, impostor: Impostor, at: Callable[[str], None]) -> None:
+def test_untrusted_certificate_is_reported(
+    integration: Integration, impostor: Impostor, at: Callable[[str], None]
+) -> None:
     at(impostor.url.replace("http:", "https:"))
     assert outcome(integration).problem == "certificate"
 
 
-# -- which address may be called ----------------------------------------------------------------------
+# -- the address that is called -----------------------------------------------------------------------
 
 
-def test_what_is_configured_goes_before_what_is_registered(integration: Integration, at: Callable[[str], None]) -> None:
+def test_configured_address_precedes_registered_one(integration: Integration, at: Callable[[str], None]) -> None:
     integration.webhook_url = "https://elsewhere.example" + integration.webhook_path()
     at("https://shop.example/")
     assert selftest.own_address(integration) == f"https://shop.example{integration.webhook_path()}"
@@ -196,12 +198,12 @@ def test_what_is_configured_goes_before_what_is_registered(integration: Integrat
         ("", False),
     ],
 )
-def test_without_a_setting_only_a_registered_address_that_is_surely_the_shops_is_called(
+def test_registered_address_is_called_only_if_ours(
     integration: Integration, settings: Any, url: str, ours: bool
 ) -> None:
     settings.ALLOWED_HOSTS = ["shop.example", ".shop.example"]
     integration.webhook_url = url.format(path=integration.webhook_path())
     assert selftest.own_address(integration) == (integration.webhook_url if ours else "")
-    # A site that answers to any name knows none of its own.
+    # A site that accepts any host name does not know its own.
     settings.ALLOWED_HOSTS = ["*"]
     assert selftest.own_address(integration) == ""

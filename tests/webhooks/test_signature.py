@@ -1,4 +1,4 @@
-"""Whether Sendcloud made a signature: the published vectors, and everything that must not pass for one."""
+"""Verification of signatures: the published vectors, and everything that must not pass for one."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ def test_published_vectors(key: str, body: bytes, signature: str) -> None:
     assert verify(body, signature, [key])
 
 
-def test_it_is_over_the_raw_bytes() -> None:
+def test_signature_covers_raw_bytes() -> None:
     assert not verify(b'{"key":"value"}', SIGNATURE, [KEY])
     assert not verify(BODY + b"\n", SIGNATURE, [KEY])
 
 
 @pytest.mark.parametrize("signature", [SIGNATURE.upper(), f" {SIGNATURE}", f"{SIGNATURE}\t"])
-def test_case_and_white_space_around_it_do_not_matter(signature: str) -> None:
+def test_case_and_surrounding_space_do_not_matter(signature: str) -> None:
     assert verify(BODY, signature, [KEY])
 
 
@@ -56,16 +56,16 @@ def test_case_and_white_space_around_it_do_not_matter(signature: str) -> None:
         hmac.new(KEY.encode(), BODY, hashlib.sha1).hexdigest(),
     ],
 )
-def test_anything_else_is_refused_without_an_error(signature: str | None) -> None:
+def test_wrong_signature_is_rejected_without_error(signature: str | None) -> None:
     assert not verify(BODY, signature, [KEY])
 
 
-def test_any_of_several_keys_may_have_made_it() -> None:
+def test_signature_by_one_of_several_keys_passes() -> None:
     assert verify(BODY, SIGNATURE, ["another", KEY])
     assert verify(BODY, SIGNATURE, [KEY, "another"])
     assert not verify(BODY, SIGNATURE, ["another", "and another"])
 
 
 @pytest.mark.parametrize("secrets", [[], [""], ["", ""]])
-def test_an_empty_key_verifies_nothing(secrets: list[str]) -> None:
+def test_empty_key_verifies_nothing(secrets: list[str]) -> None:
     assert not verify(BODY, sign(BODY, ""), secrets)

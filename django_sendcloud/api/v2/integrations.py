@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import Enum
-from typing import Annotated, Final
+from typing import Annotated, ClassVar
 
-from ...exceptions import InvalidResponse, PayloadError
-from ...payloads.base import Payload, partial_json
+from ...exceptions import InvalidResponse
+from ...payloads.base import Payload
 from ...payloads.rules import Flag, Text, Texts, WebAddress
-from ..requestor import NO_BODY, Call, Requestor
-from ..results import Integration, IntegrationSettings
+from ..patch import UNCHANGED, Patch, Unchanged, check_service_points
+from ..requestor import NO_BODY, Request, Requestor
 from . import paths
+from .logs import Logs
+from .results import Integration, IntegrationSettings
 
-__all__ = ["IntegrationUpdate", "Integrations"]
-
-_NO_CARRIER: Final = (
-    "Service points need at least one carrier; pass service_point_carriers=['postnl'] or so along with "
-    "service_point_enabled=True."
-)
-
-
-class _Unchanged(Enum):
-    UNCHANGED = "unchanged"
-
-    def __repr__(self) -> str:
-        return "UNCHANGED"
-
-
-UNCHANGED: Final = _Unchanged.UNCHANGED
+__all__ = ["IntegrationPatch", "IntegrationUpdate", "Integrations"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,10 +28,10 @@ class IntegrationUpdate(Payload):
     Args:
         shop_name: The shop's name in Sendcloud's panel, 1 to 250 characters.
         shop_url: The shop's address.
-        service_point_enabled: Whether buyers may choose service points.
-        service_point_carriers: Of which carriers; at least one where service points are enabled.
-        webhook_active: Whether webhooks are sent.
-        webhook_url: Where they are sent.
+        service_point_enabled: Let buyers choose service points.
+        service_point_carriers: Carriers they may choose from; at least one if service points are enabled.
+        webhook_active: Send webhooks.
+        webhook_url: Address to send them to.
 
     Raises:
         PayloadError: a setting breaks the contract. All of them are named.
@@ -60,18 +46,48 @@ class IntegrationUpdate(Payload):
 
     def __post_init__(self) -> None:
         Payload.__post_init__(self)
-        if self.service_point_enabled and not self.service_point_carriers:
-            raise PayloadError({"service_point_carriers": [_NO_CARRIER]}, self._subject())
+        check_service_points(self.to_json())
 
     def _subject(self) -> str:
         return "integration settings"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IntegrationPatch(Patch):
+    """Some settings of an integration (contract: ``IntegrationUpdate``). What is not given stays as it is.
+
+    Args:
+        shop_name: The shop's name in Sendcloud's panel, 1 to 250 characters.
+        shop_url: The shop's address.
+        service_point_enabled: Let buyers choose service points; ``True`` needs the carriers too.
+        service_point_carriers: Carriers they may choose from.
+        webhook_active: Send webhooks.
+        webhook_url: Address to send them to.
+
+    Raises:
+        PayloadError: a setting breaks the contract, or there is nothing to change.
+    """
+
+    payload: ClassVar[type[Payload]] = IntegrationUpdate
+
+    shop_name: str | Unchanged = UNCHANGED
+    shop_url: str | Unchanged = UNCHANGED
+    service_point_enabled: bool | Unchanged = UNCHANGED
+    service_point_carriers: Sequence[str] | Unchanged = UNCHANGED
+    webhook_active: bool | Unchanged = UNCHANGED
+    webhook_url: str | Unchanged = UNCHANGED
+
+
 class Integrations:
-    """The operations below ``/integrations``. Reached as ``client.integrations``."""
+    """The operations below ``/integrations``. Reached as ``client.v2.integrations``."""
 
     def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
+
+    @property
+    def logs(self) -> Logs:
+        """The log of failed connections that a merchant sees in Sendcloud's panel."""
+        return Logs(self._requestor)
 
     def list(self, ordering: str | None = None) -> builtins.list[Integration]:
         """List all integrations of the account (operation: GET /integrations).
@@ -83,8 +99,10 @@ class Integrations:
             APIError: it did not end well.
         """
         query = [("ordering", ordering)] if ordering else []
-        call = Call(operation="list integrations", method="GET", path=paths.INTEGRATIONS, query=query)
-        return self._requestor.read(call, _integrations)
+        request = Request(
+            operation="list integrations", method="GET", path=paths.INTEGRATIONS, success=[200], query=query
+        )
+        return self._requestor.read(request, _integrations)
 
     def get(self, integration_id: int) -> Integration:
         """Read one integration (operation: GET /integrations/{id}).
@@ -93,57 +111,10 @@ class Integrations:
             NotFound: there is none with this id in the account.
             APIError: it did not end well.
         """
-        return self._requestor.read(self._call("get integration", "GET", integration_id), Integration.from_api)
+        return self._requestor.read(self._request("get", "GET", integration_id, 200), Integration.from_api)
 
-    def update(
-        self,
-        integration_id: int,
-        *,
-        shop_name: str | _Unchanged = UNCHANGED,
-        shop_url: str | _Unchanged = UNCHANGED,
-        service_point_enabled: bool | _Unchanged = UNCHANGED,
-        service_point_carriers: Sequence[str] | _Unchanged = UNCHANGED,
-        webhook_active: bool | _Unchanged = UNCHANGED,
-        webhook_url: str | _Unchanged = UNCHANGED,
-    ) -> IntegrationSettings:
-        """Change some settings (operation: PATCH /integrations/{id}). What is not passed stays as it is.
-
-        Args:
-            integration_id: Sendcloud's id.
-            shop_name: The shop's name in Sendcloud's panel, 1 to 250 characters.
-            shop_url: The shop's address.
-            service_point_enabled: Whether buyers may choose service points; ``True`` needs the carriers too.
-            service_point_carriers: Of which carriers.
-            webhook_active: Whether webhooks are sent.
-            webhook_url: Where they are sent.
-
-        Returns:
-            The settings as they are now.
-
-        Raises:
-            PayloadError: a setting breaks the contract, or there is nothing to change. Nothing was sent.
-            NotFound: there is none with this id in the account.
-            RequestRejected: Sendcloud refuses a setting; ``errors`` names it.
-            APIError: it did not end well.
-        """
-        given: Mapping[str, object] = {
-            "shop_name": shop_name,
-            "shop_url": shop_url,
-            "service_point_enabled": service_point_enabled,
-            "service_point_carriers": service_point_carriers,
-            "webhook_active": webhook_active,
-            "webhook_url": webhook_url,
-        }
-        body = partial_json(IntegrationUpdate, {name: value for name, value in given.items() if value is not UNCHANGED})
-        if not body:
-            raise PayloadError({"": ["Nothing to change; pass at least one setting."]}, "integration settings")
-        if body.get("service_point_enabled") and not body.get("service_point_carriers"):
-            raise PayloadError({"service_point_carriers": [_NO_CARRIER]}, "integration settings")
-        call = self._call("update integration", "PATCH", integration_id, body)
-        return self._requestor.read(call, IntegrationSettings.from_api)
-
-    def replace(self, integration_id: int, settings: IntegrationUpdate) -> IntegrationSettings:
-        """Set all settings at once (operation: PUT /integrations/{id}).
+    def update(self, integration_id: int, settings: IntegrationUpdate) -> IntegrationSettings:
+        """Set all settings (operation: PUT /integrations/{id}).
 
         Returns:
             The settings as they are now.
@@ -153,8 +124,22 @@ class Integrations:
             RequestRejected: Sendcloud refuses a setting; ``errors`` names it.
             APIError: it did not end well.
         """
-        call = self._call("replace integration", "PUT", integration_id, settings.to_json())
-        return self._requestor.read(call, IntegrationSettings.from_api)
+        request = self._request("update", "PUT", integration_id, 200, settings.to_json())
+        return self._requestor.read(request, IntegrationSettings.from_api)
+
+    def patch(self, integration_id: int, settings: IntegrationPatch) -> IntegrationSettings:
+        """Set some settings (operation: PATCH /integrations/{id}).
+
+        Returns:
+            The settings as they are now.
+
+        Raises:
+            NotFound: there is none with this id in the account.
+            RequestRejected: Sendcloud refuses a setting; ``errors`` names it.
+            APIError: it did not end well.
+        """
+        request = self._request("patch", "PATCH", integration_id, 200, settings.to_json())
+        return self._requestor.read(request, IntegrationSettings.from_api)
 
     def delete(self, integration_id: int) -> None:
         """Delete an integration, for good (operation: DELETE /integrations/{id}).
@@ -163,11 +148,17 @@ class Integrations:
             NotFound: there is none with this id in the account.
             APIError: it did not end well.
         """
-        self._requestor.send(self._call("delete integration", "DELETE", integration_id))
+        self._requestor.send(self._request("delete", "DELETE", integration_id, 204))
 
-    def _call(self, operation: str, method: str, integration_id: int, body: object = NO_BODY) -> Call:
-        path = paths.integration(integration_id)
-        return Call(operation=operation, method=method, path=path, integration_id=integration_id, body=body)
+    def _request(self, verb: str, method: str, integration_id: int, success: int, body: object = NO_BODY) -> Request:
+        return Request(
+            operation=f"{verb} integration",
+            method=method,
+            path=paths.integration(integration_id),
+            success=[success],
+            integration_id=integration_id,
+            body=body,
+        )
 
 
 def _integrations(content: object) -> list[Integration]:

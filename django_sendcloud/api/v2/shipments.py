@@ -11,11 +11,15 @@ from uuid import UUID
 from ...enums import UpsertStatus
 from ...exceptions import InvalidResponse, NotFound, PayloadError
 from ...payloads import ShipmentPayload
-from ..pages import Page, iterate_pages
+from ...silent import SilentBytes
+from ...violations import Errors, Param, Violation
+from ..pages import Page, nested_pages
+from ..queries import dates, texts
 from ..redact import flatten_errors, values_of
-from ..requestor import Call, Query, Requestor
-from ..results import DeleteResult, Shipment, UpsertResult
+from ..requestor import Request, Requestor
+from ..results import DeleteResult
 from . import paths
+from .results import Shipment, UpsertResult
 
 __all__ = ["MAX_BATCH", "Shipments"]
 
@@ -26,19 +30,20 @@ _STATUSES: Final = {status.value: status for status in UpsertStatus}
 
 
 class Shipments:
-    """The operations below ``/integrations/{id}/shipments``. Reached as ``client.shipments(integration_id)``."""
+    """The operations below ``/integrations/{id}/shipments``. Reached as ``client.v2.shipments``."""
 
-    def __init__(self, requestor: Requestor, integration_id: int) -> None:
+    def __init__(self, requestor: Requestor) -> None:
         self._requestor = requestor
-        self.integration_id = paths.check_id(integration_id)
 
-    def upsert(self, payloads: Iterable[ShipmentPayload]) -> builtins.list[UpsertResult]:
+    def upsert(self, integration_id: int, payloads: Iterable[ShipmentPayload]) -> builtins.list[UpsertResult]:
         """Create or update up to 100 shipments (operation: POST /integrations/{id}/shipments).
 
         A shipment is known by ``external_order_id`` and ``external_shipment_id``. One that is there
-        already is updated only where ``updated_at`` differs from what it was.
+        already is updated only where ``updated_at`` differs from what it was. The contract promises 200; 201 is
+        accepted as well, as other clients do.
 
         Args:
+            integration_id: Sendcloud's id.
             payloads: Each :meth:`~django_sendcloud.payloads.ShipmentPayload.stamped`.
 
         Returns:
@@ -49,18 +54,26 @@ class Shipments:
                 no ``updated_at``. Nothing was sent.
             NotFound: there is no such integration.
             RequestRejected: Sendcloud refuses the batch as a whole.
-            UnknownOutcome: it may have been applied or not; repeating it is safe.
+            UnknownOutcome: it may have been applied; repeating it is safe.
             APIError: it did not end well.
         """
         batch = [*payloads]
         _check_batch(batch)
-        body = b"[%b]" % b",".join([payload.encode() for payload in batch])
-        call = self._call("upsert shipments", "POST", paths.shipments(self.integration_id), body=body)
-        answers = self._requestor.read(call, _answers)
+        body = SilentBytes(b"[%b]" % b",".join([payload.encode() for payload in batch]))
+        request = Request(
+            operation="upsert shipments",
+            method="POST",
+            path=paths.shipments(integration_id),
+            success=[200, 201],
+            integration_id=integration_id,
+            body=body,
+        )
+        answers = self._requestor.read(request, _answers)
         return [_result(payload, answers.get(payload.key, [])) for payload in batch]
 
     def list(
         self,
+        integration_id: int,
         *,
         start_date: dt.date | None = None,
         end_date: dt.date | None = None,
@@ -74,6 +87,7 @@ class Shipments:
         """Iterate over shipments, page by page as they are needed (operation: GET /integrations/{id}/shipments).
 
         Args:
+            integration_id: Sendcloud's id.
             start_date: From this day on. Sendcloud's default is one year ago.
             end_date: Up to this day.
             external_order_ids: Only these orders.
@@ -81,14 +95,15 @@ class Shipments:
             order_number: Only the order with this number.
             sender_address: Only those sent from the address with this id of Sendcloud's.
             shipping_rules: Whether shipping rules are applied to what is returned.
-            cursor: Where to go on, from :attr:`Page.next_cursor`.
+            cursor: The place to go on, from :attr:`Page.next_cursor`.
 
         Raises:
-            ValueError: a filter has the wrong type. Raised at once, before anything is sent.
+            ValueError: a filter has the wrong type. Raised immediately, before anything is sent.
             NotFound: there is no such integration (``integration``), or no such cursor (``page``).
             APIError: it did not end well.
         """
         pages = self.pages(
+            integration_id,
             start_date=start_date,
             end_date=end_date,
             external_order_ids=external_order_ids,
@@ -102,6 +117,7 @@ class Shipments:
 
     def pages(
         self,
+        integration_id: int,
         *,
         start_date: dt.date | None = None,
         end_date: dt.date | None = None,
@@ -114,30 +130,38 @@ class Shipments:
     ) -> Iterator[Page[Shipment]]:
         """Iterate as :meth:`list` does, but over pages, whose ``next_cursor`` lets a scan go on later."""
         query = [
-            *_dates("start_date", start_date),
-            *_dates("end_date", end_date),
-            *_texts("external_order_ids", external_order_ids),
-            *_texts("external_shipment_ids", external_shipment_ids),
+            *dates("start_date", start_date),
+            *dates("end_date", end_date),
+            *texts("external_order_ids", external_order_ids),
+            *texts("external_shipment_ids", external_shipment_ids),
         ]
         if order_number is not None:
-            query += _texts("order_number", [order_number])
+            query += texts("order_number", [order_number])
         if sender_address is not None:
             query.append(("sender_address", str(int(sender_address))))
         if shipping_rules is not None:
             query.append(("shipping_rules", "true" if shipping_rules else "false"))
         if cursor is not None:
-            query += _texts("cursor", [cursor])
-        call = self._call("list shipments", "GET", paths.shipments(self.integration_id), query=query)
-        return iterate_pages(self._requestor, call, Shipment.from_api)
+            query += texts("cursor", [cursor])
+        request = Request(
+            operation="list shipments",
+            method="GET",
+            path=paths.shipments(integration_id),
+            success=[200],
+            integration_id=integration_id,
+            query=query,
+        )
+        return nested_pages(self._requestor, request, Shipment.from_api)
 
     @overload
-    def delete(self, *, shipment_uuid: str | UUID) -> DeleteResult: ...
+    def delete(self, integration_id: int, *, shipment_uuid: str | UUID) -> DeleteResult: ...
 
     @overload
-    def delete(self, *, external_order_id: str, external_shipment_id: str) -> DeleteResult: ...
+    def delete(self, integration_id: int, *, external_order_id: str, external_shipment_id: str) -> DeleteResult: ...
 
     def delete(
         self,
+        integration_id: int,
         *,
         shipment_uuid: str | UUID | None = None,
         external_order_id: str | None = None,
@@ -146,12 +170,13 @@ class Shipments:
         """Delete one shipment (operation: POST /integrations/{id}/shipments/delete).
 
         Args:
-            shipment_uuid: Sendcloud's id, or
+            integration_id: Sendcloud's id of the integration.
+            shipment_uuid: Sendcloud's id of the shipment, or
             external_order_id: the shop's id of the order and
             external_shipment_id: of the shipment. A shipment stored without one can only be deleted by its uuid.
 
         Returns:
-            Whether it was there. That it was not is no error: it is not there now.
+            The outcome. A shipment that was not there is no error: it is not there now.
 
         Raises:
             ValueError: neither a uuid nor the pair is given, or both are. Nothing was sent.
@@ -159,20 +184,21 @@ class Shipments:
             APIError: it did not end well.
         """
         body = _which(shipment_uuid, external_order_id, external_shipment_id)
-        call = self._call("delete shipment", "POST", paths.shipments_delete(self.integration_id), body=body)
+        request = Request(
+            operation="delete shipment",
+            method="POST",
+            path=paths.shipments_delete(integration_id),
+            success=[204],
+            integration_id=integration_id,
+            body=body,
+        )
         try:
-            self._requestor.send(call)
+            self._requestor.send(request)
         except NotFound as error:
             if error.resource != "shipment":
                 raise
             return DeleteResult(found=False)
         return DeleteResult(found=True)
-
-    def _call(self, operation: str, method: str, path: str, **options: Any) -> Call:
-        return Call(operation=operation, method=method, path=path, integration_id=self.integration_id, **options)
-
-    def __repr__(self) -> str:
-        return f"<shipments of integration {self.integration_id}>"
 
 
 def _check_batch(batch: Sequence[ShipmentPayload]) -> None:
@@ -183,18 +209,18 @@ def _check_batch(batch: Sequence[ShipmentPayload]) -> None:
     """
     subject = "batch of shipments"
     if not batch:
-        raise PayloadError({"": ["Holds no shipment; pass at least one."]}, subject)
+        raise PayloadError({"": [Violation("batch_empty", {"noun": "shipment"})]}, subject)
     if len(batch) > MAX_BATCH:
-        raise PayloadError({"": [f"May hold at most {MAX_BATCH} shipments, holds {len(batch)}; split it."]}, subject)
-    errors: dict[str, list[str]] = {}
+        params: dict[str, Param] = {"noun": "shipment", "limit": MAX_BATCH, "length": len(batch)}
+        raise PayloadError({"": [Violation("batch_too_large", params)]}, subject)
+    errors: Errors = {}
     first: dict[tuple[str, str], int] = {}
     for index, payload in enumerate(batch):
         if not isinstance(payload, ShipmentPayload):
-            errors[f"[{index}]"] = [f"Must be a ShipmentPayload, not {type(payload).__name__}."]
+            kinds = {"expected": "ShipmentPayload", "type": type(payload).__name__}
+            errors[f"[{index}]"] = [Violation("not_a_payload", kinds)]
         elif (other := first.setdefault(payload.key, index)) != index:
-            errors[f"[{index}]"] = [
-                f"Has the same external_order_id and external_shipment_id as [{other}]; send only the newest."
-            ]
+            errors[f"[{index}]"] = [Violation("duplicate_in_batch", {"other": other})]
     if errors:
         raise PayloadError(errors, subject)
 
@@ -207,7 +233,8 @@ def _answers(content: object) -> dict[tuple[str, str], builtins.list[dict[str, A
     for item in content:
         if isinstance(item, dict):
             order, shipment = item.get("external_order_id"), item.get("external_shipment_id")
-            key = ("" if order is None else str(order), "" if shipment is None else str(shipment))
+            # As the ids of a payload: without white space around them.
+            key = ("" if order is None else str(order).strip(), "" if shipment is None else str(shipment).strip())
             answers.setdefault(key, []).append(item)
     return answers
 
@@ -258,20 +285,3 @@ def _which(
             "a shipment stored without an external_shipment_id can only be deleted by its uuid."
         )
     return body
-
-
-def _dates(name: str, value: dt.date | None) -> Query:
-    if value is None:
-        return []
-    if not isinstance(value, dt.date) or isinstance(value, dt.datetime):
-        raise ValueError(f"{name} must be a date without a time, got {type(value).__name__}; use value.date().")
-    return [(name, value.isoformat())]
-
-
-def _texts(name: str, values: Sequence[str]) -> Query:
-    if isinstance(values, str):
-        raise ValueError(f"{name} must be a list of text, not text.")
-    for value in values:
-        if not isinstance(value, str) or not value:
-            raise ValueError(f"{name} must be text that is not empty, got {type(value).__name__}; write str(...).")
-    return [(name, value) for value in values]

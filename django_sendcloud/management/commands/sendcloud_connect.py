@@ -11,12 +11,16 @@ from urllib.parse import urlsplit
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from ...api.results import Integration as RemoteIntegration
+from ...api.v2 import Integration as RemoteIntegration
 from ...conf import SendcloudConfigurationError, conf
-from ...crypto import Secret
-from ...enums import AuthScheme
+from ...core.crypto import Secret
+from ...core.schema import RUN_MIGRATE, unapplied_migrations
+from ...core.site import current_site
+from ...enums import ApiGeneration, AuthScheme
 from ...exceptions import APIError, AuthenticationError
 from ...models import Integration, PauseReason
+from ...sync.generation import Opened, open_keys
+from ...sync.routing import adapters_route, is_routed
 from ...webhooks.address import reachability
 
 WHERE = "Both keys are in Sendcloud's panel: Settings > Integrations > Configure."
@@ -43,6 +47,12 @@ class Command(BaseCommand):
             help="How the keys are used. Default: as it was, or basic.",
         )
         parser.add_argument(
+            "--api",
+            choices=[generation.value for generation in ApiGeneration],
+            help="API generation. Default: as it was, or SENDCLOUD_API_GENERATION, or what the keys open: v3 for "
+            "ordinary accounts, v2 where SENDCLOUD['PARTNER_ID'] is set. To change it later: sendcloud_move.",
+        )
+        parser.add_argument(
             "--webhook-url",
             metavar="URL",
             help="Where Sendcloud reaches this shop (https://shop.example); the webhook's path is added. Default: "
@@ -56,6 +66,8 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if unapplied_migrations():
+            raise CommandError(RUN_MIGRATE)
         public_key = options["public_key"] or os.environ.get("SENDCLOUD_PUBLIC_KEY", "")
         if not public_key:
             raise CommandError(f"No public key: give --public-key or set SENDCLOUD_PUBLIC_KEY. {WHERE}")
@@ -63,13 +75,22 @@ class Command(BaseCommand):
         wanted = options["integration_id"] or _environment_id()
         base = self.webhook_base(options)
 
+        api = self.generation(options["api"])
+
         candidate = self.candidate(wanted, options["auth"])
         candidate.public_key, candidate.secret_key = public_key, Secret(secret_key)
-        remote = self.choose(self.ask(candidate), wanted)
-        integration, created = self.store(candidate, remote)
-        self.say(
-            f"{'Connected' if created else 'Updated'}: “{integration}” (#{integration.remote_id}) at {conf().BASE_URL}."
-        )
+        opened = self.ask(candidate, api)
+        remote = self.choose(opened.integrations, wanted)
+        candidate.api_generation = opened.generation.value
+        integration, created = self.store(candidate, remote, api)
+        done = "Connected" if created else "Updated"
+        api_name = f"API {integration.api_generation}"
+        self.say(f"{done}: “{integration}” (#{integration.remote_id}) at {conf().BASE_URL}, {api_name}.")
+        if created and not integration.is_active:
+            self.warn(
+                "It is not in use, because another integration is: enter the countries or sites it is for in the "
+                "admin, or let the adapter's get_integration() choose, and mark it as in use."
+            )
         if integration.is_paused:
             self.resume(integration)
         if options["webhook"]:
@@ -88,9 +109,19 @@ class Command(BaseCommand):
             raise CommandError(f"--webhook-url {base}: give an address such as https://shop.example.")
         return base
 
+    def generation(self, option: str | None) -> ApiGeneration | None:
+        """Return the API generation a person chose, by option or environment."""
+        value = option or os.environ.get("SENDCLOUD_API_GENERATION", "")
+        if not value:
+            return None
+        try:
+            return ApiGeneration(value)
+        except ValueError:
+            raise CommandError(f"SENDCLOUD_API_GENERATION is {value!r}: give v2 or v3.") from None
+
     def candidate(self, wanted: int | None, auth: str | None) -> Integration:
-        """The integration as it may be stored already, for asking Sendcloud with other keys."""
-        stored = Integration.objects.using(conf().DATABASE).filter(remote_id=wanted).first() if wanted else None
+        """Return the integration as it may be stored already, for asking Sendcloud with other keys."""
+        stored = Integration.objects.filter(remote_id=wanted).first() if wanted else None
         candidate = Integration(remote_id=wanted or 1, auth_scheme=stored.auth_scheme if stored else "basic")
         if auth:
             candidate.auth_scheme = auth
@@ -98,14 +129,13 @@ class Command(BaseCommand):
 
     # -- Sendcloud ------------------------------------------------------------------------------
 
-    def ask(self, candidate: Integration) -> list[RemoteIntegration]:
-        """Which integrations the keys open (operation: GET /integrations)."""
+    def ask(self, candidate: Integration, api: ApiGeneration | None) -> Opened:
+        """Return the integrations the keys open, and the API generation for them (operation: GET /integrations)."""
         try:
-            with candidate.client() as client:
-                return client.integrations.list()
+            return open_keys(candidate, api)
         except AuthenticationError as error:
-            cure = "Try --auth oauth2. " if "demands OAuth2" in str(error) else ""
-            raise CommandError(f"Sendcloud refuses these keys. {cure}{WHERE} ({error})") from None
+            hint = "Try --auth oauth2. " if error.oauth2_required else ""
+            raise CommandError(f"Sendcloud rejects these keys. {hint}{WHERE} ({error})") from None
         except APIError as error:
             raise CommandError(f"Sendcloud could not be asked, and nothing was stored. {error}") from None
         except SendcloudConfigurationError as error:
@@ -124,27 +154,39 @@ class Command(BaseCommand):
                 return remote
         raise CommandError(f"The keys are right, but do not open the integration #{wanted}. They open: {names}.")
 
-    def store(self, candidate: Integration, remote: RemoteIntegration) -> tuple[Integration, bool]:
-        rows = Integration.objects.using(conf().DATABASE)
+    def store(
+        self, candidate: Integration, remote: RemoteIntegration, api: ApiGeneration | None
+    ) -> tuple[Integration, bool]:
+        rows = Integration.objects
         integration = rows.filter(remote_id=remote.id).first()
         created = integration is None
         if integration is None:
             integration = candidate
             integration.remote_id = remote.id
+            # A second one must not stop the orders of the first.
+            others = list(rows.active())
+            integration.is_active = not others or adapters_route() or is_routed(others)
         else:
+            if api is not None and api.value != integration.api_generation:
+                raise CommandError(
+                    f"{integration} uses API {integration.api_generation}. Move it with: manage.py sendcloud_move --to "
+                    f"{api.value} --integration {integration.remote_id}"
+                )
             integration.public_key, integration.auth_scheme = candidate.public_key, candidate.auth_scheme
             if _reveal(integration.secret_key) != _reveal(candidate.secret_key):
                 integration.replace_secret_key(_reveal(candidate.secret_key))
         integration.apply_remote(remote)
-        keys = ["public_key", "auth_scheme", "secret_key", "previous_secret_key", "previous_secret_key_until"]
+        # A person who enters keys here says that this site ships.
+        integration.site = current_site()
+        keys = ["public_key", "auth_scheme", "secret_key", "previous_secret_key", "previous_secret_key_until", "site"]
         # Workers write into this row, too: what was not changed here is not written back.
         integration.save(using=conf().DATABASE, update_fields=None if created else [*keys, *Integration.REMOTE_FIELDS])
         return integration, created
 
     def resume(self, integration: Integration) -> None:
-        if integration.paused_reason in (PauseReason.CREDENTIALS, PauseReason.GONE):
+        if integration.paused_reason in (PauseReason.CREDENTIALS, PauseReason.GONE, PauseReason.COPY):
             integration.resume()
-            self.say("It was paused because Sendcloud refused it, and is running again.")
+            self.say("It was paused, and runs again.")
         else:
             reason = integration.get_paused_reason_display()
             self.warn(f"It is paused ({reason}), and stays so: resume it in the admin.")

@@ -1,15 +1,16 @@
-"""``sendcloud_erase``: forget one order, for whoever asks to be forgotten."""
+"""``sendcloud_erase``: erase one order, for a buyer who asks for it."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import Q
 
-from ...adapters import OrderAdapter, registry
-from ...conf import conf
-from ...erase import NotErasable, erase
+from ...adapters import OrderAdapter
+from ...maintenance.erase import Erased, NotErasable, erase
 from ...models import Shipment
+from ...registry import OrderRef, registry
 
 
 class Command(BaseCommand):
@@ -21,24 +22,36 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("order", nargs="+", metavar="KEY", help="Primary keys of orders, also of deleted ones.")
         parser.add_argument("--model", metavar="app.Model", help="Their model, where several have an adapter.")
+        parser.add_argument(
+            "--database", metavar="ALIAS", help="Their database, where it is not the one their model is written to."
+        )
         parser.add_argument("--by-number", action="store_true", help="The keys given are order numbers.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         adapter = self.adapter(options["model"])
         for key in options["order"]:
-            for pk in self.keys(adapter, key) if options["by_number"] else [key]:
+            refs = (
+                self.by_number(adapter, key)
+                if options["by_number"]
+                else [OrderRef.to(adapter.model, key, options["database"])]
+            )
+            for ref in refs:
                 try:
-                    erased = erase(adapter, pk)
+                    erased = erase(ref)
                 except NotErasable as error:
                     raise CommandError(str(error)) from None
-                self.stdout.write(
-                    f"{key}: forgotten here ({erased.shipments} shipments, {erased.parcels} parcels, {erased.webhooks} "
-                    "webhooks), deleted at Sendcloud."
-                )
-                if erased.parcels:
-                    self.stdout.write(
-                        "Its parcels had labels: what Sendcloud and the carrier keep of those follows their own rules."
-                    )
+                self.report(key, erased)
+
+    def report(self, key: str, erased: Erased) -> None:
+        numbers = f"{erased.shipments} shipments, {erased.parcels} parcels, {erased.webhooks} webhooks"
+        if erased == Erased(0, 0, 0):
+            self.stdout.write(f"{key}: nothing of it is stored here ({numbers}).")
+            return
+        self.stdout.write(f"{key}: forgotten here ({numbers}), deleted at Sendcloud.")
+        if erased.parcels:
+            self.stdout.write(
+                "Its parcels had labels: what Sendcloud and the carrier keep of those follows their own rules."
+            )
 
     def adapter(self, label: str | None) -> OrderAdapter[Any]:
         adapters = [adapter for adapter in registry if label in (None, adapter.model._meta.label)]
@@ -47,11 +60,12 @@ class Command(BaseCommand):
         known = ", ".join(adapter.model._meta.label for adapter in registry) or "none"
         raise CommandError(f"Say which model with --model. Those with an adapter: {known}.")
 
-    def keys(self, adapter: OrderAdapter[Any], number: str) -> list[str]:
-        shipments = Shipment.objects.using(conf().DATABASE).filter(
-            order_type=adapter.model._meta.label_lower, order_number=number
+    def by_number(self, adapter: OrderAdapter[Any], number: str) -> list[OrderRef]:
+        label = adapter.model._meta.label_lower
+        shipments = Shipment.objects.filter(
+            Q(order_type=label) | Q(order_type__startswith=f"{label}@"), order_number=number
         )
-        found = sorted(set(shipments.values_list("order_pk", flat=True)))
+        found = sorted({shipment.ref for shipment in shipments})
         if not found:
             raise CommandError(f"No order with the number {number} was ever sent to Sendcloud.")
         return found

@@ -8,13 +8,13 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
 
-from ...conf import SendcloudConfigurationError, conf
+from ...conf import SendcloudConfigurationError
 from ...exceptions import APIError
-from ...models import Integration, Scan
+from ...models import Integration, ReconciliationRun
 from ...sync import reconcile
 from ...sync.reconcile import Difference
 
-# What makes the two sides different.
+# Differences between the two sides.
 DIFFERENCES = ("unknown", "missing", "stale", "undead", "orphaned", "rejected")
 COLUMNS = {
     "seen": "there",
@@ -23,9 +23,9 @@ COLUMNS = {
     "stale": "older there",
     "undead": "should be gone",
     "orphaned": "order gone",
-    "rejected": "refused",
+    "rejected": "rejected",
     "confirmed": "confirmed by two scans",
-    "repaired": "told again",
+    "repaired": "pushed again",
 }
 
 
@@ -40,16 +40,16 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print JSON.")
         parser.add_argument("--list", action="store_true", help="Name every difference, not only count them.")
         parser.add_argument(
-            "--fix", action="store_true", help="Tell Sendcloud again what two scans in a row found different."
+            "--fix", action="store_true", help="Push again what two comparisons in a row found different."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        integrations = Integration.objects.using(conf().DATABASE).active().select_related("account")
+        integrations = Integration.objects.active().select_related("account")
         if options["integration"]:
             integrations = integrations.filter(remote_id=options["integration"])
         if not integrations:
             raise CommandError("There is no such active integration; see sendcloud_status.")
-        # What is listed is written as it is found: there may be too much of it to be kept.
+        # The list is written as it is found: there may be too much of it to be kept.
         listed = _Listed(self.stdout, as_json=options["json"]) if options["list"] else None
         if listed is not None:
             listed.begin()
@@ -74,7 +74,7 @@ class Command(BaseCommand):
             raise SystemExit(1)
 
     def compare(self, integration: Integration, options: dict[str, Any], listed: _Listed | None) -> dict[str, Any]:
-        def progress(current: Scan) -> None:
+        def progress(current: ReconciliationRun) -> None:
             if options["verbosity"] > 1 or self.stdout.isatty():
                 self.stderr.write(f"\r{integration}: page {current.pages}, {current.seen} shipments", ending="")
 
@@ -87,7 +87,7 @@ class Command(BaseCommand):
             for difference in reconcile.differences(integration, current):
                 listed.add(integration, difference)
         confirmed = reconcile.suspects(integration).count()
-        repaired = reconcile.repair(integration, current) if options["fix"] else 0
+        repaired = reconcile.repair(integration, current, by_person=True) if options["fix"] else 0
         return {
             "integration": integration.remote_id,
             "name": str(integration),

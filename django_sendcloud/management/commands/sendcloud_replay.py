@@ -9,7 +9,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
-from ...conf import conf
 from ...models import EntryState, EventState, OutboxEntry, WebhookEvent
 from ...signals import work_due
 from ...sync.fold import fold_all
@@ -18,7 +17,7 @@ from ...webhooks import apply
 
 class Command(BaseCommand):
     help = (
-        "Try again what failed: orders that were refused or given up, and webhooks that could not be applied. Orders "
+        "Try again what failed: orders that were rejected or given up, and webhooks that could not be applied. Orders "
         "are sent as they are now; webhooks are applied once more, where their bodies are still kept. Harmless to "
         "repeat."
     )
@@ -28,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--state",
             choices=[EntryState.REJECTED.value, EntryState.DEAD.value],
-            help="Only orders that were refused, or only those that were given up.",
+            help="Only orders that were rejected, or only those that were given up.",
         )
         parser.add_argument("--problem", metavar="CODE", help="Only orders with this problem, e.g. payload_invalid.")
         parser.add_argument("--action", metavar="ACTION", help="Only webhooks of this action.")
@@ -56,7 +55,7 @@ class Command(BaseCommand):
 
     def orders(self, since: Any, options: dict[str, Any]) -> None:
         fold_all()
-        entries = OutboxEntry.objects.using(conf().DATABASE).stuck()
+        entries = OutboxEntry.objects.stuck()
         if options["state"]:
             entries = entries.filter(state=options["state"])
         if options["problem"]:
@@ -69,9 +68,9 @@ class Command(BaseCommand):
         self.say(count, "order", options)
 
     def webhooks(self, since: Any, options: dict[str, Any]) -> None:
-        events = WebhookEvent.objects.using(conf().DATABASE).exclude(state=EventState.RECEIVED).exclude(body="")
+        events = WebhookEvent.objects.exclude(state__in=(EventState.RECEIVED, EventState.APPLIED))
         if not options["processed"]:
-            events = events.filter(state=EventState.FAILED)
+            events = events.filter(state__in=(EventState.FAILED, EventState.RECEIVER_FAILED))
         if options["action"]:
             events = events.filter(action=options["action"])
         if since:

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from ...conf import conf
-from ...rotate import rotate
+from ...maintenance.rotate_keys import rotate
 
 
 class Command(BaseCommand):
@@ -24,6 +24,6 @@ class Command(BaseCommand):
             raise CommandError(
                 f"None of the keys decrypts: {'; '.join(rotated.unreadable[:20])}"
                 f"{' …' if len(rotated.unreadable) > 20 else ''}. Put the key they were encrypted with back into the "
-                "list and run this again, or enter the credentials anew."
+                "list and run this again, or enter the credentials again."
             )
         self.stdout.write(self.style.SUCCESS("Keys after the first are not needed any more."))

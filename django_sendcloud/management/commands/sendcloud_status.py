@@ -1,37 +1,197 @@
-"""``sendcloud_status``: how things stand, for people and for monitors."""
+"""``sendcloud_status``: health of all integrations, for people and for monitors."""
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import OperationalError, ProgrammingError
+from django.utils.timezone import get_default_timezone_name
 
-from ...clock import clock
-from ...conf import conf
-from ...sync.status import Backlog, IntegrationHealth, Status, status
+from ...core.clock import clock
+from ...core.schema import RUN_MIGRATE, unapplied_migrations
+from ...models import EventState
+from ...sync import breaker, limiter
+from ...sync.alerts import update_alerts
+from ...sync.health import (
+    Backlog,
+    Code,
+    Finding,
+    Health,
+    Inbox,
+    IntegrationHealth,
+    Level,
+    health,
+    inbox,
+    late_after,
+    pushed_since,
+    rates,
+    shipments_alive,
+    start_of_day,
+    sweep_late_after,
+)
 
 HEADINGS = (
     "due", "oldest", "in flight", "later", "rejected", "given up", "inbox", "lag", "failed", "last success", "breaker",
     "writes left", "reads left",
 )  # fmt: skip
 
+#: Findings in English. Every code has its words.
+WORDS = {
+    Code.NOT_IN_USE: "not in use",
+    Code.DISCONNECTED: "disconnected",
+    Code.PAUSED: "paused",
+    Code.KEYS_MISSING: "its API keys are missing",
+    Code.KEYS_NEEDED: "its API keys are still to be entered",
+    Code.NO_WORKER: "no worker pushes its orders",
+    Code.REJECTED: "orders need a fix",
+    Code.DEAD: "orders were given up",
+    Code.FAILING_THERE: "Sendcloud reports that it fails",
+    Code.RATE_LIMITED: "Sendcloud asked to wait",
+    Code.UNREACHABLE: "Sendcloud cannot be reached",
+    Code.ORDERS_FAILING: "orders fail and are retried",
+    Code.NOTHING_SENT: "no order has been sent yet",
+    Code.WEBHOOK_NEEDED: "its webhook is not registered yet",
+    Code.WEBHOOK_OFF: "its webhook is switched off",
+    Code.WORKING: "",
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Figures:
+    """Numbers of waiting work. Durations are in seconds."""
+
+    due: int = 0
+    oldest_due_seconds: float = 0.0
+    later: int = 0
+    in_flight: int = 0
+    rejected: int = 0
+    dead: int = 0
+    failing: int = 0
+    inbox: int = 0
+    inbox_lag_seconds: float = 0.0
+    inbox_failed: int = 0
+    receivers_failed: int = 0
+
+    def __add__(self, other: Figures) -> Figures:
+        """Add numbers, and keep the greater of two ages."""
+        return Figures(
+            **{
+                field.name: (max if field.name.endswith("_seconds") else sum)(
+                    (getattr(self, field.name), getattr(other, field.name))
+                )
+                for field in dataclasses.fields(Figures)
+            }
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Report:
+    """Health of the shop with the command's further figures."""
+
+    health: Health
+    inbox: dict[tuple[int, str], Inbox]
+    shipments: dict[int, int]
+    rates: dict[int, dict[limiter.Kind, int]]
+    sent_today: dict[int, int]
+
+    def figures(self, each: IntegrationHealth) -> Figures:
+        return self._figures(each.backlog, each.integration.pk)
+
+    @property
+    def unassigned(self) -> Figures:
+        return self._figures(self.health.unassigned, None)
+
+    @property
+    def total(self) -> Figures:
+        return sum((self.figures(each) for each in self.health.integrations), self.unassigned)
+
+    def _figures(self, backlog: Backlog, integration: int | None) -> Figures:
+        none = Inbox(0, self.health.now)
+        received, applied, failed, unheard = (
+            self.inbox.get((integration or 0, state.value), none)
+            for state in (EventState.RECEIVED, EventState.APPLIED, EventState.FAILED, EventState.RECEIVER_FAILED)
+        )
+        return Figures(
+            due=backlog.due,
+            oldest_due_seconds=self.age(backlog.oldest_due),
+            later=backlog.later,
+            in_flight=backlog.in_hand,
+            rejected=backlog.rejected,
+            dead=backlog.dead,
+            failing=backlog.failing,
+            inbox=received.number + applied.number,
+            inbox_lag_seconds=self.age(min(received.oldest, applied.oldest)),
+            inbox_failed=failed.number,
+            receivers_failed=unheard.number,
+        )
+
+    def age(self, moment: dt.datetime | None) -> float:
+        return 0.0 if moment is None else max(0.0, (self.health.now - moment).total_seconds())
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain values, with times in ISO 8601; the figures stand beside the others."""
+        return {
+            "unassigned": dataclasses.asdict(self.unassigned),
+            "sweep_age_seconds": self.health.sweep_age,
+            "integrations": [self._as_json(each) for each in self.health.integrations],
+            **dataclasses.asdict(self.total),
+        }
+
+    def _as_json(self, each: IntegrationHealth) -> dict[str, Any]:
+        integration, left = each.integration, self.rates[each.integration.account.pk]
+        return {
+            "pk": integration.pk,
+            "remote_id": integration.remote_id,
+            "name": str(integration),
+            "health": each.level.value,
+            "findings": [_plain(dataclasses.asdict(finding)) for finding in each.findings],
+            "since": _plain(each.since),
+            "last_success": _plain(integration.last_success_at),
+            "last_webhook": _plain(integration.last_webhook_at),
+            "shipments": self.shipments.get(integration.pk, 0),
+            "sent_today": self.sent_today.get(integration.pk, 0),
+            "breaker": breaker.state(integration.account, self.health.now),
+            "changes_left": left["unsafe"],
+            "reads_left": left["safe"],
+            **dataclasses.asdict(self.figures(each)),
+        }
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    return value.isoformat() if isinstance(value, dt.datetime) else value
+
 
 class Command(BaseCommand):
     help = (
-        "Show what waits for Sendcloud and how each integration is. Exit code 0: all is well; 1: something needs a "
-        "person (rejected or given-up orders, failed webhooks, a paused integration); 2: work is not being done."
+        "Show waiting orders and the health of each integration. Exit code 0: all is well; 1: an operator has to act "
+        "(rejected or given-up orders, failed webhooks, a paused integration, orders that fail by the adapter); "
+        "2: work is not being done."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--json", action="store_true", help="Print JSON.")
-        parser.add_argument("--max-age", type=float, default=900.0, help="Seconds the oldest due order may wait (900).")
+        parser.add_argument(
+            "--alert",
+            action="store_true",
+            help="Also send the alerts and mails that are due: in cron, a dead worker is reported as well.",
+        )
+        parser.add_argument(
+            "--max-age",
+            type=float,
+            default=None,
+            help="Seconds the oldest due order may wait (three intervals of the sweep, at least 120, without a push).",
+        )
         parser.add_argument(
             "--max-inbox-age", type=float, default=None, help="Seconds the oldest webhook may wait (as --max-age)."
         )
-        parser.add_argument("--max-due", type=int, default=None, help="Orders that may be due at once (no limit).")
+        parser.add_argument("--max-due", type=int, default=None, help="Maximum number of due orders (no limit).")
         parser.add_argument("--max-rejected", type=int, default=0, help="Rejected orders that are tolerated (0).")
         parser.add_argument("--max-dead", type=int, default=0, help="Given-up orders that are tolerated (0).")
         parser.add_argument("--max-failed", type=int, default=0, help="Failed webhooks that are tolerated (0).")
@@ -43,78 +203,103 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
-        # Ages are told by the clock that the times were written by.
-        clock.synchronize()
-        now = status()
-        late = list(self.late(now, options))
-        attention = list(self.attention(now, options))
+        # Workers write times by this clock.
+        try:
+            clock.synchronize()
+            if options["alert"]:
+                update_alerts()
+            now = health(fold=True)
+        except (OperationalError, ProgrammingError):
+            if not unapplied_migrations():
+                raise
+            raise CommandError(RUN_MIGRATE, returncode=2) from None
+        report = Report(
+            now, inbox(), shipments_alive(), dict(rates(now.integrations)), pushed_since(start_of_day(now.now))
+        )
+        late = list(self.late(report, options))
+        attention = list(self.attention(report, options))
         if options["json"]:
-            self.stdout.write(json.dumps(now.as_json() | {"late": late, "attention": attention}, indent=2))
+            self.stdout.write(json.dumps(report.as_json() | {"late": late, "attention": attention}, indent=2))
         else:
-            self.show(now, late, attention)
+            self.show(report, late, attention)
         if late:
             raise SystemExit(2)
         if attention:
             raise SystemExit(1)
 
-    def late(self, now: Status, options: dict[str, Any]) -> Iterator[str]:
-        """What keeps work from being done."""
-        total = now.total
-        # What is paused, left alone or not in use waits for something else than a worker.
-        working = [integration.backlog for integration in now.integrations if integration.health == "working"]
-        waiting = sum([*working, now.unassigned], Backlog()) if working else Backlog()
-        if waiting.due and waiting.oldest_due_seconds > options["max_age"]:
+    def late(self, report: Report, options: dict[str, Any]) -> Iterator[str]:
+        """Yield the reasons why work is not done."""
+        # Orders of a paused, closed or unused integration do not wait for a worker.
+        able = [each for each in report.health.integrations if _is_able(each, report.health.now)]
+        waiting = sum((report.figures(each) for each in able), report.unassigned if able else Figures())
+        max_age = options["max_age"]
+        idle = any(each.find(Code.NO_WORKER) for each in able) or (
+            bool(able) and report.unassigned.oldest_due_seconds > late_after().total_seconds()
+        )
+        if waiting.due and (idle if max_age is None else waiting.oldest_due_seconds > max_age):
             yield f"An order has been due for {waiting.oldest_due_seconds:.0f} s: is a worker running?"
         if options["max_due"] is not None and waiting.due > options["max_due"]:
             yield f"{waiting.due} orders are due, more than {options['max_due']}."
-        inbox_age = options["max_age"] if options["max_inbox_age"] is None else options["max_inbox_age"]
+        inbox_age = late_after().total_seconds() if max_age is None else max_age
+        if options["max_inbox_age"] is not None:
+            inbox_age = options["max_inbox_age"]
+        total = report.total
         if total.inbox and total.inbox_lag_seconds > inbox_age:
             yield f"A webhook has waited for {total.inbox_lag_seconds:.0f} s: is a worker running?"
-        sweep_age = options["max_sweep_age"]
-        if sweep_age is None:
-            sweep_age = max(300.0, 10 * conf().SWEEP_SECONDS)
-        if now.sweep_age_seconds is None and now.integrations:
+        sweep_age = sweep_late_after() if options["max_sweep_age"] is None else options["max_sweep_age"]
+        age = report.health.sweep_age
+        if age is None and report.health.integrations:
             yield "The periodic sweep never ran: is Celery beat running, with beat_schedule() in its schedule?"
-        elif now.sweep_age_seconds is not None and now.sweep_age_seconds > sweep_age:
-            yield f"The periodic sweep last ran {now.sweep_age_seconds:.0f} s ago: is Celery beat running?"
+        elif age is not None and age > sweep_age:
+            yield f"The periodic sweep last ran {age:.0f} s ago: is Celery beat running?"
 
-    def attention(self, now: Status, options: dict[str, Any]) -> Iterator[str]:
-        """What a person should look at."""
-        total = now.total
+    def attention(self, report: Report, options: dict[str, Any]) -> Iterator[str]:
+        """Yield the findings an operator has to act on."""
+        total = report.total
         if total.rejected > options["max_rejected"]:
-            yield f"{_count(total.rejected, 'order')} to be corrected."
+            yield f"{_count(total.rejected, 'order')} to be fixed."
         if total.dead > options["max_dead"]:
             yield f"{_count(total.dead, 'order')} given up."
         if total.inbox_failed > options["max_failed"]:
             yield f"{_count(total.inbox_failed, 'webhook')} failed."
-        for integration in now.integrations:
-            if integration.health == "paused":
-                since = f" since {integration.since:%Y-%m-%d %H:%M} UTC" if integration.since else ""
-                yield f"{integration.name} is paused{since}: {integration.reason}."
-        if not any(integration.health != "unused" for integration in now.integrations):
+        if total.receivers_failed > options["max_failed"]:
+            yield f"{_count(total.receivers_failed, 'webhook')} applied, but a receiver of the shop failed."
+        for each in report.health.integrations:
+            for finding in each.findings:
+                if finding.level not in (Level.PAUSED, Level.ATTENTION):
+                    continue
+                if finding.code not in (Code.REJECTED, Code.DEAD, Code.NO_WORKER):
+                    yield f"{each.integration}: {_words(each, finding)}."
+        for problem in report.health.problems:
+            if problem.state == "pending" and problem.code in ("integration_unknown", "no_integration"):
+                yield f"{_count(problem.number, 'order')} waiting without an integration ({problem.code})."
+        if not report.health.in_use:
             yield "No integration is connected: use sendcloud_connect or the admin."
 
     # -- for people -----------------------------------------------------------------------------
 
-    def show(self, now: Status, late: list[str], attention: list[str]) -> None:
-        rows = [[integration.name, *self.cells(integration)] for integration in now.integrations]
-        if now.unassigned != Backlog():
-            rows.append(["(not looked at yet)", *self.figures(now.unassigned), *[""] * 4])
+    def show(self, report: Report, late: list[str], attention: list[str]) -> None:
+        integrations = report.health.integrations
+        rows = [[str(each.integration), *self.cells(report, each)] for each in integrations]
+        if report.unassigned != Figures():
+            rows.append(["(not looked at yet)", *self.figures(report.unassigned), *[""] * 4])
         if len(rows) > 1:
-            rows.append(["together", *self.figures(now.total), *[""] * 4])
+            rows.append(["together", *self.figures(report.total), *[""] * 4])
         table = [["", *HEADINGS], *rows]
         widths = [max(len(row[column]) for row in table) for column in range(len(table[0]))]
         for row in table if rows else ():
             first, *others = (cell.rjust(width) for cell, width in zip(row, widths, strict=True))
             self.stdout.write("  ".join([first.strip().ljust(widths[0]), *others]).rstrip())
-        for integration in now.integrations:
-            reason = f": {integration.reason}" if integration.reason else ""
+        for each in integrations:
+            words = ", ".join(filter(None, (_words(each, finding) for finding in each.findings)))
             self.stdout.write(
-                f"{integration.name} (#{integration.remote_id}) is {integration.health}{reason}; "
-                f"{_count(integration.shipments, 'shipment')} at Sendcloud."
+                f"{each.integration} (#{each.integration.remote_id}) is {each.level}{f': {words}' if words else ''}; "
+                f"{_count(report.shipments.get(each.integration.pk, 0), 'shipment')} at Sendcloud, "
+                f"{report.sent_today.get(each.integration.pk, 0)} sent today ({get_default_timezone_name()})."
             )
-        swept = "never" if now.sweep_age_seconds is None else f"{_duration(now.sweep_age_seconds)} ago"
-        self.stdout.write(f"The periodic sweep last ran {swept}." if swept != "never" else "The sweep never ran.")
+        age = report.health.sweep_age
+        swept = "The sweep never ran." if age is None else f"The periodic sweep last ran {_duration(age)} ago."
+        self.stdout.write(swept)
         for line in late:
             self.stdout.write(self.style.ERROR(line))
         for line in attention:
@@ -122,24 +307,45 @@ class Command(BaseCommand):
         if not late and not attention:
             self.stdout.write(self.style.SUCCESS("All is well."))
 
-    def cells(self, integration: IntegrationHealth) -> list[str]:
-        last = integration.last_success
-        success = f"{_duration(max(0.0, (clock.now() - last).total_seconds()))} ago" if last else "never"
-        left = [str(integration.changes_left), str(integration.reads_left)]
-        return [*self.figures(integration.backlog), success, integration.breaker, *left]
+    def cells(self, report: Report, each: IntegrationHealth) -> list[str]:
+        last, left = each.integration.last_success_at, report.rates[each.integration.account.pk]
+        success = f"{_duration(report.age(last))} ago" if last else "never"
+        state = breaker.state(each.integration.account, report.health.now)
+        return [*self.figures(report.figures(each)), success, state, str(left["unsafe"]), str(left["safe"])]
 
-    def figures(self, backlog: Backlog) -> list[str]:
+    def figures(self, figures: Figures) -> list[str]:
         return [
-            str(backlog.due),
-            _duration(backlog.oldest_due_seconds) if backlog.due else "-",
-            str(backlog.in_flight),
-            str(backlog.later),
-            str(backlog.rejected),
-            str(backlog.dead),
-            str(backlog.inbox),
-            _duration(backlog.inbox_lag_seconds) if backlog.inbox else "-",
-            str(backlog.inbox_failed),
+            str(figures.due),
+            _duration(figures.oldest_due_seconds) if figures.due else "-",
+            str(figures.in_flight),
+            str(figures.later),
+            str(figures.rejected),
+            str(figures.dead),
+            str(figures.inbox),
+            _duration(figures.inbox_lag_seconds) if figures.inbox else "-",
+            str(figures.inbox_failed),
         ]
+
+
+def _is_able(each: IntegrationHealth, now: dt.datetime) -> bool:
+    """Return whether the integration's orders could be pushed now."""
+    integration = each.integration
+    return integration.is_active and not integration.is_paused and not breaker.closed_until(integration.account, now)
+
+
+def _words(each: IntegrationHealth, finding: Finding) -> str:
+    words = WORDS[finding.code]
+    if finding.code == Code.PAUSED:
+        words += f" ({each.integration.get_paused_reason_display()})"
+    elif finding.detail:
+        words += f" ({finding.detail})"
+    if finding.number:
+        words += f", {_count(finding.number, 'order')}"
+    if finding.since:
+        words += f", since {finding.since:%Y-%m-%d %H:%M} UTC"
+    if finding.until:
+        words += f", next attempt {finding.until:%H:%M:%S} UTC"
+    return words
 
 
 def _count(number: int, what: str) -> str:
@@ -147,7 +353,7 @@ def _count(number: int, what: str) -> str:
 
 
 def _duration(seconds: float) -> str:
-    """The two largest units, for a column."""
+    """Format the two largest units, for a column."""
     whole = dt.timedelta(seconds=round(seconds))
     hours, rest = divmod(whole.seconds, 3600)
     minutes, left = divmod(rest, 60)

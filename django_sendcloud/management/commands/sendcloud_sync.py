@@ -14,13 +14,14 @@ from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from ...adapters import OrderAdapter, registry
-from ...clock import clock
+from ...adapters import OrderAdapter
 from ...conf import conf
+from ...core.clock import clock
 from ...models import OutboxEntry
+from ...registry import registry
 from ...sync.fold import fold_all
-from ...sync.pump import pump
 from ...sync.record import CHUNK, record
+from ...sync.worker import pump
 
 INTERRUPTED = 130
 
@@ -32,7 +33,13 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--all", action="store_true", help="Record all orders of all registered models.")
+        self.add_selection(parser)
+        parser.add_argument("--no-push", action="store_true", help="Only record; the workers push.")
+        parser.add_argument("--due", action="store_true", help="Only push what is due, once: for cron without Celery.")
+
+    def add_selection(self, parser: CommandParser) -> None:
+        """Add the options that choose orders."""
+        parser.add_argument("--all", action="store_true", help="All orders of all registered models.")
         parser.add_argument("--model", metavar="app.Model", help="Only orders of this model.")
         parser.add_argument("--since", metavar="DATE", help="Orders modified since then (adapters with changed_at).")
         parser.add_argument("--pk", nargs="+", default=[], help="Orders with these keys.")
@@ -43,15 +50,10 @@ class Command(BaseCommand):
             default=[],
             help="Orders that match all of these, as in a queryset: status=paid placed_at__gte=2026-01-01.",
         )
-        parser.add_argument("--no-push", action="store_true", help="Only record; the workers push.")
-        parser.add_argument("--due", action="store_true", help="Only push what is due, once: for cron without Celery.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        adapters = self.adapters(options["model"])
+        adapters = self.chosen_adapters(options)
         which = [options["all"], options["since"], options["pk"], options["filter"]]
-        if len(adapters) > 1 and (options["pk"] or options["filter"]):
-            known = ", ".join(adapter.model._meta.label for adapter in adapters)
-            raise CommandError(f"Say which orders are meant: --model with one of {known}.")
         try:
             if any(which):
                 # All are looked at before any is recorded, so that a mistake in one option leaves nothing half done.
@@ -63,6 +65,13 @@ class Command(BaseCommand):
         except KeyboardInterrupt:
             self.stderr.write("\nInterrupted. What was recorded stays recorded, and what was pushed is pushed.")
             raise SystemExit(INTERRUPTED) from None
+
+    def chosen_adapters(self, options: dict[str, Any]) -> list[OrderAdapter[Any]]:
+        adapters = self.adapters(options["model"])
+        if len(adapters) > 1 and (options["pk"] or options["filter"]):
+            known = ", ".join(adapter.model._meta.label for adapter in adapters)
+            raise CommandError(f"Say which orders are meant: --model with one of {known}.")
+        return adapters
 
     def adapters(self, label: str | None) -> list[OrderAdapter[Any]]:
         if label is None:
@@ -108,14 +117,14 @@ class Command(BaseCommand):
         """Record these orders; whatever was recorded when it is interrupted stays so."""
         progress = Progress(self.stdout, "recorded", orders.count())
         pks = orders.order_by().values_list("pk", flat=True).iterator(chunk_size=CHUNK)
-        written = record(adapter.model._meta.label_lower, progress.along(pks), using=orders.db)
+        written = record(adapter.model._meta.label_lower, progress.along(pks), is_bulk=True, using=orders.db)
         progress.end()
         return written
 
     def push(self, *, once: bool = False) -> None:
         begin = time.monotonic()
         fold_all()
-        waiting = OutboxEntry.objects.using(conf().DATABASE).pending()
+        waiting = OutboxEntry.objects.pending()
         total = waiting.count()
         progress = Progress(self.stdout, "settled", total)
         clock.synchronize()
@@ -129,7 +138,7 @@ class Command(BaseCommand):
             if not more:
                 time.sleep(0.1)
         progress.end()
-        stuck = OutboxEntry.objects.using(conf().DATABASE).stuck().count()
+        stuck = OutboxEntry.objects.stuck().count()
         self.stdout.write(
             f"{max(0, total - left)} orders settled in {time.monotonic() - begin:.1f} s; {left} wait for later, "
             f"{stuck} need a person (see sendcloud_status)."
@@ -137,7 +146,7 @@ class Command(BaseCommand):
 
 
 class Progress:
-    """A bar with rate and time left, where somebody looks."""
+    """Progress bar with rate and time left, on a terminal."""
 
     WIDTH = 30
     # Seconds between two looks.
@@ -152,7 +161,7 @@ class Progress:
         self._seen = total > 0 and out.isatty()
 
     def along(self, items: Iterable[Any]) -> Iterator[Any]:
-        """Hand these on, and show how far they have got."""
+        """Yield these, and show the progress."""
         number = 0
         for number, item in enumerate(items, 1):
             if number % CHUNK == 0:
@@ -178,7 +187,7 @@ class Progress:
             self._out.write("")
 
 
-# What cannot be written as text.
+# Values that are no text.
 _VALUES: dict[str, Any] = {"True": True, "False": False, "None": None}
 
 

@@ -1,4 +1,4 @@
-"""The panel: where a person sees what arrives, makes labels, moves parcels, and lets things go wrong."""
+"""The panel: orders, labels, parcels, webhooks and faults for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""HTML that cannot be got wrong: whatever is not made here is escaped."""
+"""HTML that escapes everything except its own elements."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ _EMPTY: Final = frozenset({"br", "input", "link", "meta"})
 
 
 class Markup(str):
-    """Text that is HTML already."""
+    """HTML text."""
 
     __slots__ = ()
 
 
 def tag(name: str, attributes: Mapping[str, Any] | None = None, *children: Any) -> Markup:
-    """Make an element.
+    """Return an element.
 
     Args:
-        name: Of the element.
-        attributes: Those that are ``None`` or ``False`` are left out, ``True`` stands without a value.
-        children: Markup as it is, anything else escaped; lists one by one; ``None`` is nothing.
+        name: Name of the element.
+        attributes: Attributes; ``None`` and ``False`` leave one out, ``True`` gives it no value.
+        children: Content. Markup stays, lists are flattened, ``None`` is nothing, everything else is escaped.
     """
     written = []
     for key, value in (attributes or {}).items():
@@ -36,7 +36,7 @@ def tag(name: str, attributes: Mapping[str, Any] | None = None, *children: Any) 
 
 
 def fragment(*children: Any) -> Markup:
-    """Put several things one after the other."""
+    """Return several children in a row."""
     parts: list[str] = []
     for child in children:
         if isinstance(child, Markup):
@@ -49,5 +49,5 @@ def fragment(*children: Any) -> Markup:
 
 
 def _escape(value: Any) -> str:
-    # Half a surrogate pair, which JSON can hold, cannot be encoded.
+    # JSON can hold half a surrogate pair, which cannot be encoded.
     return html.escape(str(value).encode("utf-8", "replace").decode())

@@ -1,4 +1,4 @@
-"""How the panel looks, and the few lines of script that keep it up to date."""
+"""Style of the panel, and the script that keeps its pages up to date."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ ol.timeline time { display: block; font-size: 13px; color: var(--quiet); }
 }
 """
 
-# Fetches the page again every two seconds and puts what has changed in place, unless somebody is filling in a form.
+# Fetches the page again every two seconds and puts what has changed in place, unless the operator is filling in a form.
 SCRIPT: Final = """
 let touched = false;
 addEventListener("input", () => { touched = true; });

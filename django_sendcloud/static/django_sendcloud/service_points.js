@@ -66,6 +66,13 @@
       return this.other(this.root.dataset.countryField).toUpperCase();
     }
 
+    /* The integration that takes orders to this country has a key and carriers of its own. */
+    get route() {
+      const { apiKey, carriers, routes } = this.root.dataset;
+      const own = JSON.parse(routes || "{}")[this.country];
+      return own ? { apiKey: own.api_key, carriers: own.carriers } : { apiKey, carriers };
+    }
+
     get point() {
       try {
         return JSON.parse(this.input.value);
@@ -114,9 +121,14 @@
     }
 
     async open() {
-      const { script, apiKey, carriers, language, postalCodeField, cityField, saysCountry, saysFailed } = this.root.dataset;
+      const { script, language, postalCodeField, cityField, saysCountry, saysFailed } = this.root.dataset;
       if (!this.country) {
         this.say(saysCountry);
+        return;
+      }
+      const { apiKey, carriers } = this.route;
+      if (!apiKey) {
+        this.say(saysFailed);
         return;
       }
       this.say("");

@@ -35,7 +35,7 @@ class Command(BaseCommand):
 
 
 def fill_catalogue() -> list[Product]:
-    """The products, made where they are missing."""
+    """Return the products; create the missing ones."""
     fields = ("name", "description", "price", "weight_grams", "hs_code", "origin_country", "hue")
     for sku, *values in PRODUCTS:
         Product.objects.get_or_create(sku=sku, defaults=dict(zip(fields, values, strict=True)))
@@ -44,7 +44,7 @@ def fill_catalogue() -> list[Product]:
 
 @transaction.atomic
 def place(chance: random.Random, products: list[Product]) -> Order:
-    """One order, in one transaction, as the checkout does it."""
+    """Create one order in one transaction, as the checkout does."""
     name, company, street, house_number, postal_code, city, state, country, phone = chance.choice(BUYERS)
     email = f"{name.split()[0].lower()}@example.com".encode("ascii", "ignore").decode()
     customer = Customer.objects.create(name=name, company=company, email=email, phone=phone)

@@ -1,0 +1,1 @@
+"""Explanations of errors, failures and health findings in words."""

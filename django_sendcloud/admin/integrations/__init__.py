@@ -1,0 +1,1 @@
+"""Integrations in the admin: list, page, connecting, settings, webhook, logs."""

@@ -1,0 +1,74 @@
+"""Test order: the last step of connecting an integration."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from django.contrib import messages
+from django.http import HttpRequest
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from ...models import Integration
+from ...sync.on_demand import Busy
+from ...sync.trial import send_test_order
+from ..actions import Question, Rows, action
+from ..explanations.errors import fields_of
+from ..explanations.failures import AT_FULL_SPEED, FAILURES, report_failure
+from ..history import log
+from .copies import may_be_copy
+from .webhook import can_be_asked
+
+if TYPE_CHECKING:
+    from ..base import SendcloudAdmin
+
+__all__ = ["test_order"]
+
+
+def _ask(model_admin: SendcloudAdmin[Integration], request: HttpRequest, rows: Rows) -> Question:
+    return Question(
+        [
+            _("An order whose number begins with TEST appears at Sendcloud, and is deleted there some seconds later."),
+            _("No label is made, and nothing is stored in the shop."),
+        ]
+    )
+
+
+@action(
+    _("Send a test order…"),
+    permission="push",
+    ask=_ask,
+    offered=lambda integration: can_be_asked(integration) and integration.is_active and not may_be_copy(integration),
+    emphasis="quiet",
+)
+def test_order(model_admin: SendcloudAdmin[Integration], request: HttpRequest, rows: Rows) -> None:
+    """Make an order at Sendcloud, see it there, and delete it."""
+    integration = rows.get()
+    try:
+        trial = send_test_order(integration)
+    except Busy:
+        messages.warning(request, AT_FULL_SPEED)
+        return
+    except FAILURES as error:
+        report_failure(model_admin, request, integration, error, _("Send a test order"))
+        return
+    values = {"number": trial.number}
+    if trial.rejected:
+        fields = "; ".join(f"{field.label}: {' '.join(field.messages)}" for field in fields_of(trial.rejected))
+        text = gettext("Sendcloud rejected the test order: %(fields)s")
+        messages.error(request, text % {"fields": fields})
+        log(request, [integration], _("Sent a test order: Sendcloud rejected it."))
+    elif trial.works:
+        text = gettext("The test order %(number)s was made at Sendcloud, seen there and deleted again: orders arrive.")
+        messages.success(request, text % values)
+        log(request, [integration], _("Sent a test order: it works."))
+    elif trial.was_deleted:
+        text = gettext(
+            "Sendcloud accepted the test order %(number)s, and did not show it in time. It is deleted again."
+        )
+        messages.warning(request, text % values)
+        log(request, [integration], _("Sent a test order: Sendcloud did not show it."))
+    else:
+        text = gettext("The test order %(number)s could not be deleted: delete it in Sendcloud's panel.")
+        messages.warning(request, text % values)
+        log(request, [integration], _("Sent a test order: it was not deleted."))

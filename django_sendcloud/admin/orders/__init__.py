@@ -1,0 +1,1 @@
+"""Building blocks for the shop's own order admin."""

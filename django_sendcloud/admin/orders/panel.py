@@ -1,0 +1,177 @@
+"""Panel of one order: its state, its problems with what to do, its shipments and parcels, and the buttons."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any, Protocol
+
+from django.contrib import admin
+from django.db import models
+from django.http import HttpRequest
+from django.utils.translation import gettext
+
+from ...models import EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
+from ...sync.health import is_retried
+from ..actions import Action
+from ..base import ago, in_time
+from ..explanations.errors import ERRORS, Explanation, FieldProblem, explain_entry, fields_of
+from ..explanations.health import explain_paused
+from ..explanations.labels import changed_fields, explain_conflict
+from ..explanations.statuses import advice_for
+from ..incidents import fold_once
+from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
+from ..shipments.outbox import is_moving
+from ..ui.badges import SHIPMENT_TONES, badge
+from ..ui.links import admin_url
+from .state import OrderState, order_type_of, ref_of, states_of
+from .story import story_of
+from .why import why_not_sent
+
+__all__ = ["Desk", "buttons_of", "panel_of", "state_of"]
+
+# Seconds after which the panel of an order that is being sent refreshes itself.
+REFRESH_SECONDS = 3
+
+
+class Desk(Protocol):
+    """The page that shows the panel: an admin class, or a page of another back office."""
+
+    admin_site: admin.AdminSite
+    sendcloud_buttons: tuple[Action, ...]
+
+    def has_sendcloud_view_permission(self, request: HttpRequest) -> bool: ...
+    def has_sendcloud_parcel_permission(self, request: HttpRequest) -> bool: ...
+    def has_sendcloud_payload_permission(self, request: HttpRequest) -> bool: ...
+
+
+def state_of(desk: Desk, request: HttpRequest, order: models.Model) -> OrderState | None:
+    """Return an order's state, ``None`` if no adapter handles it. At most three statements, and those of folding."""
+    if not order_type_of(type(order)):
+        return None
+    fold_once(request)
+    ref, with_parcels = ref_of(order), desk.has_sendcloud_parcel_permission(request)
+    return states_of(ref.order_type, [ref.order_pk], with_parcels=with_parcels)[ref.order_pk]
+
+
+def buttons_of(desk: Desk, request: HttpRequest, state: OrderState | None) -> list[Action]:
+    """Return the actions that this operator may do with an order in this state."""
+    if state is None:
+        return []
+    return [each for each in desk.sendcloud_buttons if each.is_allowed(desk, request) and each.offered(state)]
+
+
+def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: OrderState | None) -> dict[str, Any] | None:
+    """Return what ``includes/order_panel.html`` shows of an order; ``None`` for a user who may not see it."""
+    if not desk.has_sendcloud_view_permission(request):
+        return None
+    if state is None:
+        return {"problems": [_Problem(ERRORS["adapter_missing"])]}
+    models.prefetch_related_objects(state.parcels, "timeline")
+    paused = _paused_for(state)
+    last_pushed_at = max((s.last_pushed_at for s in state.shipments if s.last_pushed_at), default=None)
+    links, may_see_payload = _Links(desk, request), desk.has_sendcloud_payload_permission(request)
+    return {
+        "badge": state.badge(),
+        "is_retried": state.entry is not None and is_retried(state.entry),
+        "refresh": REFRESH_SECONDS if is_moving(state.entry) else 0,
+        "why": why_not_sent(order, state),
+        "tone": state.tone,
+        "told": ago(last_pushed_at) if last_pushed_at else "",
+        "due": _due(state.entry) if paused is None else "",
+        "entry_url": links.url(state.entry),
+        "problems": [*_problems_of(state, paused), *_conflicts_of(state)],
+        "details_withheld": not may_see_payload,
+        "shipments": [
+            (shipment, links.url(shipment), badge(shipment.get_status_display(), SHIPMENT_TONES[shipment.status]))
+            for shipment in state.shipments
+        ],
+        "parcels": [
+            (
+                parcel,
+                links.url(parcel),
+                tracking_link(parcel),
+                phase_badge(parcel),
+                timeline_of(parcel),
+                advice_for(parcel),
+                web_address(parcel.tracking_url),
+            )
+            for parcel in state.parcels
+        ],
+        "payloads": links.payloads(state) if may_see_payload else [],
+        "story": story_of(order, state),
+    }
+
+
+class _Links:
+    """Links to the pages of the admin; none for a user who may not enter it."""
+
+    def __init__(self, desk: Desk, request: HttpRequest) -> None:
+        self._site = desk.admin_site
+        self._may_enter = self._site.has_permission(request)
+
+    def url(self, obj: models.Model | None, page: str = "change") -> str:
+        return admin_url(self._site, obj._meta, obj.pk, page) if obj is not None and self._may_enter else ""
+
+    def payloads(self, state: OrderState) -> list[tuple[str, str]]:
+        """Return links to the payloads that would be sent, one for each shipment."""
+        rows: list[OutboxEntry | Shipment] = [s for s in state.shipments if s.status != ShipmentStatus.DELETED]
+        if not rows and state.entry is not None:
+            rows = [state.entry]
+        links = []
+        for row in rows:
+            label = gettext("What would be sent now")
+            if len(rows) > 1:
+                label = gettext("What would be sent now: %(shipment)s") % {"shipment": row}
+            links.append((self.url(row, "payload"), label))
+        return [(url, label) for url, label in links if url]
+
+
+class _Problem:
+    """Problem of an order or a shipment, as ``includes/explanation.html`` shows it."""
+
+    def __init__(
+        self, explanation: Explanation, fields: list[FieldProblem] | None = None, *, detail: str = "", code: str = ""
+    ) -> None:
+        self.explanation, self.fields, self.detail, self.code = explanation, fields or [], detail, code
+
+
+def _problems_of(state: OrderState, paused: Integration | None) -> list[_Problem]:
+    entry = state.entry
+    if entry is not None and entry.error_code and not is_retried(entry):
+        code, fields = entry.error_code, fields_of(entry.error_fields)
+        return [_Problem(explain_entry(entry.state, code), fields, detail=entry.error_detail, code=code)]
+    if paused is not None:
+        why = explain_paused(paused)
+        return [_Problem(dataclasses.replace(why, title=f"{paused}: {why.title}"))]
+    if entry is not None:
+        return []
+    refused = [shipment for shipment in state.shipments if shipment.status == ShipmentStatus.REJECTED]
+    return [_Problem(ERRORS["rejected"], fields_of(shipment.errors), code="rejected") for shipment in refused]
+
+
+def _conflicts_of(state: OrderState) -> list[_Problem]:
+    """Return the labels that do not fit the order, for an operator who may see parcels."""
+    in_conflict = [shipment for shipment in state.shipments if shipment.label_conflict and state.with_parcels]
+    found = []
+    for shipment in in_conflict:
+        parcels = [parcel for parcel in state.parcels if parcel.shipment_id == shipment.pk]
+        found.append(_Problem(explain_conflict(shipment, parcels), changed_fields(shipment)))
+    return found
+
+
+def _paused_for(state: OrderState) -> Integration | None:
+    """Return the paused integration that an order waits for. One query at most."""
+    if state.entry is None or state.entry.state != EntryState.PENDING:
+        return None
+    integration = state.entry.integration
+    if integration is None:
+        # An entry without an integration most likely waits for the only one in use.
+        active = list(Integration.objects.filter(is_active=True)[:2])
+        integration = active[0] if len(active) == 1 else None
+    return integration if integration is not None and integration.is_paused else None
+
+
+def _due(entry: OutboxEntry | None) -> Any:
+    if entry is None or entry.state != EntryState.PENDING or entry.is_leased:
+        return ""
+    return in_time(max(entry.due_at, entry.not_before))

@@ -1,0 +1,80 @@
+"""Reasons why an order is not at Sendcloud, asked from its adapter."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from ...core.dates import date_and_time
+from ...models import ShipmentStatus
+from ...registry import registry
+from .state import OrderState
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+__all__ = ["NotSent", "is_left_out", "why_not_sent"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NotSent:
+    """Reason why an order is not sent.
+
+    Args:
+        title: The reason in a few words.
+        text: The event or action that sends it.
+        can_push: Whether pushing the order sends it.
+    """
+
+    title: StrOrPromise
+    text: StrOrPromise
+    can_push: bool = False
+
+
+def why_not_sent(order: models.Model, state: OrderState) -> NotSent | None:
+    """Return why an order is not at Sendcloud; ``None`` if it is there or on its way."""
+    if state.entry is not None or any(shipment.status != ShipmentStatus.DELETED for shipment in state.shipments):
+        return None
+    return _ask(order)
+
+
+def is_left_out(order: models.Model) -> NotSent | None:
+    """Return why pushing the order would not send it; ``None`` if it would."""
+    found = _ask(order)
+    return None if found is None or found.can_push else found
+
+
+def _ask(order: models.Model) -> NotSent | None:
+    adapter = registry.for_model(type(order))
+    if adapter is None:
+        return None
+    try:
+        answer: Any = adapter.shippable(order)
+        at = adapter.next_look(order)
+    except Exception:
+        # The shop's own code may raise anything; a push explains it.
+        return NotSent(_("Not sent yet"), _("Push it to find out what is wrong with it."), can_push=True)
+    if answer is None:
+        return NotSent(
+            _("The shop leaves this order alone"),
+            _("The shop's rules exclude it from Sendcloud, for instance because it is older than the connection."),
+        )
+    if not answer:
+        reason = getattr(answer, "reason", "")
+        title = reason or _("The order is not to be shipped now")
+        if at is not None:
+            moment = date_and_time(at)
+            return NotSent(title, gettext("Looked at again automatically: %(moment)s") % {"moment": moment})
+        return NotSent(
+            title,
+            _("It is sent automatically as soon as the shop marks it as ready to ship: a paid order, for instance."),
+        )
+    return NotSent(
+        _("No change of this order has been recorded"),
+        _("It may be older than the connection, or was changed by a bulk update. Save it or push it to send it."),
+        can_push=True,
+    )

@@ -1,0 +1,1 @@
+"""Overview page of the admin."""

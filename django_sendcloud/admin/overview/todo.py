@@ -1,0 +1,329 @@
+"""Tasks of the overview: open problems, each with the button that solves it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterator
+
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from ...enums import ApiGeneration
+from ...models import EntryState, EventState, Integration, OutboxEntry, Parcel, PauseReason, WebhookEvent
+from ...sync.health import Code, Finding, IntegrationHealth, Level, late_after
+from ...sync.problems import UNASSIGNED
+from ..explanations.causes import Cause, causes
+from ..explanations.errors import explain, explain_entry
+from ..explanations.health import ASKS_OPERATOR, WORDS, explain_finding
+from ..integrations.copies import is_a_copy, may_be_copy, ships_here
+from ..integrations.webhook import can_be_asked
+from ..ui.humanize import grouped
+from .deliveries import of_deliveries
+from .snapshot import Button, Snapshot
+from .task import Task, link
+
+__all__ = ["Task", "enter_keys", "move_to_v3", "register_webhook", "tasks"]
+
+# Days without a parcel update, while orders go out, after which the overview warns.
+SILENT_DAYS = 4
+
+
+def tasks(snapshot: Snapshot) -> list[Task]:
+    """Return all tasks, the most urgent first."""
+    found = [*_unassigned(snapshot), *_of_orders(snapshot), *_of_webhooks(snapshot), *of_deliveries(snapshot)]
+    for health in snapshot.health.integrations:
+        found += _of_integration(snapshot, health)
+    found += _of_the_work(snapshot)
+    return sorted(found, key=lambda task: (task.urgency, -task.orders))
+
+
+def enter_keys(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
+    """Return the link to the form of its keys, if the operator may enter them."""
+    field = "id_new_secret_key" if integration.public_key else "id_public_key"
+    url = snapshot.page(integration, field) if snapshot.may("change_integration") else ""
+    return link(_("Enter keys"), url)
+
+
+def register_webhook(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
+    """Return the button that registers the webhook, if the operator may press it."""
+    url = snapshot.action(integration, "register_webhook") if snapshot.may("change_integration") else ""
+    return (Button(_("Register webhook…"), url, post=True),) if url and can_be_asked(integration) else ()
+
+
+def move_to_v3(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
+    """Return the button that moves an integration of v2 to the API that every account may use."""
+    if integration.api_generation == ApiGeneration.V3 or not snapshot.may("change_integration"):
+        return ()
+    url = snapshot.action(integration, "move")
+    return (Button(_("Move to API v3…"), url, post=True),) if url else ()
+
+
+def _page(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
+    return link(_("Open"), snapshot.page(integration))
+
+
+# -- orders that nobody takes ------------------------------------------------------------------------
+
+
+def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
+    """Yield tasks for orders without an integration."""
+    if not snapshot.sees_orders:
+        return
+    unassigned = snapshot.health.unassigned
+    nothing_in_use = not snapshot.health.in_use
+    if nothing_in_use and unassigned.waiting:
+        sentence = ngettext(
+            "%(number)s order waits, and no integration is in use",
+            "%(number)s orders wait, and no integration is in use",
+            unassigned.waiting,
+        )
+        if snapshot.health.integrations:
+            text = _("Mark an integration as in use, or connect another. Waiting orders are then sent automatically.")
+            button = link(_("Choose an integration"), snapshot.list(Integration))
+        else:
+            text = _("Connect one. Waiting orders are then sent automatically.")
+            button = link(_("Connect an integration"), snapshot.connect())
+        show = link(_("Show them"), snapshot.list(OutboxEntry, state="pending", integration__isnull="True"))
+        title = sentence % {"number": grouped(unassigned.waiting)}
+        yield Task(0, title, text, button + show, unassigned.waiting, stops=True)
+    for problem in snapshot.health.problems:
+        if problem.state != EntryState.PENDING or problem.code not in UNASSIGNED:
+            continue
+        if nothing_in_use and problem.code == "no_integration":
+            continue
+        explanation = explain(problem.code)
+        sentence = ngettext(
+            "%(number)s order without an integration: %(problem)s",
+            "%(number)s orders without an integration: %(problem)s",
+            problem.number,
+        )
+        button = (
+            () if problem.code == "adapter_missing" else link(_("Choose an integration"), snapshot.list(Integration))
+        )
+        show = link(_("Show them"), snapshot.list(OutboxEntry, state="pending", problem=problem.code))
+        title = sentence % {"number": grouped(problem.number), "problem": explanation.title}
+        yield Task(0, title, f"{explanation.why} {explanation.advice}", button + show, problem.number, stops=True)
+    if not nothing_in_use and unassigned.oldest_due and snapshot.now - unassigned.oldest_due > late_after():
+        # Pushing an order finds out which integration it belongs to.
+        sentence = ngettext(
+            "%(number)s order waits, and no worker sends it",
+            "%(number)s orders wait, and no worker sends them",
+            unassigned.due,
+        )
+        show = link(_("Show them"), snapshot.list(OutboxEntry, state="due", integration__isnull="True"))
+        title, why = (
+            sentence % {"number": grouped(unassigned.due)},
+            f"{WORDS[Code.NO_WORKER].why} {WORDS[Code.NO_WORKER].advice}",
+        )
+        yield Task(2, title, why, show, unassigned.due, stops=True)
+
+
+# -- integrations ------------------------------------------------------------------------------------
+
+
+def _of_integration(snapshot: Snapshot, health: IntegrationHealth) -> Iterator[Task]:
+    if not health.integration.is_active:
+        yield from _not_in_use(snapshot, health)
+        return
+    for finding in health.findings:
+        # Orders and webhooks have tasks of their own.
+        if finding.code in (Code.REJECTED, Code.DEAD, Code.WEBHOOK_OFF, Code.WEBHOOK_NEEDED):
+            continue
+        if finding.code == Code.ORDERS_FAILING and finding.detail in UNASSIGNED:
+            continue
+        # Problems that heal need no operator.
+        if finding.level in (Level.PAUSED, Level.ATTENTION) or finding.code == Code.KEYS_NEEDED:
+            yield _found(snapshot, health, finding)
+
+
+def _found(snapshot: Snapshot, health: IntegrationHealth, finding: Finding) -> Task:
+    integration, explanation = health.integration, explain_finding(finding, health.integration)
+    title, text = f"{integration}: {explanation.title}", f"{explanation.why} {explanation.advice}"
+    page = _page(snapshot, integration)
+    match finding.code:
+        case Code.PAUSED:
+            resume = snapshot.action(integration, "resume") if snapshot.may("pause_integration") else ""
+            has_keys = integration.public_key and integration.secret_key
+            buttons: tuple[Button, ...] = (Button(_("Resume"), resume, post=True),) if resume and has_keys else ()
+            if finding.detail in (PauseReason.CREDENTIALS, PauseReason.GONE):
+                # New keys end such a pause; resuming with the same keys repeats it, unless Sendcloud changed.
+                buttons = enter_keys(snapshot, integration) + buttons
+            if finding.detail == PauseReason.COPY:
+                buttons = _which_ships(snapshot, integration)
+            if finding.detail == PauseReason.PERMISSION:
+                buttons = move_to_v3(snapshot, integration) + buttons
+            return Task(1, title, text, buttons + page, integration=integration, stops=True)
+        case Code.KEYS_MISSING | Code.KEYS_NEEDED:
+            stops = finding.code == Code.KEYS_MISSING or bool(health.backlog.waiting)
+            buttons = enter_keys(snapshot, integration) or page
+            return Task(1 if stops else 35, title, text, buttons, 0, integration, stops)
+        case Code.FAILING_THERE:
+            logs = snapshot.page(integration).removesuffix("change/")
+            shown = link(_("Failed requests at Sendcloud"), f"{logs}logs/" if logs else "")
+            return Task(20, title, text, (shown if can_be_asked(integration) else ()) + page)
+    return Task(20, title, text, page, integration=integration, stops=True)
+
+
+def _which_ships(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
+    """Return the buttons that settle whether this site is a copy, if the operator may press them."""
+    if not snapshot.may("pause_integration"):
+        return ()
+    actions = [ships_here, *([is_a_copy] if integration.is_active else [])]
+    found = [(each.label, snapshot.action(integration, each.name)) for each in actions]
+    return tuple(Button(label, url, post=True) for label, url in found if url)
+
+
+def _not_in_use(snapshot: Snapshot, health: IntegrationHealth) -> Iterator[Task]:
+    """Yield a task if orders wait for an unused integration."""
+    integration, number = health.integration, health.backlog.waiting
+    if not number or not snapshot.sees_orders:
+        return
+    sentence = ngettext(
+        "%(number)s order waits for %(name)s, which is not in use",
+        "%(number)s orders wait for %(name)s, which is not in use",
+        number,
+    )
+    has_keys = bool(integration.public_key and integration.secret_key)
+    use = snapshot.page(integration, "id_is_active") if snapshot.may("change_integration") else ""
+    buttons = link(_("Use it again"), use) if has_keys else enter_keys(snapshot, integration)
+    if may_be_copy(integration):
+        buttons = _which_ships(snapshot, integration)
+    show = link(_("Show them"), snapshot.of(integration, OutboxEntry, state="pending"))
+    text = _(
+        "Nothing is sent through it. Use it again, and they go out automatically; or save them in the "
+        "shop, if it sends them elsewhere by now."
+    )
+    title = sentence % {"number": grouped(number), "name": integration}
+    yield Task(1, title, text, buttons + show, number, stops=True)
+
+
+# -- orders ------------------------------------------------------------------------------------------
+
+
+def _of_orders(snapshot: Snapshot) -> Iterator[Task]:
+    stuck = [problem for problem in snapshot.health.problems if problem.state != EntryState.PENDING]
+    if not snapshot.sees_orders:
+        if stuck:
+            yield Task(30, ASKS_OPERATOR.title, f"{ASKS_OPERATOR.why} {ASKS_OPERATOR.advice}", stops=True)
+        return
+    dead = {problem.code for problem in stuck if problem.state == EntryState.DEAD}
+    found = {cause: len(pks) for cause, pks in causes(OutboxEntry.objects.stuck()).items()} if stuck else {}
+    nameless = sum(problem.number for problem in stuck if not problem.code)
+    if nameless:
+        found[Cause("")] = nameless
+    for cause, number in found.items():
+        state = EntryState.DEAD if cause.code in dead and not cause.field else EntryState.REJECTED
+        explanation = explain_entry(state, cause.code)
+        sentence = ngettext("%(number)s order: %(problem)s", "%(number)s orders: %(problem)s", number)
+        again = (
+            Button(_("Try again"), snapshot.request.path, True, "retry", cause.key)
+            if snapshot.may("push_order")
+            else None
+        )
+        query = {"problem": cause.key} if cause.code else {}
+        show = link(_("Show them"), snapshot.list(OutboxEntry, state="stuck", **query))
+        fix = link(_("Fix them"), snapshot.fix(cause)) if cause.field else ()
+        # Dead-lettered orders need no fix first.
+        buttons = (again, *show) if state == EntryState.DEAD else (*fix, *show, again)
+        title = cause.title if cause.field else explanation.title
+        yield Task(
+            30,
+            sentence % {"number": grouped(number), "problem": title},
+            f"{explanation.why} {explanation.advice}",
+            tuple(button for button in buttons if button is not None and cause.code),
+            number,
+            stops=True,
+        )
+
+
+# -- the work itself ---------------------------------------------------------------------------------
+
+
+def _of_the_work(snapshot: Snapshot) -> Iterator[Task]:
+    if not snapshot.health.is_sweep_late:
+        return
+    waits = any(health.backlog.waiting for health in snapshot.health.integrations)
+    yield Task(
+        10,
+        _("The periodic work does not run"),
+        _(
+            "Failed orders are not retried, and missed changes are not found. Ask your developer to start "
+            "Celery beat with the schedule of this app."
+        ),
+        stops=waits,
+    )
+
+
+# -- what comes back ---------------------------------------------------------------------------------
+
+
+def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
+    for health in snapshot.health.in_use:
+        integration = health.integration
+        if not integration.is_paused and integration.webhook_path():
+            yield from _way_in(snapshot, integration)
+    if received := snapshot.webhooks(EventState.RECEIVED):
+        oldest, number = min(waiting.oldest for waiting in received), sum(waiting.number for waiting in received)
+        if snapshot.now - oldest > late_after():
+            sentence = ngettext(
+                "%(number)s webhook waits to be applied", "%(number)s webhooks wait to be applied", number
+            )
+            text = _(
+                "Sendcloud sent updates, and no worker has applied them. Ask your developer to start the Celery "
+                "worker and beat. No update is lost."
+            )
+            show = link(_("Show them"), snapshot.list(WebhookEvent, state__exact=EventState.RECEIVED.value))
+            yield Task(45, sentence % {"number": grouped(number)}, text, show)
+    if number := sum(waiting.number for waiting in snapshot.webhooks(EventState.FAILED)):
+        sentence = ngettext(
+            "%(number)s webhook could not be applied", "%(number)s webhooks could not be applied", number
+        )
+        replay = Button(_("Replay"), snapshot.request.path, True, "replay", EventState.FAILED.value)
+        show = link(_("Show them"), snapshot.list(WebhookEvent, state__exact=EventState.FAILED.value))
+        text = _("Each says why. After the cause is fixed, replay them: a parcel never goes back by that.")
+        buttons = ((replay,) if snapshot.may("replay_webhookevent") else ()) + show
+        yield Task(60, sentence % {"number": grouped(number)}, text, buttons)
+    if number := sum(waiting.number for waiting in snapshot.webhooks(EventState.RECEIVER_FAILED)):
+        sentence = ngettext(
+            "%(number)s webhook was applied, and the shop's own code failed on it",
+            "%(number)s webhooks were applied, and the shop's own code failed on them",
+            number,
+        )
+        # No button: a replay runs the shop's code a second time. The list asks first.
+        show = link(_("Show them"), snapshot.list(WebhookEvent, state__exact=EventState.RECEIVER_FAILED.value))
+        text = _("The updates are stored here. Ask your developer to fix the receiver, and replay them then.")
+        yield Task(61, sentence % {"number": grouped(number)}, text, show)
+    if snapshot.unmatched:
+        sentence = ngettext(
+            "%(number)s parcel belongs to no order", "%(number)s parcels belong to no order", snapshot.unmatched
+        )
+        text = _(
+            "Made by hand at Sendcloud, or for an order number that several orders have. Assign them, or leave them."
+        )
+        show = link(_("Show them"), snapshot.list(Parcel, matched="no"))
+        yield Task(70, sentence % {"number": grouped(snapshot.unmatched)}, text, show)
+
+
+def _way_in(snapshot: Snapshot, integration: Integration) -> Iterator[Task]:
+    page = _page(snapshot, integration)
+    if not integration.webhook_active or not integration.webhook_url:
+        if not (integration.public_key and integration.secret_key):
+            # Keys come first.
+            return
+        title = gettext("%(name)s: Sendcloud does not send parcel updates") % {"name": integration}
+        text = _("Its webhook is not registered, so tracking numbers and deliveries do not arrive.")
+        yield Task(40, title, text, register_webhook(snapshot, integration) + page)
+    elif _is_silent(integration, snapshot.now):
+        title = gettext("%(name)s: no parcel updates for days") % {"name": integration}
+        text = _(
+            "Orders go out, but no webhook has come for a while. Look whether labels are made, and what Sendcloud's "
+            "log says of the webhook address."
+        )
+        logs = snapshot.page(integration).removesuffix("change/")
+        yield Task(50, title, text, link(_("Failed requests at Sendcloud"), f"{logs}logs/" if logs else "") + page)
+
+
+def _is_silent(integration: Integration, now: dt.datetime) -> bool:
+    since = integration.last_webhook_at or integration.created_at
+    working = integration.last_success_at is not None and now - integration.last_success_at < dt.timedelta(days=1)
+    return working and now - since > dt.timedelta(days=SILENT_DAYS)

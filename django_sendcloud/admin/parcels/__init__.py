@@ -1,0 +1,1 @@
+"""Parcels and label printing in the admin."""

@@ -1,0 +1,98 @@
+"""Permissions of operators on rows and their pages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from urllib.parse import urlencode
+
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.admin.exceptions import NotRegistered
+from django.contrib.auth import get_permission_codename
+from django.db import models
+from django.http import HttpRequest
+
+from ..models import OutboxEntry
+from ..registry import OrderRef, database_for, orders_by_key, registry
+from .ui.links import admin_url
+
+__all__ = ["ORDER", "Permissions"]
+
+#: Name of the order in links to outbox entries.
+ORDER = "order"
+
+
+class Permissions:
+    """Permissions of the operator who requested a page: a list shows nothing the operator may not open."""
+
+    def __init__(self, site: admin.AdminSite, request: HttpRequest) -> None:
+        self._site, self._request = site, request
+        self._known: dict[type[models.Model], bool] = {}
+
+    @classmethod
+    def of(cls, site: admin.AdminSite, request: HttpRequest) -> Permissions:
+        """Return the permissions of this request's operator."""
+        found: Permissions | None = vars(request).get("sendcloud_permissions")
+        if found is None:
+            found = vars(request)["sendcloud_permissions"] = cls(site, request)
+        return found
+
+    @classmethod
+    def of_row(cls, row: models.Model) -> Permissions:
+        """Return the permissions of the operator who sees this row: a column gets no request."""
+        found: Permissions = vars(row)["_permissions"]
+        return found
+
+    def may_see(self, model: type[models.Model]) -> bool:
+        if model not in self._known:
+            self._known[model] = self._ask(model)
+        return self._known[model]
+
+    def url(self, obj: models.Model | None, page: str = "change") -> str:
+        """Return the URL of an object's page; ``""`` if it has none, or none for this operator."""
+        if obj is None:
+            return ""
+        url = self.url_by_key(type(obj), obj.pk, page)
+        if url and isinstance(obj, OutboxEntry):
+            # The entry disappears once it is sent; its order stays.
+            url += "?" + urlencode({ORDER: f"{obj.order_type}:{obj.order_pk}"})
+        return url
+
+    def url_by_key(self, model: type[models.Model], pk: object, page: str = "change") -> str:
+        return admin_url(self._site, model._meta, pk, page) if self.may_see(model) else ""
+
+    def order_url(self, ref: OrderRef) -> str:
+        """Return the URL of the page that opens an order; ``""`` if it has none, or none for this operator."""
+        return self.order_urls([ref])[ref]
+
+    def order_urls(self, refs: Iterable[OrderRef]) -> dict[OrderRef, str]:
+        """Return the URL of each order's page, as `order_url` does.
+
+        An adapter that names a page of its own is asked, with the orders, which are loaded together.
+        """
+        types: dict[str, list[OrderRef]] = {}
+        for ref in refs:
+            types.setdefault(ref.order_type, []).append(ref)
+        urls: dict[OrderRef, str] = {}
+        for order_type, group in types.items():
+            adapter = registry.for_order_type(order_type)
+            if adapter is not None and adapter.has_own_page:
+                orders = adapter.get_queryset().using(database_for(order_type, adapter.model))
+                found = orders_by_key(orders, [ref.key for ref in group])
+                urls |= {ref: adapter.get_order_url(found[ref.key]) if ref.key in found else "" for ref in group}
+            else:
+                urls |= {ref: self._page_of(ref) for ref in group}
+        return urls
+
+    def _page_of(self, ref: OrderRef) -> str:
+        try:
+            return self.url_by_key(apps.get_model(ref.model), ref.key)
+        except (LookupError, ValueError):
+            return ""
+
+    def _ask(self, model: type[models.Model]) -> bool:
+        try:
+            return self._site.get_model_admin(model).has_view_or_change_permission(self._request)
+        except NotRegistered:
+            opts = model._meta
+            return self._request.user.has_perm(f"{opts.app_label}.{get_permission_codename('view', opts)}")

@@ -1,0 +1,71 @@
+"""Filters of a list that operators save for themselves, under names of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.contrib.admin.options import IS_POPUP_VAR
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
+from django.utils.translation import gettext
+
+from ..models import Preference
+
+if TYPE_CHECKING:
+    from .base import SendcloudAdmin
+
+__all__ = ["saved_filters", "saved_filters_view"]
+
+MOST = 20
+MOST_CHARACTERS = {"name": 60, "query": 2000}
+# A search may name a buyer, a page number is old tomorrow, and the others belong to a window or an error.
+_LEFT_OUT = ("q", "p", "all", "e", "_popup", "_to_field", "_changelist_filters")
+
+
+def saved_filters(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> dict[str, Any]:
+    """Return the context of the filters above a list: those of this operator, and what they could save."""
+    if IS_POPUP_VAR in request.GET:
+        return {}
+    shown = _clean(request.GET.urlencode())
+    saved = _saved(model_admin, request)
+    return {
+        "sc_filters_url": model_admin.url("filters"),
+        "sc_filters": [(name, query, query == shown) for name, query in saved.items()],
+        "sc_unsaved": "" if shown in saved.values() or len(saved) >= MOST else shown,
+    }
+
+
+def saved_filters_view(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> HttpResponse:
+    """Save or remove a filter of the operator who asks, and lead back to the list."""
+    if request.method != "POST":
+        return HttpResponseNotAllowed(["POST"])
+    saved = _saved(model_admin, request)
+    name = " ".join(request.POST.get("name", "").replace("\0", "").split())[: MOST_CHARACTERS["name"]]
+    query = _clean(request.POST.get("query", "")[: MOST_CHARACTERS["query"]])
+    if removed := request.POST.get("remove"):
+        query = saved.pop(removed, "")
+        messages.success(request, gettext("The filter “%(name)s” is removed.") % {"name": removed})
+    elif name and query and (name in saved or len(saved) < MOST):
+        saved[name] = query
+        messages.success(request, gettext("The filter is saved as “%(name)s”.") % {"name": name})
+    else:
+        messages.error(request, gettext("The filter is not saved: give it a name."))
+    # As pairs: PostgreSQL keeps no order of keys.
+    Preference.keep(request.user, _key(model_admin), [[*pair] for pair in saved.items()])
+    return HttpResponseRedirect(f"{model_admin.url('changelist')}?{query}")
+
+
+def _key(model_admin: SendcloudAdmin[Any]) -> str:
+    return f"filters of {model_admin.opts.model_name}"
+
+
+def _saved(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> dict[str, str]:
+    return dict(Preference.of(request.user, _key(model_admin)) or ())
+
+
+def _clean(query: str) -> str:
+    """Return the filters and the order of a query, always written alike."""
+    found = QueryDict(query, mutable=True)
+    for name in _LEFT_OUT:
+        found.pop(name, None)
+    return "&".join(sorted(filter(None, found.urlencode().split("&"))))

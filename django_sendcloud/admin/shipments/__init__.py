@@ -1,0 +1,1 @@
+"""Shipments and outbox entries in the admin."""

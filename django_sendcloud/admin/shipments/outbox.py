@@ -1,0 +1,357 @@
+"""Admin of the outbox: orders with changes that have not been pushed, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlencode
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import URLPattern
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.text import Truncator
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.csrf import csrf_protect
+
+from ...models import EntryState, OutboxEntry, Shipment
+from ...registry import registry
+from ...sync.health import HEALING, is_retried
+from ..actions import Question, Rows, action, asked, in_chunks, notify, report_count
+from ..base import EMPTY, in_time
+from ..explanations.causes import cause_of, causes, with_causes
+from ..explanations.errors import explain, explain_entry, fields_of
+from ..filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
+from ..history import log
+from ..permissions import ORDER, Permissions
+from ..search import spellings
+from ..ui.badges import ENTRY_TONES, badge, badge_with
+from ..ui.humanize import clock_time
+from .fixing import desk_url, fixing_view
+from .order_rows import OrderRowAdmin, attempts_of, know_numbers
+
+if TYPE_CHECKING:
+    from django.utils.safestring import SafeString
+    from django_stubs_ext import StrOrPromise
+
+__all__ = [
+    "OutboxAdmin",
+    "ask_push_alike",
+    "entry_badge",
+    "entry_badge_with_problem",
+    "is_moving",
+    "is_on_hold",
+    "retry",
+]
+
+
+def retry(request: HttpRequest, rows: Rows) -> None:
+    """Make these due immediately, reset their counters, log it, notify workers, and report the number."""
+    number = 0
+    for chunk in in_chunks(rows):
+        entries = list(chunk)
+        know_numbers(entries)
+        number += OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries]).retry()
+        log(request, entries, _("Pushed again."))
+    notify("outbox")
+    sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", number)
+    report_count(request, number, sentence % {"number": number})
+
+
+def _push_title(number: int) -> str:
+    return ngettext("Push %(number)d order now", "Push %(number)d orders now", number) % {"number": number}
+
+
+def _ask_push(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> Question:
+    return Question(
+        [
+            _("They are sent as they are now, before what waits its turn."),
+            _("Orders that are still wrong will be rejected again."),
+        ],
+        title=_push_title(rows.count()),
+    )
+
+
+@action(_("Push now"), permission="push", ask=_ask_push, asks_for_one=False)
+def push_now(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
+    """Make these due immediately, whatever they wait for."""
+    retry(request, rows)
+
+
+def ask_push_alike(keys: Collection[str]) -> Question:
+    """Ask before all orders with these causes are pushed again, with the number of each."""
+    alike = with_causes(OutboxEntry.objects.all(), keys)
+    consequences: list[StrOrPromise] = []
+    total = 0
+    for cause, pks in causes(alike).items():
+        sentence = ngettext(
+            "%(number)d order has the problem “%(problem)s”. It is pushed now, selected or not.",
+            "%(number)d orders have the problem “%(problem)s”. All of them are pushed now, selected or not.",
+            len(pks),
+        )
+        consequences.append(sentence % {"number": len(pks), "problem": cause.title})
+        total += len(pks)
+    if consequences:
+        consequences.append(_("Orders that are still wrong will be rejected again."))
+    return Question(consequences, rows=alike, title=_push_title(total), button=_("Push all"), criteria=sorted(keys))
+
+
+def _ask_push_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> Question:
+    return ask_push_alike(asked(request) or {cause.key for cause in causes(rows)})
+
+
+@action(
+    _("Push all with the same problem…"),
+    permission="push",
+    ask=_ask_push_alike,
+    offered=lambda entry: bool(entry.error_code),
+    emphasis="quiet",
+)
+def push_all_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
+    """Push all orders again that share a problem with these."""
+    retry(request, rows)
+
+
+def is_on_hold(entry: OutboxEntry) -> bool:
+    """Return whether a waiting entry cannot go out without an operator or the developer."""
+    if entry.state != EntryState.PENDING or entry.is_leased:
+        return False
+    integration = entry.integration if OutboxEntry.integration.is_cached(entry) else None
+    if integration is not None and (integration.is_paused or not integration.is_active):
+        return True
+    return bool(entry.error_code) and not is_retried(entry) and entry.error_code not in HEALING
+
+
+def is_moving(entry: OutboxEntry | None) -> bool:
+    """Return whether an entry is likely to be sent within seconds, so that its page refreshes itself."""
+    if entry is None or entry.state != EntryState.PENDING or is_on_hold(entry):
+        return False
+    return entry.is_leased or is_retried(entry) or not entry.error_code
+
+
+def entry_badge(entry: OutboxEntry) -> SafeString:
+    """Return the state of an entry as a badge."""
+    if entry.state == EntryState.PENDING:
+        if entry.is_leased or is_retried(entry):
+            return badge(_("Sending"), "busy")
+        if is_on_hold(entry):
+            return badge(_("On hold"), "bad")
+        if entry.error_code:
+            return badge(_("Waiting"), "warn")
+    return badge(entry.get_state_display(), ENTRY_TONES.get(entry.state, "off"))
+
+
+def entry_badge_with_problem(entry: OutboxEntry) -> SafeString:
+    """Return the badge with its problem and the first field below."""
+    if is_retried(entry):
+        return badge_with(entry_badge(entry), _("Fixed, sending…"))
+    if not entry.error_code:
+        return badge_with(entry_badge(entry), _("Will be deleted at Sendcloud") if entry.is_deletion else "")
+    problems = fields_of(entry.error_fields)
+    detail = ""
+    if problems:
+        detail = Truncator(f"{problems[0].label}: {' '.join(problems[0].messages)}").chars(120)
+    if len(problems) > 1:
+        detail += gettext(" (and %(number)d more)") % {"number": len(problems) - 1}
+    # A dead-lettered entry's badge says so, and the problem why.
+    return badge_with(entry_badge(entry), explain(entry.error_code).title, detail)
+
+
+class OutboxChangeList(ChangeList):
+    """List whose links still lead to the order after the entry was sent."""
+
+    def url_for_result(self, result: Any) -> str:
+        order = urlencode({ORDER: f"{result.order_type}:{result.order_pk}"})
+        return f"{super().url_for_result(result)}?{order}"
+
+
+class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
+    """Admin of outbox entries. Read-only: an entry only says *push this order*."""
+
+    list_display = ["entry", "state_and_problem", "due", "waits_for"]
+    list_display_links = ["entry"]
+    list_filter = [
+        EntryStateFilter,
+        ProblemFilter,
+        ("integration", IntegrationFilter),
+        age_filter("recorded_at", _("waiting since")),
+    ]
+    exported = (
+        "order_number",
+        "state",
+        "problem",
+        "wrong_fields",
+        "integration",
+        "recorded_at",
+        "changed_at",
+        "due_at",
+        "failures",
+    )
+    list_select_related = ["integration"]
+    search_fields = ["order_number"]
+    search_help_text = _("Search by order number or order key.")
+    ordering = ["due_at", "pk"]
+    actions = [push_now, push_all_alike]
+    page_actions = (push_now, push_all_alike)
+    panel_template = "admin/django_sendcloud/includes/outbox_panel.html"
+    below_template = "admin/django_sendcloud/includes/attempts.html"
+    readonly_fields = ["order_link", "state_badge", "waits_for", "due", "tries"]
+    integration_column = "waits_for"
+    counted_as = (_("outbox entry"), _("outbox entries"))
+    nothing_yet = _(
+        "Orders that changed stand here until Sendcloud knows of it: for seconds as a rule, and longer where something "
+        "is wrong. It is empty because everything went out."
+    )
+
+    def get_urls(self) -> list[URLPattern]:
+        return [self.path("fix/", self.fixing_view, "fix"), *super().get_urls()]
+
+    @method_decorator(csrf_protect)
+    def fixing_view(self, request: HttpRequest) -> HttpResponse:
+        """Show the orders of one problem together, each with its wrong field."""
+        return fixing_view(self, request)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return OutboxChangeList
+
+    def get_fieldsets(self, request: HttpRequest, obj: OutboxEntry | None = None) -> Any:
+        shown = ["order_link", "state_badge", "waits_for", "due"]
+        if obj is not None and obj.state == EntryState.PENDING and self.tries(obj):
+            shown.append("tries")
+        return [
+            (None, {"fields": shown}),
+            (_("Times"), {"fields": ["recorded_at", "changed_at", "failing_since"]}),
+        ]
+
+    def complete(self, request: HttpRequest, rows: Sequence[OutboxEntry]) -> None:
+        super().complete(request, rows)
+        know_numbers(rows)
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Redirect from an entry that was sent to its order."""
+        if request.method == "GET" and self.get_object(request, unquote(object_id)) is None:
+            url = self._order_of_sent(request, unquote(object_id))
+            if url:
+                return HttpResponseRedirect(url)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def _order_of_sent(self, request: HttpRequest, key: str) -> str:
+        """Return the page of the order behind an entry that is gone, known by its link or by the log."""
+        if not self.has_view_or_change_permission(request):
+            return ""
+        order_type, _sep, order_pk = request.GET.get(ORDER, "").partition(":")
+        shipments = Shipment.objects.filter(order_type=order_type, order_pk=order_pk)
+        if not order_pk:
+            # Imported here, because its app need not be installed to import this module.
+            from django.contrib.admin.models import LogEntry
+
+            logged = LogEntry.objects.filter(content_type__model=self.opts.model_name, object_id=key).first()
+            number = logged.object_repr if logged is not None else ""
+            shipments = Shipment.objects.filter(order_number=number) if number else Shipment.objects.none()
+        shipment = shipments.order_by("-last_pushed_at", "-pk").first()
+        if shipment is None:
+            return ""
+        vars(shipment)["_permissions"] = self.permissions(request)
+        url = self.order_url(shipment) or self.permissions(request).url(shipment)
+        if url and shipment.last_pushed_at is not None:
+            text = gettext("%(order)s was sent at %(time)s.")
+            time = clock_time(shipment.last_pushed_at)
+            messages.success(request, text % {"order": shipment, "time": time})
+        return url
+
+    def search_exactly(self, word: str, permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
+        entries = OutboxEntry.objects
+        numbers = spellings(word)
+        told = Shipment.objects.filter(order_number__in=numbers)
+        keys: dict[str, set[str]] = {}
+        for order_type, key in told.values_list("order_type", "order_pk")[:100]:
+            keys.setdefault(order_type, set()).add(key)
+        for adapter in registry:
+            mine = keys.setdefault(str(adapter.model._meta.label_lower), set())
+            mine |= {word, word.lower()}
+            if adapter.number_field:
+                orders = adapter.model._base_manager.filter(**{f"{adapter.number_field}__in": numbers})
+                mine |= {str(pk) for pk in orders.values_list("pk", flat=True)[:100]}
+        found = [entries.filter(order_number__in=numbers)]
+        found += [entries.filter(order_type=order_type, order_pk__in=mine) for order_type, mine in keys.items()]
+        return [each.values_list("pk", flat=True) for each in found]
+
+    def search_within(self, word: str, permissions: Permissions) -> Q:
+        # An order's number may be known from its shipments alone.
+        told = Shipment.objects.filter(order_number__icontains=word).values("order_pk")
+        return Q(order_number__icontains=word) | Q(order_pk__icontains=word) | Q(order_pk__in=told)
+
+    def panel(self, request: HttpRequest, obj: OutboxEntry) -> dict[str, Any]:
+        return {
+            "explanation": explain_entry(obj.state, obj.error_code) if obj.error_code and not is_retried(obj) else None,
+            "is_retried": is_retried(obj),
+            "is_moving": is_moving(obj),
+            "fields": fields_of(obj.error_fields),
+            "attempts": attempts_of(obj.order_type, obj.order_pk),
+            "detail": obj.error_detail,
+            "code": obj.error_code,
+            "details_withheld": not self.has_payload_permission(request),
+            "order_url": self.order_url(obj),
+            "payload_url": self.url("payload", obj.pk),
+            "sc_links": self._links(request, obj),
+        }
+
+    def _links(self, request: HttpRequest, entry: OutboxEntry) -> list[tuple[str, Any]]:
+        """Return the link to the desk where all orders with this problem are fixed."""
+        if entry.state == EntryState.PENDING or not entry.error_code:
+            return []
+        cause = cause_of(entry.error_code, entry.error_fields)
+        if not cause.field:
+            return []
+        return [(desk_url(self.admin_site, cause, request.get_full_path()), _("Fix all with this problem"))]
+
+    # -- columns --------------------------------------------------------------------------------
+
+    @admin.display(description=_("order"), ordering="order_number")
+    def entry(self, row: OutboxEntry) -> str:
+        return Truncator(row.order_number).chars(24)
+
+    @admin.display(description=_("state"), ordering="state")
+    def state_badge(self, row: OutboxEntry) -> SafeString:
+        return entry_badge(row)
+
+    @admin.display(description=_("state"), ordering="state")
+    def state_and_problem(self, row: OutboxEntry) -> SafeString:
+        shown = entry_badge_with_problem(row)
+        if not is_moving(row):
+            return shown
+        # An entry that was sent disappears.
+        return format_html(
+            '<div id="sc-entry-{}" data-sc-refresh="5" data-sc-gone="{}">{}</div>', row.pk, _("Sent"), shown
+        )
+
+    @admin.display(description=_("problem"))
+    def problem(self, row: OutboxEntry) -> Any:
+        return cause_of(row.error_code, row.error_fields).title if row.error_code else ""
+
+    @admin.display(description=_("fields"))
+    def wrong_fields(self, row: OutboxEntry) -> str:
+        return " ".join(f"{field.label}: {' '.join(field.messages)}" for field in fields_of(row.error_fields))
+
+    @admin.display(description=_("waits for"), ordering="integration")
+    def waits_for(self, row: OutboxEntry) -> Any:
+        return row.integration or EMPTY
+
+    @admin.display(description=_("due"), ordering="due_at")
+    def due(self, row: OutboxEntry) -> Any:
+        if row.state != EntryState.PENDING:
+            return _("when it changes")
+        if row.is_leased:
+            return _("now")
+        return in_time(max(row.due_at, row.not_before))
+
+    @admin.display(description=_("failed attempts"), ordering="failures")
+    def tries(self, row: OutboxEntry) -> int:
+        return row.failures + max(0, row.attempts - 1)

@@ -1,0 +1,1 @@
+"""Pages that examine orders before they are sent, and the installation."""

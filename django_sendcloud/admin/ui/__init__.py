@@ -1,0 +1,1 @@
+"""Presentation helpers of the admin: badges, durations, links."""

@@ -1,0 +1,61 @@
+"""System checks for shops with Salesman: each mistake of the adapter, with its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from django.apps import AppConfig
+from django.core import checks
+from salesman.conf import app_settings
+
+from ...checks import TAG, _error, _meant
+from ...payloads import kilograms
+from ...registry import registry
+from .adapter import SalesmanOrderAdapter
+
+__all__ = ["check_salesman", "register"]
+
+
+def register() -> None:
+    """Register the checks. Called by ``AppConfig.ready``."""
+    checks.register(check_salesman, TAG)
+
+
+def check_salesman(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
+    """Check the adapters: E090 no address, E091 no currency, E092 an unknown status, E093 an unknown unit."""
+    adapters = [adapter for adapter in registry if isinstance(adapter, SalesmanOrderAdapter)]
+    return [message for adapter in adapters for message in _check(adapter)]
+
+
+def _check(adapter: SalesmanOrderAdapter) -> Iterator[checks.CheckMessage]:
+    cls = type(adapter)
+    name = f"{cls.__module__}.{cls.__qualname__}"
+    hooks = ("get_address", "get_fields", "get_shipments")
+    if all(getattr(cls, hook) is getattr(SalesmanOrderAdapter, hook) for hook in hooks):
+        yield _error(
+            90,
+            f"{name} has no get_address(): Salesman's addresses are free texts.",
+            "Define get_address(self, order) and return name, address, postal_code, city and country.",
+            cls,
+        )
+    if not adapter.currency and all(getattr(cls, hook) is getattr(SalesmanOrderAdapter, hook) for hook in hooks[1:]):
+        yield _error(91, f"{name} has no currency.", 'Name the currency of your prices: currency = "EUR".', cls)
+    known = [str(status) for status in app_settings.SALESMAN_ORDER_STATUS.values]
+    named = [
+        *(("shippable_statuses", status) for status in adapter.shippable_statuses),
+        *(("phase_statuses", status) for status in adapter.phase_statuses.values()),
+        *(("status_beginnings", status) for status in adapter.status_beginnings or ()),
+    ]
+    for attribute, status in named:
+        if str(status) not in known:
+            yield _error(
+                92,
+                f"{name}.{attribute} has {str(status)!r}, which is no status of SALESMAN_ORDER_STATUS.",
+                f"{_meant(str(status), known)}Its statuses: {', '.join(known)}.",
+                cls,
+            )
+    try:
+        kilograms(1, adapter.weight_unit)
+    except ValueError as error:
+        yield _error(93, f"{name}.weight_unit: {error}", "Name the unit of your products' weights.", cls)

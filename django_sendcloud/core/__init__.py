@@ -1,0 +1,1 @@
+"""Infrastructure that knows neither the shop nor Sendcloud."""

@@ -1,0 +1,1 @@
+"""Data protection and housekeeping: erase, rotate keys, prune."""

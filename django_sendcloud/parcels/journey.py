@@ -1,0 +1,67 @@
+"""The journey of a parcel: the steps of its timeline, and the phases it has entered on them."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+from typing import Any
+
+from ..enums import ParcelPhase
+from ..models import ParcelStatus
+
+__all__ = ["change", "current", "phase_changes", "place"]
+
+_EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
+
+
+def phase_changes(steps: Iterable[ParcelStatus]) -> list[dict[str, Any]]:
+    """Return the phases a parcel has entered on its way, oldest first, as JSON."""
+    changes: list[dict[str, Any]] = []
+    previous, delivered = ParcelPhase.UNKNOWN.value, None
+    for step in sorted(steps, key=_order):
+        if step.phase == ParcelPhase.DELIVERED.value:
+            delivered = max(step.carrier_at or step.at, delivered or _EARLIEST)
+        elif delivered and step.carrier_at and step.carrier_at < delivered:
+            continue
+        if step.phase != previous:
+            changes.append(change(previous, step))
+            previous = step.phase
+    return changes
+
+
+def change(previous: str, step: ParcelStatus) -> dict[str, Any]:
+    """Return the change from one phase to that of a step, as JSON."""
+    return {
+        "previous": "" if previous == ParcelPhase.UNKNOWN.value else str(previous),
+        "phase": str(step.phase),
+        "at": step.at.isoformat(),
+        "carrier_at": step.carrier_at.isoformat() if step.carrier_at else None,
+    }
+
+
+def place(step: ParcelStatus) -> tuple[int, int]:
+    """Return what identifies a step within its parcel."""
+    return step.event_ms, step.status_id
+
+
+def _order(step: ParcelStatus) -> tuple[int, dt.datetime, int]:
+    return step.event_ms, step.carrier_at or _EARLIEST, step.status_id
+
+
+def _standing(steps: Iterable[ParcelStatus]) -> list[ParcelStatus]:
+    """Return the steps that no delivery overrules: those the carrier has not timed before it."""
+    steps = list(steps)
+    delivered = [step.carrier_at or step.at for step in steps if step.phase == ParcelPhase.DELIVERED.value]
+    if not delivered:
+        return steps
+    last = max(delivered)
+    return [
+        step
+        for step in steps
+        if step.phase == ParcelPhase.DELIVERED.value or step.carrier_at is None or step.carrier_at >= last
+    ]
+
+
+def current(steps: Iterable[ParcelStatus]) -> ParcelStatus | None:
+    """Return the step that a parcel has reached."""
+    return max(_standing(steps), key=_order, default=None)

@@ -1,0 +1,102 @@
+"""The order's own status, derived from the state of all its parcels."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any
+
+from django.db import models
+
+from ..adapters import OrderAdapter
+from ..enums import ParcelPhase
+from ..models import Parcel, Shipment, ShipmentStatus
+from .delivery import phases_of
+
+__all__ = ["phase_of_order", "update_status"]
+
+WAY = [ParcelPhase.ANNOUNCED, ParcelPhase.IN_TRANSIT, ParcelPhase.AWAITING_PICKUP, ParcelPhase.DELIVERED]
+# Of a shop's own pipeline, walked in one go.
+MOST_STEPS = 50
+
+
+def update_status(adapter: OrderAdapter[Any], order: models.Model, shipments: Sequence[Shipment]) -> None:
+    """Move the order to the status of the phase it has reached, within the transaction that has locked it.
+
+    Args:
+        adapter: The adapter of its model.
+        order: The order, read after it was locked.
+        shipments: All its shipments.
+
+    Raises:
+        Exception: Whatever the shop's own ``next_status()`` and ``set_order_status()`` raise.
+    """
+    if not adapter.phase_statuses:
+        return
+    phase = phase_of_order(shipments)
+    if phase is None:
+        return
+    # A parcel may arrive before its departure is reported.
+    passed = WAY[WAY.index(phase) :: -1] if phase in WAY else [phase]
+    wanted = next((adapter.phase_statuses[each.value] for each in passed if each.value in adapter.phase_statuses), None)
+    if wanted is None or not _may_move(adapter, order, wanted, shipments):
+        return
+    for _ in range(MOST_STEPS):
+        status = adapter.next_status(order, wanted)
+        if status is None:
+            return
+        adapter.set_order_status(order, status)
+        if fresh := [shipment.pk for shipment in shipments if not shipment.order_followed]:
+            Shipment.objects.filter(pk__in=fresh).update(order_followed=True)
+            for shipment in shipments:
+                shipment.order_followed = True
+        if status == wanted:
+            return
+
+
+def _may_move(adapter: OrderAdapter[Any], order: models.Model, wanted: Any, shipments: Sequence[Shipment]) -> bool:
+    """Return whether parcels may move the order: not over a person's decision, and not back along the way."""
+    present = getattr(order, adapter.status_field)
+    if present == wanted:
+        return False
+    owned = list(adapter.phase_statuses.values())
+    if present in owned:
+        on_the_way = [adapter.phase_statuses.get(phase.value) for phase in WAY]
+        reached = max((rank for rank, status in enumerate(on_the_way) if status == present), default=None)
+        aimed = max((rank for rank, status in enumerate(on_the_way) if status == wanted), default=None)
+        return reached is None or aimed is None or aimed > reached
+    if adapter.status_beginnings is not None:
+        return present in adapter.status_beginnings
+    return not any(shipment.order_followed for shipment in shipments) and bool(adapter.shippable(order))
+
+
+def phase_of_order(shipments: Sequence[Shipment]) -> ParcelPhase | None:
+    """Return the phase an order has reached, ``None`` while some of it has not even a label.
+
+    A problem of one parcel comes first, then the parcel that is least far, then a return to the sender. A cancelled
+    parcel, and one that could not be announced and was replaced, do not count.
+
+    Args:
+        shipments: All shipments of the order.
+    """
+    rows = Parcel.objects.outgoing().filter(shipment__in=shipments)
+    parcels = {
+        pk: list(group) for pk, group in itertools.groupby(rows.order_by("shipment", "pk"), lambda row: row.shipment_id)
+    }
+    phases: list[ParcelPhase] = []
+    for shipment in shipments:
+        reached = phases_of(parcels.get(shipment.pk, []))
+        if not reached and shipment.status != ShipmentStatus.DELETED:
+            return None
+        phases += reached
+    if not phases:
+        return None
+    if ParcelPhase.PROBLEM in phases:
+        return ParcelPhase.PROBLEM
+    underway = [phase for phase in phases if phase in WAY[:-1]]
+    if underway:
+        return min(underway, key=WAY.index)
+    if ParcelPhase.UNKNOWN in phases:
+        # Such a parcel may be delivered or not.
+        return None
+    return ParcelPhase.RETURNED if ParcelPhase.RETURNED in phases else ParcelPhase.DELIVERED

@@ -1,0 +1,289 @@
+"""Order models with their adapters, and the one value that names an order."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import dataclasses
+import functools
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db import models, router
+from django.utils.connection import ConnectionDoesNotExist
+
+from .exceptions import RegistrationError
+from .signals import adapter_registered, adapter_unregistered
+
+if TYPE_CHECKING:
+    from .adapters import OrderAdapter
+
+__all__ = [
+    "OrderRef",
+    "Registry",
+    "database_for",
+    "database_of",
+    "key_field",
+    "orders_by_key",
+    "registry",
+    "stored_key",
+]
+
+OrderT = TypeVar("OrderT", bound=models.Model)
+
+
+class Registry:
+    """The adapter of each order model."""
+
+    def __init__(self) -> None:
+        self._adapters: dict[type[models.Model], OrderAdapter[Any]] = {}
+
+    def __iter__(self) -> Iterator[OrderAdapter[Any]]:
+        return iter(list(self._adapters.values()))
+
+    def __len__(self) -> int:
+        return len(self._adapters)
+
+    def __contains__(self, model: type[models.Model]) -> bool:
+        return model in self._adapters
+
+    def __getitem__(self, model: type[models.Model]) -> OrderAdapter[Any]:
+        return self._adapters[model]
+
+    def add(self, model: type[models.Model], adapter: OrderAdapter[Any]) -> None:
+        """Make ``adapter`` responsible for ``model``.
+
+        Raises:
+            RegistrationError: the model is abstract, no model, or has an adapter already.
+        """
+        candidate: object = model
+        if not (isinstance(candidate, type) and issubclass(candidate, models.Model)):
+            raise RegistrationError(f"@register takes a model class, not {model!r}.")
+        if model._meta.abstract:
+            raise RegistrationError(
+                f"{model.__name__} is abstract: it has no rows. Register the models that inherit from it."
+            )
+        if taken := self._adapters.get(model):
+            raise RegistrationError(
+                f"{model._meta.label} already has the adapter {type(taken).__qualname__}. A model has one adapter; "
+                "call unregister() first to replace it."
+            )
+        adapter.model = model
+        self._adapters[model] = adapter
+        adapter_registered.send(sender=type(adapter), adapter=adapter)
+
+    def remove(self, model: type[models.Model]) -> OrderAdapter[Any]:
+        """Remove and return the adapter of ``model``.
+
+        Raises:
+            RegistrationError: the model has no adapter.
+        """
+        try:
+            adapter = self._adapters.pop(model)
+        except KeyError:
+            raise RegistrationError(f"{model._meta.label} has no adapter.") from None
+        adapter_unregistered.send(sender=type(adapter), adapter=adapter)
+        return adapter
+
+    def for_model(self, model: type[models.Model]) -> OrderAdapter[Any] | None:
+        """Return the adapter for instances of ``model``: its own, or that of the nearest model it inherits from."""
+        for ancestor in model.__mro__:
+            if adapter := self._adapters.get(ancestor):
+                return adapter
+        return None
+
+    def for_order_type(self, order_type: str) -> OrderAdapter[Any] | None:
+        """Return the adapter behind a stored ``order_type``."""
+        label = order_type.partition("@")[0]
+        for model, adapter in self._adapters.items():
+            if model._meta.label_lower == label:
+                return adapter
+        return None
+
+    def nearer(self, adapter: OrderAdapter[Any]) -> list[OrderAdapter[Any]]:
+        """Return the adapters of models that inherit from this one's with a table of their own."""
+        return [
+            other
+            for model, other in self._adapters.items()
+            if other is not adapter
+            and issubclass(model, adapter.model)
+            and model._meta.concrete_model is not adapter.model._meta.concrete_model
+        ]
+
+    def order_type(self, model: type[models.Model]) -> str:
+        """Return the stored name for orders of this kind: the label of the registered model.
+
+        Raises:
+            RegistrationError: no adapter is responsible for ``model``.
+        """
+        return str(self.responsible(model).model._meta.label_lower)
+
+    def responsible(self, model: type[models.Model]) -> OrderAdapter[Any]:
+        """Return the adapter for instances of ``model``.
+
+        Raises:
+            RegistrationError: there is none.
+        """
+        adapter = self.for_model(model)
+        if adapter is None:
+            known = ", ".join(sorted(m._meta.label for m in self._adapters)) or "none"
+            raise RegistrationError(
+                f"{model._meta.label} has no Sendcloud adapter. Write one in a module sendcloud.py of an installed "
+                f"app and decorate it with @register({model.__name__}). Registered models: {known}."
+            )
+        return adapter
+
+
+registry = Registry()
+
+
+@functools.cache
+def key_field(model: type[models.Model]) -> models.Field[Any, Any]:
+    """Return the field that holds the key itself: a child's key is its parent's."""
+    field: Any = model._meta.pk
+    while field.remote_field is not None:
+        field = field.target_field
+    return field  # type: ignore[no-any-return]
+
+
+def stored_key(model: type[models.Model], pk: Any) -> str:
+    """Return a primary key as text, in the form in which the database returns it.
+
+    An instance may bear its key in another form: a UUID in capitals, a number as text, a decimal without its places.
+    """
+    field = key_field(model)
+    try:
+        value = field.to_python(pk)
+        if isinstance(field, models.DecimalField):
+            value = value.quantize(Decimal(1).scaleb(-field.decimal_places))
+    except (ValidationError, ValueError, TypeError, ArithmeticError, AttributeError):
+        return str(pk)
+    return str(value)
+
+
+def database_of(order: models.Model) -> str:
+    """Return the alias of the database that an order lives in, also if it was read from a replica of that."""
+    model, alias = type(order), order._state.db
+    written = router.db_for_write(model, instance=order)
+    if alias is None or alias == written:
+        return written
+    twin = copy.copy(order)
+    twin._state.db = written
+    is_replica = router.db_for_read(model) == alias or router.allow_relation(order, twin)
+    return written if is_replica else alias
+
+
+@dataclasses.dataclass(frozen=True, slots=True, order=True)
+class OrderRef:
+    """One order: its model, its database and its key. Equal references name the same order."""
+
+    model: str
+    """Label of the registered model, in lower case."""
+    database: str
+    """Alias of its database; ``""`` for the one that the routers write its model to."""
+    key: str
+    """Its primary key, as ``stored_key`` writes it."""
+
+    @classmethod
+    def of(cls, order: models.Model) -> OrderRef:
+        """Return the reference to an order.
+
+        Raises:
+            RegistrationError: no adapter is responsible for its model.
+        """
+        return cls.to(type(order), order.pk, database_of(order))
+
+    @classmethod
+    def to(cls, model: type[models.Model], pk: Any, using: str | None = None) -> OrderRef:
+        """Return the reference to the order of ``model`` with this key.
+
+        Args:
+            model: A model that has an adapter, or inherits from one.
+            pk: The primary key, in any form that its field takes.
+            using: Alias of the order's database; the one that the routers write its model to by default.
+
+        Raises:
+            RegistrationError: no adapter is responsible for ``model``.
+        """
+        registered = registry.responsible(model).model
+        database = "" if using in (None, router.db_for_write(registered)) else str(using)
+        return cls(registered._meta.label_lower, database, stored_key(registered, pk))
+
+    @classmethod
+    def stored(cls, order_type: str, order_pk: str) -> OrderRef:
+        """Return the reference that these two columns hold."""
+        model, _, database = order_type.partition("@")
+        return cls(model, database, order_pk)
+
+    @property
+    def order_type(self) -> str:
+        """Return the stored form of model and database."""
+        return f"{self.model}@{self.database}" if self.database else self.model
+
+    @property
+    def order_pk(self) -> str:
+        """Return the stored form of the key."""
+        return self.key
+
+    def __str__(self) -> str:
+        return f"{self.order_type} {self.key}"
+
+    def load(self) -> models.Model | None:
+        """Return the order, ``None`` if it or its model is gone."""
+        try:
+            model: Any = apps.get_model(self.model)
+            rows = model._base_manager.using(self.database or router.db_for_write(model))
+            return rows.filter(pk=self.key).first()  # type: ignore[no-any-return]
+        except (LookupError, ValueError, ValidationError, ConnectionDoesNotExist):
+            return None
+
+    def resolve(self) -> OrderRef:
+        """Return the reference with the key as the database has it: it decides which keys are equal.
+
+        The reference to an order that is gone stays as it is.
+        """
+        order = self.load()
+        return self if order is None else dataclasses.replace(self, key=stored_key(type(order), order.pk))
+
+
+def orders_by_key(orders: models.QuerySet[OrderT], keys: Iterable[str]) -> dict[str, OrderT]:
+    """Return the orders with these stored keys, each by the key it was asked for.
+
+    The database decides which keys are equal: an order that it returns under another text (other case, trailing
+    blanks) is the one that was asked for. ``stored_key(order.pk)`` is its own key.
+
+    Args:
+        orders: The queryset to load them with.
+        keys: Keys as ``stored_key`` writes them. Those that cannot be a key of the model are left out.
+    """
+    model = orders.model
+    field = key_field(model)
+    asked = {}
+    for key in keys:
+        with contextlib.suppress(ValidationError, ValueError):
+            asked[key] = field.to_python(key)
+    found = {stored_key(model, order.pk): order for order in _load(orders.filter(pk__in=list(asked.values())))}
+    missing = [key for key in asked if key not in found]
+    if missing and (isinstance(field, models.CharField | models.TextField) or found.keys() - asked.keys()):
+        rows = orders.prefetch_related(None).filter(pk__in=[asked[key] for key in missing])
+        if list(rows.values_list("pk", flat=True)):
+            for key in missing:
+                for order in _load(orders.filter(pk=asked[key])):
+                    found[key] = order
+    return {key: found[key] for key in asked if key in found}
+
+
+def _load(orders: models.QuerySet[OrderT]) -> list[OrderT]:
+    try:
+        return list(orders)
+    except KeyError:
+        # Django joins prefetched rows in Python, where keys that are equal for the database are not.
+        return list(orders.prefetch_related(None))
+
+
+def database_for(order_type: str, model: type[models.Model]) -> str:
+    """Return the alias of the database that orders stored under this name are in: never a replica."""
+    return OrderRef.stored(order_type, "").database or router.db_for_write(model)

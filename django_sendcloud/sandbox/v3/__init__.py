@@ -1,0 +1,1 @@
+"""Version 3 of Sendcloud's API: orders, integrations with their logs, shipments."""

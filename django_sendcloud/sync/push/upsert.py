@@ -1,0 +1,177 @@
+"""The third stage: as few requests as possible, and every result understood (``sync.outcomes``)."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+from collections.abc import Iterator, Sequence
+
+from ...api import not_after
+from ...core.interruption import interruptions
+from ...exceptions import RequestNotSent
+from ...models import Integration, Shipment
+from ..backends import Item, ItemResult
+from ..integrations import Integrations
+from ..isolation import isolation_for, together
+from .frozen import is_frozen
+from .gate import Gate
+from .ledger import Ledger
+from .plan import Plan, Upsert
+from .session import PushSession
+
+__all__ = ["confirm", "upsert"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """The shipments of one order that go to one integration. They are never torn apart."""
+
+    plan: Plan
+    upserts: list[Upsert]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Batch:
+    """The orders of one request."""
+
+    integration: Integration
+    parts: list[Part]
+
+    @property
+    def size(self) -> int:
+        """Return how many shipments the request has."""
+        return sum(len(part.upserts) for part in self.parts)
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """Divide a batch that was refused, and remember for each order in how small a company it is tried next."""
+        isolation = isolation_for(-(-self.size // 2))
+        for part in self.parts:
+            part.plan.entry.isolation = max(part.plan.entry.isolation, isolation)
+        middle = -(-len(self.parts) // 2)
+        return Batch(self.integration, self.parts[:middle]), Batch(self.integration, self.parts[middle:])
+
+
+def upsert(session: PushSession, ledger: Ledger, gate: Gate) -> None:
+    """Push the shipments of all open orders. Orders that may not be sent now stay open."""
+    queue = collections.deque(batches(ledger.open_plans()))
+    while queue:
+        batch = queue.popleft()
+        if gate.may_send(batch.integration):
+            queue.extendleft(reversed(_send(session, ledger, gate, batch)))
+            ledger.settle_in_time()
+        else:
+            for part in batch.parts:
+                # The rest of the order waits for this integration, wherever its other shipments went.
+                part.plan.integration = batch.integration
+
+
+def batches(plans: Sequence[Plan]) -> Iterator[Batch]:
+    """Group orders into requests, by integration and isolation."""
+    groups: dict[tuple[int, int], dict[int, Part]] = {}
+    integrations: dict[int, Integration] = {}
+    for plan in plans:
+        for each in plan.upserts:
+            pk = each.integration.pk
+            integrations[pk] = each.integration
+            parts = groups.setdefault((pk, plan.entry.isolation), {})
+            parts.setdefault(plan.entry.pk, Part(plan, [])).upserts.append(each)
+    for (integration_pk, isolation), group in sorted(groups.items(), key=lambda item: item[0][1]):
+        batch = Batch(integrations[integration_pk], [])
+        for part in group.values():
+            if batch.parts and batch.size + len(part.upserts) > together(isolation):
+                yield batch
+                batch = Batch(batch.integration, [])
+            batch.parts.append(part)
+        yield batch
+
+
+def _send(session: PushSession, ledger: Ledger, gate: Gate, batch: Batch) -> Sequence[Batch]:
+    """Send one request and note its results. Returns the parts of a batch that was refused as a whole."""
+    upserts = [(part.plan, upsert) for part in batch.parts for upsert in part.upserts]
+    try:
+        items = []
+        for plan, each in upserts:
+            assert each.shipment is not None
+            stamp = dt.datetime.fromtimestamp(plan.entry.stamp, dt.UTC)
+            items.append(Item(each.payload.stamped(stamp), each.shipment))
+        backend = session.backend(batch.integration)
+        session.upserts += 1
+        with not_after(gate.latest()):
+            results: list[ItemResult] = backend.upsert(items)
+    except interruptions():
+        raise
+    except Exception as error:
+        return _failed(ledger, gate, batch, error)
+    gate.succeeded(batch.integration)
+    for (plan, each), result in zip(upserts, results, strict=True):
+        ledger.upserted(plan, each, result)
+    return ()
+
+
+def _failed(ledger: Ledger, gate: Gate, batch: Batch, error: Exception) -> Sequence[Batch]:
+    """Handle a failed request. Divide a batch that was rejected because of something in it."""
+    if isinstance(error, RequestNotSent) and gate.lease_is_over():
+        # This worker took too long: neither Sendcloud nor an order is at fault. The orders stay open.
+        return ()
+    reaction = gate.react(batch.integration, error)
+    if reaction.divide and len(batch.parts) > 1:
+        return batch.halves()
+    for part in batch.parts:
+        part.plan.integration = batch.integration
+        for each in part.upserts:
+            if reaction.divide:
+                ledger.rejected(part.plan, each, reaction.problem)
+            else:
+                ledger.failed(part.plan, reaction, gate.stop_for(part.plan))
+    return ()
+
+
+def confirm(session: PushSession, ledger: Ledger, gate: Gate, integrations: Integrations) -> None:
+    """Find out whether Sendcloud has saved the shipments that it accepted."""
+    groups: dict[int, list[tuple[Plan, Shipment]]] = {}
+    for plan in ledger.open_plans():
+        for shipment in plan.confirmations:
+            groups.setdefault(shipment.integration_id, []).append((plan, shipment))
+    for pk, group in groups.items():
+        integration = integrations.by_pk[pk]
+        if not gate.may_send(integration, "safe"):
+            for plan, _ in group:
+                plan.integration = integration
+            continue
+        try:
+            with not_after(gate.latest()):
+                saved = session.backend(integration).confirm([shipment for _, shipment in group])
+        except interruptions():
+            raise
+        except Exception as error:
+            reaction = gate.react(integration, error)
+            for plan, _ in group:
+                plan.integration = integration
+                ledger.failed(plan, dataclasses.replace(reaction, unknown=False), gate.stop_for(plan))
+            continue
+        gate.succeeded(integration)
+        for plan, shipment in group:
+            if saved.get(shipment.pk) and not is_frozen(shipment):
+                _clear(session, ledger, gate, plan, shipment, integration)
+            else:
+                ledger.confirmed(plan, shipment, saved=shipment.pk in saved)
+
+
+def _clear(
+    session: PushSession, ledger: Ledger, gate: Gate, plan: Plan, shipment: Shipment, integration: Integration
+) -> None:
+    """Delete a shipment that has kept parts which its order has lost, so that it is created again without them."""
+    plan.integration = integration
+    if not gate.may_send(integration):
+        return
+    try:
+        with not_after(gate.latest()):
+            result = session.backend(integration).clear(shipment)
+    except interruptions():
+        raise
+    except Exception as error:
+        reaction = gate.react(integration, error)
+        ledger.failed(plan, dataclasses.replace(reaction, unknown=False), gate.stop_for(plan))
+        return
+    ledger.cleared(plan, shipment, result)

@@ -1,0 +1,305 @@
+"""The run of a worker: claim, push, again, until nothing is due, nothing may be sent, or time is up."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import datetime as dt
+import functools
+import math
+from collections.abc import Callable
+
+from django.db.models import Min, Q
+
+from ..conf import conf
+from ..core.clock import clock
+from ..core.retry import retry_transient
+from ..models import Account, Checkpoint, OutboxEntry
+from . import breaker, limiter, slots
+from .claim import DEAD_AFTER, Claim, claim, claimable, dead_letter_exhausted, in_lanes
+from .fold import CHUNK, fold
+from .integrations import Integrations
+from .push import PushSession, push_claim
+from .push.delete import DELETES_PER_CLAIM, UPSERTS_PER_DELETE
+
+__all__ = ["dead_letter_exhausted", "plan_wake", "pump", "run_in_turn"]
+
+# Seconds after which a worker in a shared process lets other tasks in.
+TURN_SECONDS = 10.0
+# Seconds that it waits for the rate in one run; beyond, it gives its process back.
+PATIENCE_SECONDS = 1.0
+# Seconds between two requests that are not full, so that orders one after the other share requests.
+PACE_SECONDS = 0.2
+# A lane that was empty is asked last for so many seconds.
+EMPTY_SECONDS = 0.5
+# Orders that are confirmed together: after a bulk, one walk through Sendcloud's list serves them all.
+CONFIRMED_TOGETHER = 2000
+# Accepted orders wait so many seconds at most, while others are pushed, for the look whether they are saved.
+CONFIRM_WITHIN_SECONDS = 30.0
+# A worker that pushes looks for such orders so many seconds after the last time.
+LOOK_EVERY_SECONDS = 5.0
+# A run is planned at most so many seconds ahead: brokers forget, and the periodic sweep finds the rest.
+LONGEST_WAKE_SECONDS = 300.0
+
+# Requests of which a process remembers the kind, for each account.
+REMEMBERED = 50
+
+Lane = int | None
+
+
+class _Shares:
+    """The upserts and deletions that a process has lately sent for each account.
+
+    A run in turn may end after a request or two: by its own count, every run would begin with an upsert, and half of
+    all requests would be deletions.
+    """
+
+    def __init__(self) -> None:
+        self._counts: dict[int, tuple[int, int]] = {}
+
+    def add(self, account_pk: int, upserts: int, deletes: int) -> None:
+        before = self._counts.get(account_pk, (0, 0))
+        upserts, deletes = before[0] + upserts, before[1] + deletes
+        if upserts + deletes > REMEMBERED:
+            upserts, deletes = upserts // 2, deletes // 2
+        self._counts[account_pk] = upserts, deletes
+
+    def deletes_first(self, account_pk: int) -> bool:
+        """Return whether deletions have had less than their share."""
+        upserts, deletes = self._counts.get(account_pk, (0, 0))
+        return deletes * UPSERTS_PER_DELETE < upserts
+
+    def clear(self) -> None:
+        self._counts.clear()
+
+
+_shares = _Shares()
+
+
+def pump(budget: float = 45.0) -> bool:
+    """Push the due orders, waiting for the rate limit. Safe to run at any time, also many times concurrently.
+
+    Args:
+        budget: Seconds after which no further claim is made.
+
+    Returns:
+        Whether time was up while there was still something to do.
+    """
+    return _Run(budget, patience=math.inf).go()
+
+
+def run_in_turn(budget: float = TURN_SECONDS) -> float | None:
+    """Push what is due from a process that others need as well: one of two per account, without long waits.
+
+    Args:
+        budget: Seconds after which no further claim is made.
+
+    Returns:
+        Seconds until the next run is needed, 0.0 if time was up; ``None`` if nothing waits.
+    """
+    run = _Run(budget, patience=PATIENCE_SECONDS, in_turn=True)
+    return 0.0 if run.go() else run.next_wake()
+
+
+def plan_wake(seconds: float) -> bool:
+    """Return whether this process has to plan a run in so many seconds, because none is planned that comes earlier."""
+    now = clock.now()
+    until = now + dt.timedelta(seconds=seconds)
+    rows = Checkpoint.objects.filter(name="wake")
+    # One that is about to come may be this very run's: clocks differ a little.
+    little = dt.timedelta(seconds=0.25)
+    if rows.filter(Q(until__lte=now + little) | Q(until__gt=until + little)).update(until=until):
+        return True
+    return not rows.exists() and Checkpoint.objects.get_or_create(name="wake", defaults={"until": until})[1]
+
+
+@dataclasses.dataclass
+class _Run:
+    """One run of a worker.
+
+    Args:
+        budget: Seconds after which no further claim is made.
+        ``patience``: Seconds that it may wait for the rate altogether.
+        in_turn: Whether it shares its process with other tasks.
+    """
+
+    budget: float
+    patience: float
+    in_turn: bool = False
+
+    def __post_init__(self) -> None:
+        self.session = PushSession(self.patience)
+        self.integrations = Integrations()
+        # Accounts that have due orders and may not be served in this run, and for how many seconds.
+        self.skipped: dict[int, float] = {}
+        self.served: collections.Counter[int] = collections.Counter()
+        self.served_lanes: collections.Counter[Lane] = collections.Counter()
+        # The time at which a lane had no upserts, or no deletions: it is asked last for a while.
+        self.empty_at: dict[tuple[Lane, bool], float] = {}
+        self.paced_until = 0.0
+        self.look_at = -math.inf
+        self.shares = _shares if self.in_turn else _Shares()
+
+    def go(self) -> bool:
+        """Work. Returns whether time was up while there was still something to do."""
+        end = clock.monotonic() + self.budget
+        all_folded = False
+        with self.session:
+            while clock.monotonic() < end:
+                self.integrations = retry_transient(Integrations)
+                just_folded = not all_folded
+                if just_folded:
+                    all_folded = fold() < CHUNK
+                if not self._serve() and all_folded and (just_folded or not fold()):
+                    # And nothing has been recorded meanwhile.
+                    return False
+        return True
+
+    def next_wake(self) -> float | None:
+        """Return the seconds until an order that is left may be sent."""
+        now = clock.now()
+        lanes: list[Lane] = [i.pk for i in self.integrations.running if i.account.pk not in self.skipped]
+        if lanes or not self.skipped:
+            lanes.append(None)
+        later = OutboxEntry.objects.pending().filter(in_lanes(lanes), attempts__lt=DEAD_AFTER, due_at__gt=now)
+        soonest = retry_transient(lambda: later.aggregate(soonest=Min("due_at"))["soonest"])
+        waits = [*self.skipped.values(), *([(soonest - now).total_seconds()] if soonest else [])]
+        return min(max(0.0, min(waits)), LONGEST_WAKE_SECONDS) if waits else None
+
+    # -- whose turn it is -------------------------------------------------------------------------
+
+    def _serve(self) -> bool:
+        """Make and push one claim, for the account that was served least. Returns whether there was anything."""
+        if not self.integrations.active:
+            # The orders are looked at, so that they say so.
+            return self._push(retry_transient(functools.partial(claim, conf().CLAIM_SIZE)))
+        accounts = {integration.account.pk: integration.account for integration in self.integrations.running}
+        # Orders that wait for an integration out of use may go elsewhere now.
+        elsewhere: list[Lane] = [None, *(pk for pk, each in self.integrations.by_pk.items() if not each.is_active)]
+        for pk in sorted(accounts, key=lambda pk: (self.served[pk], pk)):
+            if pk in self.skipped:
+                continue
+            lanes: list[Lane] = [i.pk for i in self.integrations.running if i.account_id == pk]
+            if self._serve_account(accounts[pk], [*elsewhere, *lanes]):
+                self.served[pk] += 1
+                return True
+        return False
+
+    def _serve_account(self, account: Account, lanes: list[Lane]) -> bool:
+        now = clock.now()
+        if not retry_transient(claimable(now).filter(in_lanes(lanes), attempts__lt=DEAD_AFTER).exists):
+            return breaker.is_half_open(account, now) and self._push(self._trial(account, lanes, now), account)
+        if until := breaker.closed_until(account, now):
+            self.skipped[account.pk] = (until - now).total_seconds()
+            return False
+        if breaker.is_half_open(account, now):
+            return self._push(self._trial(account, lanes, now), account)
+        if not self.in_turn:
+            return self._push(self._next_claim(account, lanes, conf().CLAIM_SIZE, DELETES_PER_CLAIM), account)
+        # Looks at what Sendcloud has saved have a rate of their own.
+        may_look = self._wait(account) > 0 and self._has_accepted(lanes)
+        if may_look and self._in_slot(account, functools.partial(self._accepted, lanes)):
+            return True
+        if account.pk in self.skipped or not self._wait_for_rate(account):
+            return False
+        if self._in_slot(account, functools.partial(self._portion, account, lanes)):
+            return True
+        # Another worker has taken the due orders, or a fold holds them for a moment.
+        self.skipped.setdefault(account.pk, PATIENCE_SECONDS)
+        return False
+
+    def _in_slot(self, account: Account, make_claim: Callable[[], Claim]) -> bool:
+        """Make and push a claim in one of the account's slots; skip the account if there is none."""
+        slot = retry_transient(functools.partial(slots.take, account.pk))
+        if slot is None:
+            # The processes that have them go on until nothing is due.
+            first_end = retry_transient(functools.partial(slots.first_end, account.pk))
+            ends_in = (first_end - clock.now()).total_seconds()
+            self.skipped[account.pk] = max(ends_in, PATIENCE_SECONDS)
+            return False
+        self.session.slot = slot
+        try:
+            return self._push(make_claim(), account)
+        finally:
+            self.session.slot = None
+            retry_transient(slot.release)
+
+    def _portion(self, account: Account, lanes: list[Lane]) -> Claim:
+        """Claim no more than may be sent now: what comes meanwhile goes before the rest."""
+        room = max(1, retry_transient(functools.partial(limiter.room, account)))
+        size, deletes = min(room * conf().BATCH_SIZE, conf().CLAIM_SIZE), min(room, DELETES_PER_CLAIM)
+        return self._next_claim(account, lanes, size, deletes)
+
+    def _wait(self, account: Account) -> float:
+        """Return the seconds until the account may be sent a request that others have had time to join."""
+        return max(retry_transient(functools.partial(limiter.wait, account)), self.paced_until - clock.monotonic())
+
+    def _wait_for_rate(self, account: Account) -> bool:
+        """Wait until the account may be sent a request, and for company; not for long. Returns whether it may."""
+        wait = self._wait(account)
+        if wait > self.session.patience:
+            self.skipped[account.pk] = wait
+            return False
+        if wait > 0:
+            self.session.wait(wait)
+        return True
+
+    def _next_claim(self, account: Account, lanes: list[Lane], size: int, deletes: int) -> Claim:
+        """Claim orders to push, or else accepted orders; these go first when they have waited for long."""
+        if clock.monotonic() >= self.look_at:
+            self.look_at = clock.monotonic() + LOOK_EVERY_SECONDS
+            if self._has_accepted(lanes, CONFIRM_WITHIN_SECONDS) and (overdue := self._accepted(lanes)).entries:
+                return overdue
+        taken = self._to_push(account, lanes, size, deletes)
+        return taken if taken.entries else self._accepted(lanes)
+
+    def _has_accepted(self, lanes: list[Lane], seconds: float = 0.0) -> bool:
+        """Return whether an accepted order has been due for its confirmation for so many seconds."""
+        since = clock.now() - dt.timedelta(seconds=seconds)
+        rows = OutboxEntry.objects.due(since).filter(in_lanes(lanes), is_accepted=True, attempts__lt=DEAD_AFTER)
+        return bool(retry_transient(rows.exists))
+
+    def _accepted(self, lanes: list[Lane]) -> Claim:
+        """Claim accepted orders that Sendcloud should have saved by now."""
+        return retry_transient(functools.partial(claim, CONFIRMED_TOGETHER, is_accepted=True, lanes=lanes))
+
+    def _to_push(self, account: Account, lanes: list[Lane], size: int, deletes: int) -> Claim:
+        """Claim from the lane that was served least; deletions, at most so many, in proportion to upserts."""
+        deletes_first = self.shares.deletes_first(account.pk)
+        kinds = [(lane, is_deletion) for lane in lanes for is_deletion in (deletes_first, not deletes_first)]
+        lately = clock.monotonic() - EMPTY_SECONDS
+        kinds.sort(key=lambda kind: (self.empty_at.get(kind, -math.inf) > lately, self.served_lanes[kind[0]]))
+        taken = Claim("", 0.0, [])
+        for lane, is_deletion in kinds:
+            limit = min(size, deletes) if is_deletion else size
+            taken = retry_transient(
+                functools.partial(claim, limit, is_deletion=is_deletion, is_accepted=False, lanes=[lane])
+            )
+            if taken.entries:
+                self.served_lanes[lane] += 1
+                break
+            self.empty_at[lane, is_deletion] = clock.monotonic()
+        return taken
+
+    def _trial(self, account: Account, lanes: list[Lane], now: dt.datetime) -> Claim:
+        """Claim the one order that finds out whether Sendcloud is back: one that waits for it, or else any."""
+        if not retry_transient(functools.partial(breaker.take_probe, account, now)):
+            return Claim("", 0.0, [])
+        mine = [integration.pk for integration in self.integrations.running if integration.account_id == account.pk]
+        taken = retry_transient(functools.partial(claim, 1, lanes=mine, due_or_not=True))
+        if not taken.entries:
+            taken = retry_transient(functools.partial(claim, 1, lanes=lanes))
+        taken.trial = True
+        return taken
+
+    def _push(self, taken: Claim, account: Account | None = None) -> bool:
+        if not taken.entries:
+            return False
+        before = self.session.upserts, self.session.deletes
+        if any(not entry.is_accepted for entry in taken.entries):
+            is_full = len(taken.entries) >= conf().BATCH_SIZE // 2
+            self.paced_until = 0.0 if is_full else clock.monotonic() + PACE_SECONDS
+        push_claim(self.session, taken, self.integrations)
+        if account is not None:
+            self.shares.add(account.pk, self.session.upserts - before[0], self.session.deletes - before[1])
+        return True

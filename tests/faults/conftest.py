@@ -1,1 +1,0 @@
-from tests.processes.conftest import make_project as make_project
