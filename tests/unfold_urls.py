@@ -30,7 +30,9 @@ styled = UnfoldAdminSite(name="styled")
 ours = admin.AdminSite()
 register(ours)
 for model, registered in ours._registry.items():
-    styled.register(model, type(f"Styled{type(registered).__name__}", (type(registered), ModelAdmin), {}))
+    # Not type(registered): the registry's object is a stand-in until its page is first used.
+    base = registered.__class__
+    styled.register(model, type(f"Styled{base.__name__}", (base, ModelAdmin), {}))
 for site in (styled, admin.site):
     site.register(Order, OrderAdmin)
     site.register(OrderProxy, PlainOrderAdmin)
