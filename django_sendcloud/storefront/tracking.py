@@ -13,9 +13,10 @@ from django.db import models
 from django.utils.translation import gettext, gettext_noop
 
 from ..enums import ParcelPhase
-from ..models import Change, EntryState, OutboxEntry, Parcel, Shipment, ShipmentStatus
+from ..models import Change, EntryState, OutboxEntry, Parcel, ParcelStatus, Shipment, ShipmentStatus
 from ..models.carriers import carrier_name
-from ..models.statuses import status_text
+from ..models.delivery import PHASES
+from ..models.statuses import ANNOUNCEMENT_FAILED, status_text
 from ..registry import registry
 from .service_points import ServicePoint
 
@@ -33,12 +34,17 @@ _BUYERS_WORDS = {
     1: _BEING_PREPARED,
     12: gettext_noop("Ready for pickup"),
     13: _BEING_PREPARED,
+    15: _BEING_PREPARED,
     80: _NOT_DELIVERED,
+    94: _BEING_PREPARED,
     999: _BEING_PREPARED,
     1000: _BEING_PREPARED,
     1001: _BEING_PREPARED,
-    1002: _BEING_PREPARED,
+    ANNOUNCEMENT_FAILED: _BEING_PREPARED,
 }
+_LABELS = dict(PHASES)
+# Problems that the shop solves before the carrier has the parcel: no pickup, no cancellation, no announcement.
+_SHOPS_PROBLEMS = {15, 94, ANNOUNCEMENT_FAILED}
 
 #: The stations a parcel passes when all goes well.
 JOURNEY = (ParcelPhase.ANNOUNCED, ParcelPhase.IN_TRANSIT, ParcelPhase.DELIVERED)
@@ -176,12 +182,16 @@ def _text(status_id: int, message: str) -> str:
     return gettext(words) if words else status_text(status_id, message)
 
 
+def _phase(row: Parcel | ParcelStatus) -> ParcelPhase:
+    return ParcelPhase.ANNOUNCED if row.status_id in _SHOPS_PROBLEMS else ParcelPhase(row.phase)
+
+
 def _tracking(parcel: Parcel) -> ParcelTracking:
     steps = [
         TrackingStep(
             step.carrier_at or step.at,
-            ParcelPhase(step.phase),
-            step.get_phase_display(),
+            _phase(step),
+            _LABELS[_phase(step)],
             step.message,
             _text(step.status_id, step.message),
         )
@@ -192,8 +202,8 @@ def _tracking(parcel: Parcel) -> ParcelTracking:
         tracking_number=parcel.tracking_number,
         # It comes from outside: only what a browser may safely follow becomes a link.
         tracking_url=parcel.tracking_url if urlsplit(parcel.tracking_url).scheme in ("http", "https") else "",
-        phase=ParcelPhase(parcel.phase),
-        phase_label=parcel.get_phase_display(),
+        phase=_phase(parcel),
+        phase_label=_LABELS[_phase(parcel)],
         is_return=parcel.is_return,
         timeline=steps,
     )

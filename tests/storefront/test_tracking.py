@@ -232,3 +232,15 @@ def test_buyer_reads_no_word_of_the_warehouse(order: Order, status_id: int) -> N
     )
     assert "<small>Being prepared</small>" in render(order)
     assert "nnounce" not in render(order)
+
+
+@pytest.mark.parametrize("status_id", [15, 94, 1002])
+def test_shops_own_problem_worries_no_buyer(order: Order, status_id: int) -> None:
+    pump()
+    parcel(order, status_id=status_id, phase=ParcelPhase.PROBLEM.value)
+    ParcelStatus.objects.update(status_id=status_id, phase=ParcelPhase.PROBLEM.value)
+    [tracking] = order_shipping(order).parcels
+    assert (tracking.phase, tracking.has_problem) == (ParcelPhase.ANNOUNCED, False)
+    assert {(step.phase, step.text) for step in tracking.timeline} == {(ParcelPhase.ANNOUNCED, "Being prepared")}
+    html = render(order)
+    assert "could not deliver" not in html
