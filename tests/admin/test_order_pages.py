@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from django_sendcloud import NotShippable, OrderProblem
 from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin.orders.why import is_left_out
-from django_sendcloud.models import Integration, OutboxEntry
+from django_sendcloud.models import EntryState, Integration, OutboxEntry
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.shop.models import Order
@@ -97,6 +97,22 @@ def test_deleted_order_opens_nowhere(boss: Client, integration: Integration, san
     entry = rejected()
     Order.objects.all().delete()
     assert "/office/" not in page(boss, "outboxentry_change", entry.pk)
+
+
+@pytest.mark.parametrize("generation", ["v2", "v3"], indirect=True)
+def test_refused_deletion_speaks_of_deletion(
+    boss: Client, integration: Integration, sandbox: Any, generation: str
+) -> None:
+    order = factories.order(number="R-0")
+    drain()
+    sandbox.fail_next(status=400, times=1)
+    order.delete()
+    drain()
+    entry = OutboxEntry.objects.get()
+    assert (entry.state, entry.error_code) == (EntryState.REJECTED, "deletion_rejected")
+    html = page(boss, "outboxentry_change", entry.pk)
+    assert "Sendcloud rejected the deletion" in html
+    assert "Fix them in the order" not in html
 
 
 # Django's own catalogues have this sentence; a shop's have its own.

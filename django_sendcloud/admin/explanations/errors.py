@@ -70,6 +70,11 @@ ERRORS: Mapping[str, Explanation] = {
         _("Sendcloud does not accept the fields below. Other orders are not affected."),
         _("Fix them in the order or product. Saving sends it again."),
     ),
+    "deletion_rejected": Explanation(
+        _("Sendcloud rejected the deletion"),
+        _("The shop does not ship this order any more, but Sendcloud keeps it. Other orders are not affected."),
+        _("Check the order in Sendcloud, and cancel its label if it has one. Then push the order again."),
+    ),
     "order_problem": Explanation(
         _("The shop cannot send this order"),
         _("The shop's own rules found what is named below, so the order was not sent. Other orders are not affected."),

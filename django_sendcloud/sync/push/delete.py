@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ...api import not_after
 from ...core.interruption import interruptions
 from ...models import Integration, Shipment
@@ -72,6 +74,10 @@ def _send(
         raise
     except Exception as error:
         reaction = gate.react(integration, error)
+        if reaction.problem.code == "rejected":
+            # To correct the order would not help.
+            problem = dataclasses.replace(reaction.problem, code="deletion_rejected")
+            reaction = dataclasses.replace(reaction, problem=problem)
         ledger.failed(plan, reaction, gate.stop_for(plan))
         return
     gate.succeeded(integration)
