@@ -146,8 +146,8 @@ def play(sandbox: Sandbox, shop: Shop) -> list[Any]:
     # A shop takes a day for these seconds.
     chance = random.Random(1)
     for shipment in Shipment.objects.order_by("pk"):
-        told = end - dt.timedelta(hours=chance.triangular(0, 23, 3))
-        Shipment.objects.filter(pk=shipment.pk).update(last_pushed_at=told)
+        pushed = end - dt.timedelta(hours=chance.triangular(0, 23, 3))
+        Shipment.objects.filter(pk=shipment.pk).update(last_pushed_at=pushed)
     return orders
 
 

@@ -143,8 +143,8 @@ class Action:
             return None
         if question is not None and (page_of is None or self.asks_for_one or question.insists):
             confirmed = self._is_confirmed(request, rows)
-            told = request.POST.get(NUMBER, "")
-            more_by_now = confirmed and told.isdecimal() and number > int(told)
+            confirmed_number = request.POST.get(NUMBER, "")
+            more_by_now = confirmed and confirmed_number.isdecimal() and number > int(confirmed_number)
             is_valid = question.form is None or question.form.is_valid()
             if not confirmed or more_by_now or not is_valid:
                 return self._confirmation(admin, request, rows, question, number, page_of, more_by_now)

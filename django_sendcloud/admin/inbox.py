@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..core.crypto import DecryptionError
 from ..models import EventState, Parcel, WebhookEvent
-from ..models.webhook_event import ACTIONS, UNTOLD
+from ..models.webhook_event import ACTIONS, AWAITING_FOLLOW_UPS
 from ..webhooks import apply
 from .actions import Question, Rows, action, in_chunks, notify, report_count
 from .base import EMPTY, SearchedAdmin, ago, in_time, link
@@ -36,8 +36,8 @@ __all__ = ["WebhookEventAdmin"]
 
 
 def _ask_replay(model_admin: WebhookEventAdmin, request: HttpRequest, rows: Rows) -> Question:
-    kept = rows.filter(~Q(body="") | Q(state__in=UNTOLD))
-    number, bare = kept.count(), rows.filter(body="").exclude(state__in=UNTOLD).count()
+    kept = rows.filter(~Q(body="") | Q(state__in=AWAITING_FOLLOW_UPS))
+    number, bare = kept.count(), rows.filter(body="").exclude(state__in=AWAITING_FOLLOW_UPS).count()
     consequences: list[StrOrPromise] = []
     if number:
         consequences = [

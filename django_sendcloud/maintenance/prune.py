@@ -26,7 +26,7 @@ from ..models import (
     WebhookEvent,
 )
 from ..models.shipment import ShipmentQuerySet
-from ..models.webhook_event import UNTOLD
+from ..models.webhook_event import AWAITING_FOLLOW_UPS
 from ..sync.fold import fold_all
 from ..sync.push.frozen import has_label
 
@@ -108,7 +108,9 @@ def _arrived(now: dt.datetime, before: dt.datetime) -> ShipmentQuerySet:
     parcels = Parcel.objects.filter(shipment=OuterRef("pk"))
     silent = now - dt.timedelta(days=SILENT_DAYS)
     lively = parcels.filter(Q(updated_at__gte=before) | (~Q(phase__in=ENDS) & Q(updated_at__gte=silent)))
-    unheard = WebhookEvent.objects.filter(parcel__shipment=OuterRef("pk"), state__in=UNTOLD, due_at__isnull=False)
+    unheard = WebhookEvent.objects.filter(
+        parcel__shipment=OuterRef("pk"), state__in=AWAITING_FOLLOW_UPS, due_at__isnull=False
+    )
     waiting = OutboxEntry.objects.filter(order_type=OuterRef("order_type"), order_pk=OuterRef("order_pk"))
     synced = Shipment.objects.filter(status=ShipmentStatus.SYNCED, last_pushed_at__lt=before, label_conflict="")
     return synced.filter(has_label(), ~Exists(lively), ~Exists(unheard), ~Exists(waiting))

@@ -524,7 +524,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='shipment',
-            index=models.Index(fields=['last_pushed_at'], name='sendcloud_shipment_told'),
+            index=models.Index(fields=['last_pushed_at'], name='sendcloud_shipment_pushed'),
         ),
         migrations.AddIndex(
             model_name='shipment',

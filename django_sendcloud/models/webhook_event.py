@@ -50,7 +50,7 @@ class EventState(models.TextChoices):
 
 
 #: Applied events whose follow-ups have not all run.
-UNTOLD = (EventState.APPLIED, EventState.RECEIVER_FAILED)
+AWAITING_FOLLOW_UPS = (EventState.APPLIED, EventState.RECEIVER_FAILED)
 
 # Due for every worker, whatever the clocks of the machines say.
 IMMEDIATELY = dt.datetime(2000, 1, 1, tzinfo=dt.UTC)
@@ -73,11 +73,11 @@ class WebhookEventQuerySet(DatabaseQuerySet["WebhookEvent"]):
         earlier = self.model._base_manager.filter(
             Q(event_ms__lt=OuterRef("event_ms")) | Q(event_ms=OuterRef("event_ms"), pk__lt=OuterRef("pk")),
             parcel=OuterRef("parcel"),
-            state__in=UNTOLD,
+            state__in=AWAITING_FOLLOW_UPS,
             due_at__isnull=False,
             is_blocking=True,
         )
-        return self.filter(~Exists(earlier), state__in=UNTOLD, due_at__lte=now)
+        return self.filter(~Exists(earlier), state__in=AWAITING_FOLLOW_UPS, due_at__lte=now)
 
     def keep(self, integration: Integration, raw: bytes, body: str) -> WebhookEvent | None:
         """Store one body, in one INSERT.

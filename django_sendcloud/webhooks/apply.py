@@ -24,7 +24,7 @@ from ..core.interruption import interruptions
 from ..core.retry import is_conflict, retry_transient
 from ..enums import WebhookAction
 from ..models import EventState, ExceptionReport, Integration, WebhookEvent
-from ..models.webhook_event import IMMEDIATELY, UNTOLD
+from ..models.webhook_event import AWAITING_FOLLOW_UPS, IMMEDIATELY
 from ..parcels.matching import link_unmatched
 from ..parcels.parse import ParcelUpdate, ParseError, milliseconds, parse, text
 from ..signals import work_due
@@ -293,11 +293,11 @@ def replay(events: QuerySet[WebhookEvent]) -> int:
         "dismissed_by": "",
         "dismissed_note": "",
     }
-    count = events.filter(state__in=UNTOLD).update(**again, is_blocking=False)
+    count = events.filter(state__in=AWAITING_FOLLOW_UPS).update(**again, is_blocking=False)
     # A dismissed event that was applied has follow-ups left.
     dismissed = events.filter(state=EventState.DISMISSED).exclude(follow_ups={})
     count += dismissed.update(**again, is_blocking=False, state=EventState.APPLIED)
-    kept = events.exclude(state__in=UNTOLD).exclude(body="")
+    kept = events.exclude(state__in=AWAITING_FOLLOW_UPS).exclude(body="")
     count += kept.update(state=EventState.RECEIVED, note={}, processed_at=None, is_blocking=True, **again)
     if count:
         work_due.send_robust(sender=WebhookEvent, queue="inbox")
@@ -330,6 +330,6 @@ def prune(now: dt.datetime | None = None) -> int:
     events = WebhookEvent.objects.exclude(state=EventState.RECEIVED)
     old = events.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_BODY_DAYS)).exclude(body="")
     emptied = old.update(body="")
-    done = events.exclude(state__in=UNTOLD, due_at__isnull=False)
+    done = events.exclude(state__in=AWAITING_FOLLOW_UPS, due_at__isnull=False)
     deleted, _ = done.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_DAYS)).delete()
     return emptied + deleted

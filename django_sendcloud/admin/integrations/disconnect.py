@@ -85,7 +85,7 @@ def _ask_disconnect(model_admin: SendcloudAdmin[Integration], request: HttpReque
 def disconnect(model_admin: SendcloudAdmin[Integration], request: HttpRequest, rows: Rows) -> None:
     """Stop using an integration and forget its keys. It stays at Sendcloud."""
     integration = rows.get()
-    told = False
+    confirmed = False
     if integration.webhook_active and integration.secret_key and not may_be_copy(integration):
         if limiter.acquire(integration.account.pk, "unsafe"):
             # Without keys the webhook could not be switched off later.
@@ -93,7 +93,7 @@ def disconnect(model_admin: SendcloudAdmin[Integration], request: HttpRequest, r
             return
         try:
             integration.change_at_sendcloud(webhook_active=False)
-            told = True
+            confirmed = True
         except FAILURES as error:
             title = explain_failure(error, integration).title
             text = gettext("The webhook could not be switched off at Sendcloud (%(why)s). Switch it off in its panel.")
@@ -103,7 +103,7 @@ def disconnect(model_admin: SendcloudAdmin[Integration], request: HttpRequest, r
     log(request, [integration], _("Disconnected: its keys are forgotten here."))
     text = gettext("“%(name)s” is disconnected.") % {"name": integration}
     messages.success(
-        request, f"{text} {gettext('Sendcloud confirms that it reports no more parcels.')}" if told else text
+        request, f"{text} {gettext('Sendcloud confirms that it reports no more parcels.')}" if confirmed else text
     )
 
 

@@ -109,8 +109,8 @@ def _facts(snapshot: Snapshot, integration: Integration, health: IntegrationHeal
         return [fact for fact in found if fact.number]
     if snapshot.sees_shipments:
         number = snapshot.pushed.get(integration.pk, 0)
-        told = snapshot.of(integration, Shipment, age="today", status__exact=ShipmentStatus.SYNCED.value)
-        found.insert(0, Fact(sent_today(), grouped(number), told, number))
+        synced = snapshot.of(integration, Shipment, age="today", status__exact=ShipmentStatus.SYNCED.value)
+        found.insert(0, Fact(sent_today(), grouped(number), synced, number))
     if snapshot.sees_webhooks:
         found += _behind(snapshot, integration)
     found.append(Fact(_("last success"), _moment(integration.last_success_at), snapshot.of(integration, Shipment)))

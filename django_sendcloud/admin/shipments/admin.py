@@ -320,7 +320,7 @@ def _entry_of(shipment: Shipment) -> OutboxEntry | None:
 class ShipmentAdmin(OrderRowAdmin[Shipment]):
     """Admin of shipments. Read-only: it mirrors Sendcloud. To change a shipment, change the order."""
 
-    list_display = ["name", "state_and_problem", "parcel_badges", "told", "integration"]
+    list_display = ["name", "state_and_problem", "parcel_badges", "last_pushed", "integration"]
     list_display_links = ["name"]
     list_filter = [
         ShipmentStateFilter,
@@ -544,7 +544,7 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
         return badges or EMPTY
 
     @admin.display(description=_("last sent"), ordering="last_pushed_at")
-    def told(self, row: Shipment) -> Any:
+    def last_pushed(self, row: Shipment) -> Any:
         return ago(row.last_pushed_at)
 
 

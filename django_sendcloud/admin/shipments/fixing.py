@@ -226,8 +226,8 @@ def _add_form(site: admin.AdminSite, request: HttpRequest, row: Row, order: mode
         return
     row.form, row.target, row.model_admin = form, target, shops
     row.before = _as_text(form, name)
-    told = request.POST.get(f"{prefix}-before")
-    if form.is_bound and told is not None and told != row.before:
+    seen = request.POST.get(f"{prefix}-before")
+    if form.is_bound and seen is not None and seen != row.before:
         row.changed_meanwhile = True
         row.form = _only(name, made(None, instance=target, prefix=prefix))
 

@@ -68,12 +68,12 @@ def know_numbers(entries: Sequence[OutboxEntry]) -> None:
     nameless = {(entry.order_type, entry.order_pk): entry for entry in entries if not entry.order_number}
     if not nameless:
         return
-    told = Shipment.objects.filter(
+    pushed = Shipment.objects.filter(
         order_type__in={order_type for order_type, _ in nameless}, order_pk__in=[key for _, key in nameless]
     )
     numbers = {
         (order_type, key): number
-        for order_type, key, number in told.order_by("pk").values_list("order_type", "order_pk", "order_number")
+        for order_type, key, number in pushed.order_by("pk").values_list("order_type", "order_pk", "order_number")
     }
     missing: dict[str, list[str]] = {}
     for order_type, key in nameless:

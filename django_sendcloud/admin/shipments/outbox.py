@@ -269,9 +269,9 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
     def search_exactly(self, word: str, permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
         entries = OutboxEntry.objects
         numbers = spellings(word)
-        told = Shipment.objects.filter(order_number__in=numbers)
+        pushed = Shipment.objects.filter(order_number__in=numbers)
         keys: dict[str, set[str]] = {}
-        for order_type, key in told.values_list("order_type", "order_pk")[:100]:
+        for order_type, key in pushed.values_list("order_type", "order_pk")[:100]:
             keys.setdefault(order_type, set()).add(key)
         for adapter in registry:
             mine = keys.setdefault(str(adapter.model._meta.label_lower), set())
@@ -285,8 +285,8 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
 
     def search_within(self, word: str, permissions: Permissions) -> Q:
         # An order's number may be known from its shipments alone.
-        told = Shipment.objects.filter(order_number__icontains=word).values("order_pk")
-        return Q(order_number__icontains=word) | Q(order_pk__icontains=word) | Q(order_pk__in=told)
+        pushed = Shipment.objects.filter(order_number__icontains=word).values("order_pk")
+        return Q(order_number__icontains=word) | Q(order_pk__icontains=word) | Q(order_pk__in=pushed)
 
     def panel(self, request: HttpRequest, obj: OutboxEntry) -> dict[str, Any]:
         return {
