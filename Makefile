@@ -12,6 +12,9 @@ INSTALLED_COVERAGE := $(VENV)/.installed-coverage
 INSTALLED_DOCS := $(VENV)/.installed-docs
 INSTALLED_MATRIX := $(VENV)/.installed-matrix
 
+# One more than there are processors, because many tests wait for a process, a browser or a deadline.
+WORKERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
+
 # Without the fuzzed contracts as a whole, because their cases are generated while the tests are collected.
 FAST_TESTS := -m "not browser and not processes and not long" --ignore-glob="*_fuzzed.py"
 
@@ -33,11 +36,11 @@ sandbox: $(INSTALLED) ## Start a local Sendcloud with its panel
 	$(BIN)/python -m django_sendcloud.sandbox
 
 test: $(INSTALLED_TEST) ## Run the tests (FAST=1: none with a browser or processes; ARGS="tests/sync -x": some; SENDCLOUD_EXHAUSTIVE=1: all)
-	$(BIN)/python -m pytest -n auto --dist worksteal $(SOME_TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SOME_TESTS) $(ARGS)
 
 coverage: $(INSTALLED_COVERAGE) ## Run the tests (or FAST=1) and show which lines and branches of the package they missed
 	rm -f .coverage .coverage.*
-	$(BIN)/python -m coverage run -m pytest -n auto --dist worksteal $(SOME_TESTS) $(ARGS)
+	$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist worksteal $(SOME_TESTS) $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 

@@ -341,6 +341,7 @@ def test_bulk_cancellations_leave_half_to_new_orders(
 # -- the lease ------------------------------------------------------------------------------------------
 
 
+@pytest.mark.long
 def test_request_after_end_of_lease_is_withheld(
     sandbox: Any, integration: Integration, sendcloud_settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
