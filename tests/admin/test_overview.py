@@ -697,6 +697,7 @@ def test_overview_takes_fifteen_statements(as_role: Callable[..., Client], data:
     assert len(many) == len(few) <= 15, "\n".join(many)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.long
 @pytest.mark.services("postgresql")
 def test_overview_scans_no_large_table(tmp_path: Path) -> None:

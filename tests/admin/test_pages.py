@@ -428,6 +428,7 @@ def test_outbox_search_uses_shop_number(boss: Client, connected: Integration) ->
     assert rows(boss, "outboxentry", q=str(order.pk)) == {factories.outbox().get(order_pk=str(order.pk)).pk}
 
 
+@pytest.mark.exhaustive
 @pytest.mark.long
 @pytest.mark.services("postgresql")
 def test_exact_search_scans_no_table(tmp_path: Path) -> None:

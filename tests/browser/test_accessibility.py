@@ -257,6 +257,7 @@ def test_sandbox_panel_is_accessible(busy: Operator) -> None:
         assert_fine(page)
 
 
+@pytest.mark.exhaustive
 def test_order_page_is_accessible(example_shop: ExampleShop, browser: Any) -> None:
     example_shop.manage("create_orders", "2", "--seed", "1")
     example_shop.push()

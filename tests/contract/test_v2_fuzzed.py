@@ -28,7 +28,7 @@ from tests.payloads.generate import instances, json_values
 
 from .v2 import patched, wrong_fields
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.exhaustive]
 
 config = SchemathesisConfig.from_dict({"seed": 1, "generation": {"deterministic": True}})
 CHECKS = [not_a_server_error, status_code_conformance, response_schema_conformance, content_type_conformance]

@@ -22,7 +22,7 @@ from .test_v2_fuzzed import CHECKS, derandomized
 from .test_v3_answers import full_order
 from .v3 import NOT_IMPLEMENTED, patched, wrong_fields
 
-pytestmark = pytest.mark.long
+pytestmark = [pytest.mark.long, pytest.mark.exhaustive]
 
 config = SchemathesisConfig.from_dict({"seed": 1, "generation": {"deterministic": True}})
 

@@ -96,6 +96,7 @@ def assert_equal_in_the_end(project: Any) -> None:
     assert {s["external_order_id"]: s["address"] for s in project.sandbox.shipments()} == here
 
 
+@pytest.mark.exhaustive
 @pytest.mark.services("postgresql", "redis")
 def test_f21_crashing_database_loses_nothing(make_project: Callable[..., Any], postgres: PrivatePostgres) -> None:
     """The database crashes three times under load; a real worker continues without help."""
@@ -112,6 +113,7 @@ def test_f21_crashing_database_loses_nothing(make_project: Callable[..., Any], p
     assert_equal_in_the_end(project)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.services("postgresql")
 def test_f21_serialization_failures_are_retried(make_project: Callable[..., Any]) -> None:
     """With ``SERIALIZABLE`` the database aborts transactions that conflict; two workers conflict often."""

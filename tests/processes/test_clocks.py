@@ -34,6 +34,7 @@ print(len(claim(10).entries))
 """
 
 
+@pytest.mark.exhaustive
 @pytest.mark.services("postgresql", "mariadb")
 @pytest.mark.parametrize("database", ["postgresql", "mariadb"])
 @pytest.mark.parametrize("wrong", [-HOURS, HOURS], ids=["slow", "fast"])

@@ -57,6 +57,7 @@ def test_f06_killed_worker_loses_nothing(
     assert project.upserts() == sent_before + 1
 
 
+@pytest.mark.exhaustive
 @APIS
 @pytest.mark.services("postgresql", "redis")
 def test_f06_worker_killed_awaiting_answer_loses_nothing(make_project: Callable[..., Project], api: str) -> None:

@@ -60,6 +60,7 @@ def test_sides_agree_after_any_history() -> None:
     histories(HISTORIES)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.services("postgresql")
 def test_sides_agree_on_postgresql() -> None:
     """The same test in a process of its own, whose database is PostgreSQL."""

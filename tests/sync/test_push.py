@@ -218,6 +218,7 @@ def test_order_moved_to_other_integration_moves_remotely(sandbox: Any, integrati
 # -- numbers ----------------------------------------------------------------------------------------
 
 
+@pytest.mark.exhaustive
 @pytest.mark.long
 def test_thousands_of_orders_take_few_requests(
     sandbox: Any, integration: Integration, generation: str, monkeypatch: pytest.MonkeyPatch

@@ -86,6 +86,7 @@ def test_f27_thousand_concurrent_copies_are_one_event(project: Project) -> None:
     assert project.run(COUNT).split() == ["1", "1", "1", "1", "11"]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.services("postgresql")
 def test_concurrent_workers_apply_each_event_once(project: Project) -> None:
     address = shop(project)
@@ -182,6 +183,7 @@ def test_concurrent_workers_complete_each_order(
     assert "failed" not in logs
 
 
+@pytest.mark.exhaustive
 @pytest.mark.services("postgresql")
 def test_worker_killed_after_commit_heals(project: Project) -> None:
     """Issue 8: a worker is killed right after the inbox's commit; the next one completes all orders."""

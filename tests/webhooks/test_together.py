@@ -74,6 +74,7 @@ JOURNEY = [(1000, 0), (1, 1), (3, 2), (8, 3), (92, 4), (11, 5)]
 GROUPS = [(1, 1, 1, 1, 1, 1), (6,), (3, 3), (1, 4, 1), (2, 1, 3)]
 
 
+@pytest.mark.exhaustive
 @pytest.mark.long
 def test_f27_720_orders_in_any_grouping_end_alike(integration: Integration, ours: Shipment) -> None:
     """Only one of the six names the shipment; in the end all of them arrive again."""
