@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# What the environment was made from: it is brought up to date when one of these changes.
+# Stamps of the environment: it is brought up to date when pyproject.toml is newer than one of these.
 INSTALLED := $(VENV)/.installed
 INSTALLED_TEST := $(VENV)/.installed-test
 INSTALLED_DEV := $(VENV)/.installed-dev
@@ -18,7 +18,7 @@ WORKERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 # Without the fuzzed contracts as a whole, because their cases are generated while the tests are collected.
 FAST_TESTS := -m "not browser and not processes and not long" --ignore-glob="*_fuzzed.py"
 
-# What takes longest runs in CI, where ARGS names it, and with SENDCLOUD_EXHAUSTIVE=1.
+# The longest tests run in CI, if ARGS names them, and with SENDCLOUD_EXHAUSTIVE=1.
 SOME_TESTS = $(if $(FAST),$(FAST_TESTS),$(if $(or $(ARGS),$(SENDCLOUD_EXHAUSTIVE)),,-m "not exhaustive"))
 
 # Workers and the processes of tests share their bytecode, also where the caller's environment says not to write any.
@@ -44,7 +44,7 @@ coverage: $(INSTALLED_COVERAGE) ## Run the tests (or FAST=1) and show which line
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
-matrix: $(INSTALLED_MATRIX) ## Run what needs no browser and no processes on each Python, Django and database that is here (ARGS="--list" shows them)
+matrix: $(INSTALLED_MATRIX) ## Run the tests without browser and processes on each Python, Django and database that is here (ARGS="--list" shows them)
 	$(BIN)/python -m nox $(if $(ARGS),$(ARGS),-s tests)
 
 build: $(INSTALLED_MATRIX) ## Build sdist and wheel into dist/, and check both in clean environments
@@ -53,13 +53,13 @@ build: $(INSTALLED_MATRIX) ## Build sdist and wheel into dist/, and check both i
 docs: $(INSTALLED_DOCS) ## Build the documentation site into docs/_build; a warning is an error
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
 
-chaos: $(INSTALLED_TEST) ## Let it storm for a minute, and prove what came of it (ARGS="--seed 7 --runs 3")
+chaos: $(INSTALLED_TEST) ## Run the chaos test for a minute and check the result (ARGS="--seed 7 --runs 3")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(INSTALLED_TEST) ## Run the benchmarks (ARGS="black_friday --orders 10000 --seconds 90": one, of another size)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-screenshots: $(INSTALLED_TEST) ## Take the documentation's pictures anew (needs Chromium)
+screenshots: $(INSTALLED_TEST) ## Take the pictures of the documentation again (needs Chromium)
 	$(BIN)/python example_project/screenshots.py
 
 lint: $(INSTALLED_DEV) ## Check style, types, the direction of imports, dependencies and migrations

@@ -694,7 +694,7 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         found.append(
             _warning(
                 21,
-                "The webhook's URLs are not included: Sendcloud cannot tell the shop about parcels.",
+                "The webhook's URLs are not included: Sendcloud cannot report parcels to the shop.",
                 'Add path("sendcloud/", include("django_sendcloud.urls")) to the urlpatterns of '
                 f"{getattr(settings, 'ROOT_URLCONF', 'your ROOT_URLCONF')}.",
             )
@@ -784,7 +784,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         found.append(
             _warning(
                 33,
-                "The periodic tasks are not scheduled: what failed once, or whose wake-up was lost, would wait "
+                "The periodic tasks are not scheduled: what failed once, or whose notification was lost, would wait "
                 "for its next change.",
                 "Merge them into your schedule: app.conf.beat_schedule = {**beat_schedule(), ...}, from "
                 f"django_sendcloud.schedule. Tasks: {', '.join(sorted(ours))}.",
@@ -864,8 +864,8 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         found.append(
             _warning(
                 43,
-                "SENDCLOUD['WEBHOOK_BASE_URL'] is not set: webhook addresses are proposed from the request of whoever "
-                "connects an integration.",
+                "SENDCLOUD['WEBHOOK_BASE_URL'] is not set: webhook addresses are proposed from the request of the "
+                "operator who connects an integration.",
                 'Set it to the address under which the shop is reached, for instance "https://shop.example".',
             )
         )

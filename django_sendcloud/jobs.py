@@ -207,7 +207,7 @@ def work(stop: threading.Event, *, once: bool = False, idle_seconds: float = 1.0
                 return failed
             if not _succeeds(name, job):
                 failed += 1
-        if wait is None or (wait > worker.PATIENCE_SECONDS and once):
+        if wait is None or (wait > worker.WAIT_SECONDS and once):
             if once:
                 break
             stop.wait(idle_seconds)

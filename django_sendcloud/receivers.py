@@ -48,7 +48,7 @@ def connect() -> None:
 
 def integration_saved(*, instance: Integration, **kwargs: Any) -> None:
     """Retry unassigned orders when an integration is saved."""
-    OutboxEntry.objects.unassigned().wake()
+    OutboxEntry.objects.unassigned().requeue()
     work_due.send_robust(sender=OutboxEntry, queue="outbox")
 
 

@@ -25,7 +25,7 @@ import requests
 from django_sendcloud.sandbox import Sandbox
 
 HERE = Path(__file__).resolve().parent
-PATIENCE = 90.0
+WAIT_SECONDS = 90.0
 
 
 class StepFailed(Exception):
@@ -59,16 +59,16 @@ class Teller:
         return f"\033[{code}m{text}\033[0m" if self.colour else text
 
 
-def wait_until(what: str, condition: Callable[[], Any], patience: float = PATIENCE) -> Any:
+def wait_until(what: str, condition: Callable[[], Any], seconds: float = WAIT_SECONDS) -> Any:
     """Wait until something is true, and return it.
 
     Raises:
         StepFailed: it did not come true in time.
     """
-    end = time.monotonic() + patience
+    end = time.monotonic() + seconds
     while not (value := condition()):
         if time.monotonic() > end:
-            raise StepFailed(f"{what} was not seen in {patience:.0f} seconds.")
+            raise StepFailed(f"{what} was not seen in {seconds:.0f} seconds.")
         time.sleep(0.1)
     return value
 
@@ -181,10 +181,10 @@ def running(data: Path, api: str = "v2", ports: tuple[int, int] = (8900, 8000)) 
             shop.stop()
 
 
-def story(sandbox: Sandbox, shop: Shop, tell: Teller, orders: int) -> None:
+def story(sandbox: Sandbox, shop: Shop, teller: Teller, orders: int) -> None:
     """Play the app's main job once, and check each step where it can be seen."""
-    tell.step("A Sendcloud on this machine, a database, a shop")
-    tell.saw(f"The sandbox answers at {sandbox.base_url}.")
+    teller.step("A Sendcloud on this machine, a database, a shop")
+    teller.saw(f"The sandbox answers at {sandbox.base_url}.")
     shop.manage("migrate", "-v0")
     shop.manage("create_orders", "0")
     shop.manage("createsuperuser", "--noinput", DJANGO_SUPERUSER_USERNAME="admin",
@@ -193,16 +193,16 @@ def story(sandbox: Sandbox, shop: Shop, tell: Teller, orders: int) -> None:
     shop.start("worker", "-m", "celery", "--workdir", str(HERE), "-A", "example", "worker", "-B", "-c", "2",
                "--loglevel", "INFO", "--without-gossip", "--without-mingle")  # fmt: skip
     wait_until("The shop", shop.is_up)
-    tell.saw(f"The shop is open at {shop.url}.")
+    teller.saw(f"The shop is open at {shop.url}.")
     wait_until("The worker", shop.worker_is_up)
-    tell.saw("A Celery worker waits for work.")
+    teller.saw("A Celery worker waits for work.")
 
-    tell.step("Connect them: manage.py sendcloud_connect")
+    teller.step("Connect them: manage.py sendcloud_connect")
     for line in shop.manage("sendcloud_connect").splitlines():
-        tell.note(line)
+        teller.note(line)
     if not sandbox.integration.webhook_active or not sandbox.integration.webhook_url.startswith(shop.url):
         raise StepFailed("Sendcloud does not know the shop's webhook.")
-    tell.saw("Sendcloud knows where to report parcels.")
+    teller.saw("Sendcloud knows where to report parcels.")
 
     django_setup()
     from shop.models import Order
@@ -211,65 +211,65 @@ def story(sandbox: Sandbox, shop: Shop, tell: Teller, orders: int) -> None:
 
     if Integration.objects.get().api_generation != shop.api:
         raise StepFailed(f"The integration does not use API {shop.api}.")
-    tell.saw(f"Orders go by API {shop.api}.")
+    teller.saw(f"Orders go by API {shop.api}.")
 
-    tell.step("A buyer checks out in the storefront")
+    teller.step("A buyer checks out in the storefront")
     page = shop.check_out(
         name="Sam Jansen", email="sam@example.com", street="Stadhuisplein", house_number="1", postal_code="5611 EM",
         city="Eindhoven", country="NL", delivery="Standard delivery",
     )  # fmt: skip
     bought = Order.objects.get()
     wait_until("The buyer's order at Sendcloud", lambda: sandbox.shipment(str(bought.pk)))
-    tell.saw(f"Order {bought.number} is at Sendcloud: {page}")
+    teller.saw(f"Order {bought.number} is at Sendcloud: {page}")
 
-    tell.step(f"{orders} more orders: manage.py create_orders {orders}")
+    teller.step(f"{orders} more orders: manage.py create_orders {orders}")
     upserts = "/orders" if shop.api == "v3" else "/shipments"
     before = sandbox.count("POST", upserts)
     shop.manage("create_orders", str(orders), "--seed", "1")
 
     def arrived() -> bool:
-        tell.progress(len(sandbox.shipments()), orders + 1)
+        teller.progress(len(sandbox.shipments()), orders + 1)
         return len(sandbox.shipments()) == orders + 1
 
     wait_until("All orders at Sendcloud", arrived)
-    tell.saw(f"All arrived, in {sandbox.count('POST', upserts) - before} requests.")
+    teller.saw(f"All arrived, in {sandbox.count('POST', upserts) - before} requests.")
     wait_until("An empty outbox", lambda: not OutboxEntry.objects.exists())
 
     changed, cancelled, broken = Order.objects.exclude(pk=bought.pk).order_by("number")[:3]
 
-    tell.step("One order changes: the buyer has moved")
+    teller.step("One order changes: the buyer has moved")
     changed.street, changed.house_number = "Markt", "7"
     changed.save()
     wait_until("The new address", lambda: sandbox.shipment(str(changed.pk))["address"] == "Markt")
-    tell.saw(f"Order {changed.number} now goes to Markt 7, and is still one shipment.")
+    teller.saw(f"Order {changed.number} now goes to Markt 7, and is still one shipment.")
 
-    tell.step("One order is cancelled")
+    teller.step("One order is cancelled")
     cancelled.status = Order.Status.CANCELLED
     cancelled.save()
     wait_until("The deletion", lambda: sandbox.shipment(str(cancelled.pk)) is None)
-    tell.saw(f"Order {cancelled.number} is gone at Sendcloud.")
+    teller.saw(f"Order {cancelled.number} is gone at Sendcloud.")
 
-    tell.step("One order is broken: a country that does not exist")
+    teller.step("One order is broken: a country that does not exist")
     country, broken.country = broken.country, "XX"
     broken.save()
     refused = wait_until(
         "The rejection",
         lambda: OutboxEntry.objects.for_order(broken).filter(state=EntryState.REJECTED).first(),
     )
-    tell.saw(f"Order {broken.number} is rejected alone, and says why:")
+    teller.saw(f"Order {broken.number} is rejected alone, and says why:")
     from django_sendcloud.admin.explanations.errors import fields_of
 
     for problem in fields_of(refused.error_fields):
-        tell.note(f"{problem.label}: {' '.join(problem.messages)}")
+        teller.note(f"{problem.label}: {' '.join(problem.messages)}")
     if "country" not in str(refused.error_fields):
         raise StepFailed("The rejection does not name the country.")
     broken.country, broken.street = country, "Markt"
     broken.save()
     wait_until("The fixed order", lambda: sandbox.shipment(str(broken.pk))["address"] == "Markt")
     wait_until("An empty outbox", lambda: not OutboxEntry.objects.exists())
-    tell.saw("Fixed in the shop, it went out automatically.")
+    teller.saw("Fixed in the shop, it went out automatically.")
 
-    tell.step("Labels are made at Sendcloud, and parcels travel")
+    teller.step("Labels are made at Sendcloud, and parcels travel")
     travelling = [bought, changed]
     parcels = [parcel["id"] for order in travelling for parcel in sandbox.create_label(str(order.pk))]
     for number in parcels:
@@ -279,7 +279,7 @@ def story(sandbox: Sandbox, shop: Shop, tell: Teller, orders: int) -> None:
             if sandbox.parcel(number)["status"]["id"] == status:
                 raise StepFailed(f"Parcel {number} does not travel.")
     wait_until("All webhooks", lambda: sandbox.wait_webhooks(1))
-    tell.saw(f"{len(sandbox.webhooks)} signed webhooks were sent to the shop.")
+    teller.saw(f"{len(sandbox.webhooks)} signed webhooks were sent to the shop.")
     for order in travelling:
         parcel = wait_until(
             "The delivery",
@@ -291,14 +291,14 @@ def story(sandbox: Sandbox, shop: Shop, tell: Teller, orders: int) -> None:
         wait_until(
             "The order's status", lambda order=order: Order.objects.filter(pk=order.pk, status="shipped").exists()
         )
-        tell.saw(f"Order {order.number}: {parcel.tracking_number}, {parcel.get_phase_display()}, "
+        teller.saw(f"Order {order.number}: {parcel.tracking_number}, {parcel.get_phase_display()}, "
                  f"{parcel.timeline.count()} steps on its page.")  # fmt: skip
 
     wait_until("An empty outbox", lambda: not OutboxEntry.objects.exists())
 
-    tell.step("Both sides agree: manage.py sendcloud_reconcile")
+    teller.step("Both sides agree: manage.py sendcloud_reconcile")
     for line in shop.manage("sendcloud_reconcile").splitlines():
-        tell.note(line)
+        teller.note(line)
     from django_sendcloud.models import Shipment
 
     there = {shipment["external_order_id"] for shipment in sandbox.shipments()}
@@ -309,7 +309,7 @@ def story(sandbox: Sandbox, shop: Shop, tell: Teller, orders: int) -> None:
 
     # API v3 accepts an order before it saves it, and the worker looks again a few seconds later.
     wait_until("The agreement of both sides", agreed)
-    tell.saw(f"{len(there)} orders here, the same {len(there)} there.")
+    teller.saw(f"{len(there)} orders here, the same {len(there)} there.")
 
 
 def django_setup() -> None:
@@ -340,12 +340,12 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=HERE / ".data" / "demo", help="where the shop's files are")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, on_termination)
-    tell, begin = Teller(), time.monotonic()
+    teller, begin = Teller(), time.monotonic()
     try:
         # A story that ends has no visitors, so any ports do: two that begin together must not choose the same.
         ports = (0, 0) if options.once else (8900, 8000)
         with running(options.data, options.api, ports) as (sandbox, shop):
-            story(sandbox, shop, tell, max(options.orders, 3))
+            story(sandbox, shop, teller, max(options.orders, 3))
             print(f"\nEvery step was seen to work, in {time.monotonic() - begin:.0f} seconds.")
             if options.once:
                 return

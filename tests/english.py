@@ -16,8 +16,12 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 # The prose of these is searched; generated files and caches are not.
-PYTHON = ("django_sendcloud", "tests", "example_project", "noxfile.py")
+PYTHON = ("django_sendcloud", "tests", "example_project", "noxfile.py", "docs/conf.py")
 PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md", "docs")
+SCRIPTS = ("Makefile", ".ci/run", ".github/workflows", "pyproject.toml", ".pre-commit-config.yaml", ".readthedocs.yaml")
+# Names and texts of these are read by others than the tests' authors. The sandbox has texts of Sendcloud's.
+NAMED = ("django_sendcloud", "example_project")
+QUOTING = "django_sendcloud/sandbox"
 SKIPPED = {"__pycache__", "migrations", ".data", "node_modules"}
 
 WORDS_IN_A_TEST_NAME = 7
@@ -61,6 +65,9 @@ RETIRED = {
     r"(?:catch|catches|caught|catching) up": "poll",
     r"(?:give|gives|gave|given|giving) up on": "dead-letter",
 }
+
+# Nearly all prose has none of them, so one search saves the single ones.
+ANY_RETIRED = re.compile(rf"\b(?:{'|'.join(RETIRED)})\b", re.IGNORECASE)
 
 # First words of function docstrings: a list, because no rule separates the verb "record" from the noun.
 VERBS = _words(
@@ -139,6 +146,14 @@ def catalogues() -> Iterator[Path]:
     yield from ROOT.glob("django_sendcloud/locale/nl/LC_MESSAGES/*.po")
 
 
+def scripts() -> Iterator[Path]:
+    """Yield the files of other languages that have comments."""
+    for name in SCRIPTS:
+        yield from _below(ROOT / name, ".yml")
+    for suffix in (".html", ".css", ".js"):
+        yield from _below(ROOT / "django_sendcloud", suffix)
+
+
 def _below(path: Path, suffix: str) -> Iterator[Path]:
     if path.is_file():
         yield path
@@ -154,8 +169,9 @@ def search(path: Path) -> list[Finding]:
     """Return what one file says against the rules, in the order of its lines."""
     text = path.read_text(encoding="utf-8")
     name = path.relative_to(ROOT).as_posix()
-    found = {".py": _python, ".po": _catalogue}.get(path.suffix, _page)(path, text)
-    return sorted(Finding(name, line, rule, said) for line, rule, said in found)
+    searches = {".py": _python, ".po": _catalogue, ".md": _page}
+    found = searches.get(path.suffix, _script)(path, text)
+    return sorted({Finding(name, line, rule, said) for line, rule, said in found})
 
 
 Found = tuple[int, str, str]
@@ -174,6 +190,42 @@ def _python(path: Path, text: str) -> Iterator[Found]:
     for line, said in _comments(text):
         yield from _opener(line, said)
         yield from _retired(line, said)
+    name = path.relative_to(ROOT).as_posix()
+    if name.startswith(NAMED):
+        yield from _names(tree)
+        if not name.startswith(QUOTING):
+            yield from _texts(tree)
+
+
+def _names(tree: ast.AST) -> Iterator[Found]:
+    """Search the names that a file defines: ``plan_wake`` has a retired word."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                pass
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                pass
+            case _:
+                continue
+        yield from _retired(node.lineno, " ".join(re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)))
+
+
+def _texts(tree: ast.AST) -> Iterator[Found]:
+    """Search log lines, output of commands and other texts in the code."""
+    for node in ast.walk(tree):
+        # A docstring is a text, too: one that is searched twice is found once.
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
+            yield from _retired(node.lineno, node.value)
+
+
+def _script(path: Path, text: str) -> Iterator[Found]:
+    """Search the comments of a file in another language."""
+    begin = {".html": r"\{% comment %\}|\{#", ".css": r"/\*", ".js": r"/\*|//"}.get(path.suffix, r"(?:^|(?<=\s))#+")
+    for number, line in enumerate(text.split("\n"), 1):
+        if found := re.search(rf"(?:{begin})\s+(.*)|\{{% comment %\}}(.*)", line):
+            said = found[1] or found[2] or ""
+            yield from _opener(number, said)
+            yield from _retired(number, said)
 
 
 def _docstring(node: ast.AST, line: int, said: str) -> Iterator[Found]:
@@ -267,6 +319,8 @@ def _opener(line: int, said: str) -> Iterator[Found]:
 
 
 def _retired(line: int, said: str) -> Iterator[Found]:
+    if not ANY_RETIRED.search(said):
+        return
     # Code keeps its names, and the lines keep their numbers.
     prose = re.sub(r"``.*?``|`[^`]*`", lambda code: " " + "\n" * code[0].count("\n"), said, flags=re.DOTALL)
     for words, instead in RETIRED.items():
@@ -279,7 +333,9 @@ def main() -> int:
     """Print the findings of the given files and folders, or of all."""
     wanted = [(ROOT / name).resolve() for name in sys.argv[1:]] or [ROOT]
     files = [
-        path for path in (*python_files(), *pages(), *catalogues()) if any(path.is_relative_to(some) for some in wanted)
+        path
+        for path in (*python_files(), *pages(), *catalogues(), *scripts())
+        if any(path.is_relative_to(some) for some in wanted)
     ]
     findings = [finding for path in files for finding in search(path)]
     for finding in findings:

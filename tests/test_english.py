@@ -14,7 +14,7 @@ def folder_of(path: Path) -> str:
 
 
 FILES: dict[str, list[Path]] = {}
-for found in (*english.python_files(), *english.pages(), *english.catalogues()):
+for found in (*english.python_files(), *english.pages(), *english.catalogues(), *english.scripts()):
     FILES.setdefault(folder_of(found), []).append(found)
 
 
@@ -91,3 +91,39 @@ def test_page_ignores_code_and_link_targets(tmp_path: Path, monkeypatch: pytest.
         (9, "What is told."),
         (9, "What is told."),
     ]
+
+
+@pytest.mark.parametrize(
+    ("source", "word"),
+    [
+        ("def plan_wake():\n    pass", "wake"),
+        ("class Doorbell:\n    pass", "Doorbell"),
+        ("def wait(patience):\n    pass", "patience"),
+        ("PATIENCE_SECONDS = 1", "PATIENCE"),
+        ("self.told = 1", "told"),
+        ('logger.error("Nobody was there for %s.", order)', "Nobody"),
+    ],
+)
+def test_retired_name_or_text_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, word: str) -> None:
+    monkeypatch.setattr(english, "ROOT", tmp_path)
+    (path := tmp_path / "django_sendcloud" / "sample.py").parent.mkdir()
+    path.write_text(f"{source}\n")
+    (found,) = english.search(path)
+    assert f'"{word}" is retired' in found.rule
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("Makefile", "# What takes longest"),
+        ("Makefile", "chaos: ## Take the pictures anew"),
+        ("page.html", "{% comment %}Where a theme is dark.{% endcomment %}"),
+        ("page.css", "/* Nobody sees it */"),
+        ("page.js", "  // What is shown"),
+        ("ci.yml", "      # Somebody pushes a tag."),
+    ],
+)
+def test_comment_of_script_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, line: str) -> None:
+    monkeypatch.setattr(english, "ROOT", tmp_path)
+    (path := tmp_path / name).write_text(f"{line}\n")
+    assert english.search(path)

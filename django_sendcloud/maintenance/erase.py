@@ -71,12 +71,12 @@ def erase(ref: OrderRef) -> Erased:
         record(ref.order_type, [ref.order_pk], is_deletion=True, notify=False)
         # Without the debounce.
         fold_all()
-        entries.wake()
+        entries.requeue()
         pump()
         if entry := entries.first():
             why = f" ({entry.error_code}: {entry.error_detail})" if entry.error_code else ""
             raise NotErasable(
-                f"Sendcloud has not confirmed the deletion of {ref} yet{why}. It goes on by itself; run it again "
+                f"Sendcloud has not confirmed the deletion of {ref} yet{why}. It goes on automatically; run it again "
                 f"after {entry.not_before:%Y-%m-%d %H:%M:%S} UTC."
             )
     return _forget(ref, shipments, database)

@@ -520,7 +520,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name='shipment',
-            index=models.Index(fields=['integration', 'mismatches'], name='sendcloud_shipment_suspicion'),
+            index=models.Index(fields=['integration', 'mismatches'], name='sendcloud_shipment_mismatches'),
         ),
         migrations.AddIndex(
             model_name='shipment',

@@ -366,7 +366,7 @@ class Integration(SendcloudModel):
         self.refresh_from_db(fields=list(values))
         if changed:
             waits = Q(integration_id=self.pk) | (Q(integration=None) & ~Q(error_code=""))
-            OutboxEntry.objects.filter(waits).wake()
+            OutboxEntry.objects.filter(waits).requeue()
             if not self.relapses:
                 integration_resumed.send_robust(sender=Integration, integration=self)
         return changed

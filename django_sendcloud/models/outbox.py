@@ -15,7 +15,7 @@ from .base import OrderReference, OrderReferenceQuerySet
 from .fields import ExactCharField, StorableTextField
 
 # Entries that one statement makes due.
-WOKEN_AT_ONCE = 10_000
+REQUEUED_TOGETHER = 10_000
 
 
 class EntryState(models.TextChoices):
@@ -43,13 +43,13 @@ class OutboxQuerySet(OrderReferenceQuerySet["OutboxEntry"]):
         """Return the entries that need a person, or a change of the order."""
         return self.filter(state__in=(EntryState.REJECTED, EntryState.DEAD))
 
-    def wake(self) -> None:
+    def requeue(self) -> None:
         """Make these entries due now, in portions, because there may be many. A quarantine is kept."""
         clock.synchronize()
         now = clock.now()
         waiting = self.pending().filter(due_at__gt=now).order_by("pk")
         last = 0
-        while pks := list(waiting.filter(pk__gt=last).values_list("pk", flat=True)[:WOKEN_AT_ONCE]):
+        while pks := list(waiting.filter(pk__gt=last).values_list("pk", flat=True)[:REQUEUED_TOGETHER]):
             last = pks[-1]
             waiting.order_by().filter(pk__range=(pks[0], last)).update(due_at=Greatest(F("not_before"), Value(now)))
 

@@ -45,7 +45,7 @@ class ExceptionReportQuerySet(DatabaseQuerySet["ExceptionReport"]):
             return False
         if first:
             # After commit, since it may take the broker a while.
-            def tell() -> None:
+            def report() -> None:
                 exception_reported.send_robust(
                     sender=ExceptionReport,
                     integration_pk=integration.pk,
@@ -53,7 +53,7 @@ class ExceptionReportQuerySet(DatabaseQuerySet["ExceptionReport"]):
                     exception_type=exception_type,
                 )
 
-            transaction.on_commit(tell, using=conf().DATABASE, robust=True)
+            transaction.on_commit(report, using=conf().DATABASE, robust=True)
         return first
 
     def _is_first_of_the_hour(self, integration: Integration, cause: str) -> bool:

@@ -123,7 +123,7 @@ class Shipment(OrderReference):
             models.Index(fields=["order_pk", "order_type"], name="sendcloud_shipment_order"),
             models.Index(fields=["order_number"], name="sendcloud_shipment_number"),
             models.Index(fields=["status", "deleted_at"], name="sendcloud_shipment_status"),
-            models.Index(fields=["integration", "mismatches"], name="sendcloud_shipment_suspicion"),
+            models.Index(fields=["integration", "mismatches"], name="sendcloud_shipment_mismatches"),
             models.Index(fields=["last_pushed_at"], name="sendcloud_shipment_pushed"),
             models.Index(fields=["delivery", "delivery_at"], name="sendcloud_shipment_delivery"),
             models.Index(fields=["label_conflict"], name="sendcloud_shipment_conflict"),

@@ -114,7 +114,7 @@ def fetch(parcels: Sequence[Parcel]) -> Labels:
         ValueError: There are more.
     """
     if len(parcels) > MOST:
-        raise ValueError(f"At most {MOST} labels can be printed at once, not {len(parcels)}.")
+        raise ValueError(f"At most {MOST} labels can be printed together, not {len(parcels)}.")
     failed: list[tuple[Parcel, str]] = []
     by_integration: dict[Integration, list[Parcel]] = {}
     for parcel in sorted(parcels, key=operator.attrgetter("remote_id")):

@@ -106,15 +106,15 @@ _PAGE: Final = """\
 <script nonce="{nonce}">
   "use strict";
   const world = JSON.parse(document.getElementById("world").textContent);
-  const tell = (message) => parent.postMessage(message, world.origin);
-  const close = () => tell({{ errors: ["Closed"] }});
-  if (world.error) tell({{ errors: [world.error] }});
+  const send = (message) => parent.postMessage(message, world.origin);
+  const close = () => send({{ errors: ["Closed"] }});
+  if (world.error) send({{ errors: [world.error] }});
   document.getElementById("close").addEventListener("click", close);
   addEventListener("keydown", (event) => {{ if (event.key === "Escape") close(); }});
   for (const form of document.querySelectorAll("form")) {{
     form.addEventListener("submit", (event) => {{
       event.preventDefault();
-      tell({{ point: world.points[form.id], postNumber: form.elements.post ? form.elements.post.value : "" }});
+      send({{ point: world.points[form.id], postNumber: form.elements.post ? form.elements.post.value : "" }});
     }});
   }}
   const begin = () => {{

@@ -49,7 +49,7 @@ LENGTHS = {
 REQUIRED = ("name", "country")
 
 # Seconds an answer may be waited for: a worker asks this while it builds a batch.
-PATIENCE = 3.0
+WAIT_SECONDS = 3.0
 
 
 class _Memory:
@@ -224,8 +224,8 @@ def _is_available(point: ServicePoint, integration: Integration | None) -> bool 
     try:
         with backend_for(
             integration,
-            connect_timeout=min(PATIENCE, settings.CONNECT_TIMEOUT_SECONDS),
-            deadline=min(PATIENCE, settings.DEADLINE_SECONDS),
+            connect_timeout=min(WAIT_SECONDS, settings.CONNECT_TIMEOUT_SECONDS),
+            deadline=min(WAIT_SECONDS, settings.DEADLINE_SECONDS),
         ) as backend:
             available = backend.is_service_point_available(point.id)
     except (APIError, SendcloudConfigurationError) as error:

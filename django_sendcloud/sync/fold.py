@@ -20,7 +20,7 @@ from ..core.retry import retry_transient
 from ..core.transactions import is_inside_transaction, refuse_inside_transaction
 from ..models import Change, OutboxEntry
 
-__all__ = ["fold", "fold_all", "fold_for_reading", "put_in"]
+__all__ = ["add_entries", "fold", "fold_all", "fold_for_reading"]
 
 # Changes folded by one statement.
 CHUNK = 1000
@@ -105,7 +105,7 @@ def _fold_in_one_statement(connection: BaseDatabaseWrapper, size: int) -> int:
         return int(cursor.fetchone()[0])
 
 
-def put_in(order_type: str, order_pks: Sequence[str], *, only_related: bool = False) -> None:
+def add_entries(order_type: str, order_pks: Sequence[str], *, only_related: bool = False) -> None:
     """Put orders into the outbox, as if they had just changed. For workers.
 
     Args:

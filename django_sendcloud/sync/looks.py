@@ -6,7 +6,7 @@ import itertools
 
 from ..core.clock import clock
 from ..models import ScheduledLook
-from .fold import put_in
+from .fold import add_entries
 
 __all__ = ["take_due_looks"]
 
@@ -21,7 +21,7 @@ def take_due_looks() -> int:
     while looks := list(due[:CHUNK]):
         # In this order: a crash between the two statements repeats a look, and loses none.
         for order_type, group in itertools.groupby(looks, lambda look: look.order_type):
-            put_in(order_type, [look.order_pk for look in group])
+            add_entries(order_type, [look.order_pk for look in group])
         ScheduledLook.objects.filter(pk__in=[look.pk for look in looks]).delete()
         taken += len(looks)
     return taken

@@ -17,14 +17,14 @@ from ..core.clock import clock
 from ..models import OutboxEntry, Shipment, ShipmentStatus
 from . import limiter
 from .backends import Outcome, backend_for
-from .fold import fold_all, put_in
+from .fold import add_entries, fold_all
 from .outcomes import reaction_to
 
 __all__ = ["Busy", "look_up", "withdraw"]
 
 
 # Seconds that a person waits for the rate limit.
-PATIENCE_SECONDS = 3.0
+WAIT_SECONDS = 3.0
 
 
 class Busy(Exception):
@@ -38,7 +38,7 @@ def look_up(shipment: Shipment) -> Any:
         APIError: it could not be asked.
         SendcloudConfigurationError: the keys are missing, or cannot be read.
     """
-    limiter.wait_for_turn(shipment.integration.account.pk, "safe", PATIENCE_SECONDS)
+    limiter.wait_for_turn(shipment.integration.account.pk, "safe", WAIT_SECONDS)
     with backend_for(shipment.integration) as backend:
         found = backend.find(shipment)
     return found.result if found else None
@@ -64,7 +64,7 @@ def withdraw(shipment: Shipment) -> None:
     with transaction.atomic(using=database):
         waited = entries.exists()
         if not waited:
-            put_in(shipment.order_type, [shipment.order_pk])
+            add_entries(shipment.order_type, [shipment.order_pk])
         now = clock.now()
         rest = now + dt.timedelta(seconds=conf().LEASE_SECONDS + conf().QUARANTINE_SECONDS)
         held = entries.filter(not_before__lte=now).update(
@@ -77,7 +77,7 @@ def withdraw(shipment: Shipment) -> None:
             raise Busy
         mine = entries.get()
     try:
-        if not limiter.wait_for_turn(integration.account.pk, "unsafe", PATIENCE_SECONDS):
+        if not limiter.wait_for_turn(integration.account.pk, "unsafe", WAIT_SECONDS):
             raise Busy
         with backend_for(integration) as backend, not_after(time.monotonic() + conf().LEASE_SECONDS):
             if backend.delete(shipment).outcome is not Outcome.DELETED:

@@ -18,7 +18,7 @@ logger = logging.getLogger("django_sendcloud.sync")
 def requeue_stale_holds() -> None:
     """Make orders due that a worker put on hold right after their integration, with its other orders, was resumed."""
     running = Integration.objects.running()
-    OutboxEntry.objects.filter(integration__in=running, error_code__in=AT_REST).wake()
+    OutboxEntry.objects.filter(integration__in=running, error_code__in=AT_REST).requeue()
 
 
 def resume_expired() -> int:

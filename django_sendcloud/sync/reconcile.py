@@ -420,7 +420,7 @@ def _held_back(integration: Integration, missing: int) -> int:
 
 
 def _believe_what_is_there(integration: Integration, current: ReconciliationRun) -> None:
-    """Clear the suspicion from shipments that the list does not show and Sendcloud has all the same."""
+    """Clear the mismatches of shipments that the list does not show and Sendcloud has all the same."""
     missing = suspects(integration).filter(status=ShipmentStatus.SYNCED).exclude(seen_scan=current.pk)
     with backend_class(integration)(integration, limiter=_HalfTheBudget(integration), retries=2) as backend:
         for rows in _in_portions(missing):

@@ -13,7 +13,7 @@ from ..models import Integration, Shipment, ShipmentStatus
 from ..payloads import ParcelItem, ShipmentPayload, Status, cents, grams
 from . import limiter
 from .backends import Backend, Item, Outcome, backend_for
-from .on_demand import PATIENCE_SECONDS, Busy
+from .on_demand import WAIT_SECONDS, Busy
 
 __all__ = ["Trial", "send_test_order", "trial_payload"]
 
@@ -129,5 +129,5 @@ def _is_deleted(backend: Backend, shipment: Shipment) -> bool:
 
 
 def _turn(integration: Integration, kind: limiter.Kind) -> None:
-    if not limiter.wait_for_turn(integration.account.pk, kind, PATIENCE_SECONDS):
+    if not limiter.wait_for_turn(integration.account.pk, kind, WAIT_SECONDS):
         raise Busy

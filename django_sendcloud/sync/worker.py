@@ -22,12 +22,12 @@ from .integrations import Integrations
 from .push import PushSession, push_claim
 from .push.delete import DELETES_PER_CLAIM, UPSERTS_PER_DELETE
 
-__all__ = ["dead_letter_exhausted", "plan_wake", "pump", "run_in_turn"]
+__all__ = ["dead_letter_exhausted", "plan_run", "pump", "run_in_turn"]
 
 # Seconds after which a worker in a shared process lets other tasks in.
 TURN_SECONDS = 10.0
 # Seconds that it waits for the rate in one run; beyond, it gives its process back.
-PATIENCE_SECONDS = 1.0
+WAIT_SECONDS = 1.0
 # Seconds between two requests that are not full, so that orders one after the other share requests.
 PACE_SECONDS = 0.2
 # A lane that was empty is asked last for so many seconds.
@@ -39,7 +39,7 @@ CONFIRM_WITHIN_SECONDS = 30.0
 # A worker that pushes looks for such orders so many seconds after the last time.
 LOOK_EVERY_SECONDS = 5.0
 # A run is planned at most so many seconds ahead: brokers forget, and the periodic sweep finds the rest.
-LONGEST_WAKE_SECONDS = 300.0
+LONGEST_WAIT_SECONDS = 300.0
 
 # Requests of which a process remembers the kind, for each account.
 REMEMBERED = 50
@@ -85,7 +85,7 @@ def pump(budget: float = 45.0) -> bool:
     Returns:
         Whether time was up while there was still something to do.
     """
-    return _Run(budget, patience=math.inf).go()
+    return _Run(budget, wait_budget=math.inf).go()
 
 
 def run_in_turn(budget: float = TURN_SECONDS) -> float | None:
@@ -97,20 +97,20 @@ def run_in_turn(budget: float = TURN_SECONDS) -> float | None:
     Returns:
         Seconds until the next run is needed, 0.0 if time was up; ``None`` if nothing waits.
     """
-    run = _Run(budget, patience=PATIENCE_SECONDS, in_turn=True)
-    return 0.0 if run.go() else run.next_wake()
+    run = _Run(budget, wait_budget=WAIT_SECONDS, in_turn=True)
+    return 0.0 if run.go() else run.next_run()
 
 
-def plan_wake(seconds: float) -> bool:
+def plan_run(seconds: float) -> bool:
     """Return whether this process has to plan a run in so many seconds, because none is planned that comes earlier."""
     now = clock.now()
     until = now + dt.timedelta(seconds=seconds)
-    rows = Checkpoint.objects.filter(name="wake")
+    rows = Checkpoint.objects.filter(name="run")
     # One that is about to come may be this very run's: clocks differ a little.
     little = dt.timedelta(seconds=0.25)
     if rows.filter(Q(until__lte=now + little) | Q(until__gt=until + little)).update(until=until):
         return True
-    return not rows.exists() and Checkpoint.objects.get_or_create(name="wake", defaults={"until": until})[1]
+    return not rows.exists() and Checkpoint.objects.get_or_create(name="run", defaults={"until": until})[1]
 
 
 @dataclasses.dataclass
@@ -119,16 +119,16 @@ class _Run:
 
     Args:
         budget: Seconds after which no further claim is made.
-        ``patience``: Seconds that it may wait for the rate altogether.
+        wait_budget: Seconds that it may wait for the rate altogether.
         in_turn: Whether it shares its process with other tasks.
     """
 
     budget: float
-    patience: float
+    wait_budget: float
     in_turn: bool = False
 
     def __post_init__(self) -> None:
-        self.session = PushSession(self.patience)
+        self.session = PushSession(self.wait_budget)
         self.integrations = Integrations()
         # Accounts that have due orders and may not be served in this run, and for how many seconds.
         self.skipped: dict[int, float] = {}
@@ -155,7 +155,7 @@ class _Run:
                     return False
         return True
 
-    def next_wake(self) -> float | None:
+    def next_run(self) -> float | None:
         """Return the seconds until an order that is left may be sent."""
         now = clock.now()
         lanes: list[Lane] = [i.pk for i in self.integrations.running if i.account.pk not in self.skipped]
@@ -164,7 +164,7 @@ class _Run:
         later = OutboxEntry.objects.pending().filter(in_lanes(lanes), attempts__lt=DEAD_AFTER, due_at__gt=now)
         soonest = retry_transient(lambda: later.aggregate(soonest=Min("due_at"))["soonest"])
         waits = [*self.skipped.values(), *([(soonest - now).total_seconds()] if soonest else [])]
-        return min(max(0.0, min(waits)), LONGEST_WAKE_SECONDS) if waits else None
+        return min(max(0.0, min(waits)), LONGEST_WAIT_SECONDS) if waits else None
 
     # -- whose turn it is -------------------------------------------------------------------------
 
@@ -205,7 +205,7 @@ class _Run:
         if self._in_slot(account, functools.partial(self._portion, account, lanes)):
             return True
         # Another worker has taken the due orders, or a fold holds them for a moment.
-        self.skipped.setdefault(account.pk, PATIENCE_SECONDS)
+        self.skipped.setdefault(account.pk, WAIT_SECONDS)
         return False
 
     def _in_slot(self, account: Account, make_claim: Callable[[], Claim]) -> bool:
@@ -215,7 +215,7 @@ class _Run:
             # The processes that have them go on until nothing is due.
             first_end = retry_transient(functools.partial(slots.first_end, account.pk))
             ends_in = (first_end - clock.now()).total_seconds()
-            self.skipped[account.pk] = max(ends_in, PATIENCE_SECONDS)
+            self.skipped[account.pk] = max(ends_in, WAIT_SECONDS)
             return False
         self.session.slot = slot
         try:
@@ -237,7 +237,7 @@ class _Run:
     def _wait_for_rate(self, account: Account) -> bool:
         """Wait until the account may be sent a request, and for company; not for long. Returns whether it may."""
         wait = self._wait(account)
-        if wait > self.session.patience:
+        if wait > self.session.wait_budget:
             self.skipped[account.pk] = wait
             return False
         if wait > 0:

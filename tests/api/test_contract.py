@@ -130,9 +130,9 @@ class Sent:
 
 @functools.cache
 def validator() -> OpenAPI:
-    mended = copy.deepcopy(document())
-    _allow_null(mended)
-    return OpenAPI.from_dict(mended)
+    patched = copy.deepcopy(document())
+    _allow_null(patched)
+    return OpenAPI.from_dict(patched)
 
 
 @pytest.fixture

@@ -324,7 +324,7 @@ def each_order_has_one_account(history: History) -> Iterator[Broken]:
             yield Broken(rule, order, f"belongs to account {account}, and went to {', '.join(wrong)}.")
 
 
-def nobody_waits_for_a_backlog(history: History) -> Iterator[Broken]:
+def accounts_wait_for_no_backlog(history: History) -> Iterator[Broken]:
     """Check that a checkout's order was pushed before most of a backlog: its own account's, or another's."""
     rule = "nobody waits for a backlog"
     for turn in history.turns:
@@ -354,7 +354,7 @@ RULES: dict[str, Callable[[History], Iterator[Broken]]] = {
     "the shop hears everything": the_shop_hears_everything,
     "a label stays": a_label_stays,
     "each order has one account": each_order_has_one_account,
-    "nobody waits for a backlog": nobody_waits_for_a_backlog,
+    "nobody waits for a backlog": accounts_wait_for_no_backlog,
     "only this shop's orders": only_this_shops_orders,
 }
 

@@ -39,7 +39,7 @@ class Process:
     stopped: bool = False
 
 
-class Stage:
+class Injector:
     """The parts of a run that can break."""
 
     def __init__(

@@ -25,7 +25,7 @@ from . import history as judge
 from .accounts import ACCOUNTS, account_of
 from .buyer import Buyer
 from .history import Broken, History, Journey, Push, Turn
-from .injector import DISTURBING, Stage
+from .injector import DISTURBING, Injector
 from .merchant import Merchant
 from .schedule import Fault, schedule
 from .shop import SAVE_DELAYS, WINDOW_REQUESTS, WINDOW_SECONDS, Shop, broker_for
@@ -137,17 +137,17 @@ def run(options: Options, say: Callable[[str], None]) -> Outcome:
             webhook = f"http://127.0.0.1:{shop.port}{prepared['paths'][integration.account]}"
             sandbox.change_integration(integration.id, webhook_url=webhook, webhook_active=True)
         diary = folder / "diary"
-        stage = Stage(shop, broker, options.seed, diary, servers)
+        injector = Injector(shop, broker, options.seed, diary, servers)
         merchant = Merchant(sandbox, prepared["orders"], options.seed)
         buyer = Buyer(shop.port, options.seed)
-        return _Run(options, stage, shop, sandbox, merchant, buyer, prepared["phase_of"], foreign, diary, say).run()
+        return _Run(options, injector, shop, sandbox, merchant, buyer, prepared["phase_of"], foreign, diary, say).run()
 
 
 class _Run:
     def __init__(
         self,
         options: Options,
-        stage: Stage,
+        injector: Injector,
         shop: Shop,
         sandbox: Sandbox,
         merchant: Merchant,
@@ -158,7 +158,7 @@ class _Run:
         say: Callable[[str], None],
     ) -> None:
         self.options = options
-        self.stage = stage
+        self.injector = injector
         self.shop = shop
         self.sandbox = sandbox
         self.merchant = merchant
@@ -182,7 +182,7 @@ class _Run:
         self.storm()
         settled_after = self.settle()
         self.take_turns()
-        self.stage.end("")
+        self.injector.end("")
         history = self.history()
         broken = judge.check(history)
         return Outcome(
@@ -200,11 +200,11 @@ class _Run:
         options = self.options
         workers = [f"worker-{n}" for n in range(1, options.workers + 1)]
         for name in [*workers, "web", "beat", "copy"]:
-            self.stage.add(name)
+            self.injector.add(name)
         self.say(f"{options.workers} workers and a beat are starting")
         self.shop.wait_for(lambda: "ready." in self.shop.logs(), seconds=START_SECONDS, what="a worker's start")
         for n in range(1, options.writers + 1):
-            self.stage.add(f"writer-{n}")
+            self.injector.add(f"writer-{n}")
         self.shop.wait_for(self.diary.exists, seconds=START_SECONDS, what="a writer's start")
         self.begin = time.monotonic()
         self.merchant.start()
@@ -220,11 +220,11 @@ class _Run:
         order = itertools.count()
         agenda: list[tuple[float, int, Callable[[Fault], None], Fault]] = []
         for fault in faults:
-            heapq.heappush(agenda, (fault.at, next(order), self.stage.begin, fault))
+            heapq.heappush(agenda, (fault.at, next(order), self.injector.begin, fault))
             if fault.seconds:
-                heapq.heappush(agenda, (fault.at + fault.seconds, next(order), self.stage.finish, fault))
+                heapq.heappush(agenda, (fault.at + fault.seconds, next(order), self.injector.finish, fault))
         for _, _, action, fault in self._in_time(agenda, options.seconds):
-            if action == self.stage.begin:
+            if action == self.injector.begin:
                 self.say(f"{fault}")
                 self.faults[f"{fault.lane.split('-')[0]} {fault.name.replace('_', ' ')}"] += 1
                 self.events += fault.lane.startswith(DISTURBING) or fault.name == "lost_orders"
@@ -241,19 +241,19 @@ class _Run:
                 yield heapq.heappop(agenda)
 
     def supervise(self) -> None:
-        for name, last_words in self.stage.keep_alive():
+        for name, last_words in self.injector.keep_alive():
             self.restarted += 1
             self.events += name.startswith(DISTURBING)
             self.say(f"{name} had ended, and is started again; its last words: {last_words}")
 
     def settle(self) -> float:
         """End all faults and writers, wait until every order is pushed, and return the seconds this took."""
-        self.stage.end("writer-")
-        for name in [name for name in self.stage.processes if name.startswith("writer-")]:
-            del self.stage.processes[name]
+        self.injector.end("writer-")
+        for name in [name for name in self.injector.processes if name.startswith("writer-")]:
+            del self.injector.processes[name]
         self.merchant.stop()
         self.buyer.stop()
-        self.stage.calm()
+        self.injector.calm()
         self.say("all faults are over, the writers have stopped; it settles")
         return self.wait_until_quiet()
 

@@ -25,7 +25,7 @@ class Fault:
     Attributes:
         at: Seconds since the beginning.
         lane: Its target: ``worker-1``, ``writer-2``, ``web``, ``broker``, ``database``, ``network``, ``sendcloud``.
-        name: Its kind; a method of ``tests.chaos.injector.Stage``.
+        name: Its kind; a method of ``tests.chaos.injector.Injector``.
         seconds: Duration; 0 for a fault of a moment.
         value: Its amount or variant.
     """

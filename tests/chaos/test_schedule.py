@@ -6,7 +6,7 @@ import itertools
 
 import pytest
 
-from tests.chaos.injector import Stage
+from tests.chaos.injector import Injector
 from tests.chaos.schedule import Fault, schedule
 from tests.chaos.shop import SETTINGS
 
@@ -42,7 +42,7 @@ def test_faults_can_be_played(api: str) -> None:
     assert {"conflicts", "lost_orders"} & {fault.name for fault in seen} == (
         set() if api == "v2" else {"conflicts", "lost_orders"}
     )
-    assert all(callable(getattr(Stage, fault.name)) for fault in seen)
+    assert all(callable(getattr(Injector, fault.name)) for fault in seen)
     assert {fault.lane for fault in seen} == {
         "worker-1", "worker-2", "worker-3", "writer-1", "writer-2", "web", "broker", "database", "network", "sendcloud"
     }  # fmt: skip

@@ -32,7 +32,7 @@ def test_demo_fails_when_a_step_fails(tmp_path: Path) -> None:
     program = (
         "import sys; sys.argv = ['demo', '--once', '--orders', '5', '--data', sys.argv[1]]\n"
         "import demo\n"
-        "demo.PATIENCE = 8\n"
+        "demo.WAIT_SECONDS = 8\n"
         "demo.wait_until.__defaults__ = (8.0,)\n"
         "demo.Sandbox.shipment = lambda *args, **kwargs: None\n"
         "demo.main()\n"

@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_sendcloud.core.transactions import InsideTransaction
 from django_sendcloud.models import Change, EntryState, OutboxEntry
 from django_sendcloud.sync import fold as folding
-from django_sendcloud.sync.fold import CHUNK, fold, fold_all, put_in
+from django_sendcloud.sync.fold import CHUNK, add_entries, fold, fold_all
 
 NOW = dt.datetime(2026, 11, 26, 12, tzinfo=dt.UTC)
 
@@ -125,8 +125,8 @@ def test_changes_are_folded_in_portions() -> None:
 
 @pytest.mark.django_db
 def test_orders_put_in_count_as_changed() -> None:
-    put_in("shop.order", ["1", "2"])
-    put_in("shop.order", ["2"])
+    add_entries("shop.order", ["1", "2"])
+    add_entries("shop.order", ["2"])
     assert dict(OutboxEntry.objects.values_list("order_pk", "version")) == {"1": 1, "2": 2}
     assert OutboxEntry.objects.due(timezone.now() + dt.timedelta(seconds=1)).count() == 2
 

@@ -98,11 +98,11 @@ def test_retried_order_in_doubt_is_pushed_unchanged(integration: Integration, sa
 
 
 def test_many_entries_become_due_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "WOKEN_AT_ONCE", 2)
+    monkeypatch.setattr(outbox, "REQUEUED_TOGETHER", 2)
     for number in range(5):
         entry(number, due_at=timezone.now() + 60 * MINUTE)
     with CaptureQueriesContext(connection) as queries:
-        OutboxEntry.objects.wake()
+        OutboxEntry.objects.requeue()
     assert OutboxEntry.objects.due(clock.now()).count() == 5
     assert sum(query["sql"].startswith("UPDATE") for query in queries) == 3
 
@@ -112,7 +112,7 @@ def test_quarantined_due_and_stuck_entries_keep_times() -> None:
     resting = entry(1, not_before=now + 5 * MINUTE, due_at=now + 60 * MINUTE)
     due = entry(2, due_at=now - 5 * MINUTE)
     refused = entry(3, state=EntryState.REJECTED, due_at=now + 60 * MINUTE)
-    OutboxEntry.objects.wake()
+    OutboxEntry.objects.requeue()
     for made in (resting, due, refused):
         made.refresh_from_db()
     assert near(resting.due_at, now + 5 * MINUTE)
@@ -121,10 +121,10 @@ def test_quarantined_due_and_stuck_entries_keep_times() -> None:
 
 
 def test_queryset_limits_entries_made_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "WOKEN_AT_ONCE", 2)
+    monkeypatch.setattr(outbox, "REQUEUED_TOGETHER", 2)
     for number in range(6):
         entry(number, due_at=timezone.now() + 60 * MINUTE, error_code="not_sent" if number % 2 else "no_integration")
-    OutboxEntry.objects.unassigned().wake()
+    OutboxEntry.objects.unassigned().requeue()
     assert set(OutboxEntry.objects.due(clock.now()).values_list("order_pk", flat=True)) == {"0", "2", "4"}
 
 

@@ -193,14 +193,14 @@ def test_account_blocked_during_round_gets_no_requests(
     later(2)
     ask, asked = limiter.ask, 0
 
-    def another_worker_is_told_to_wait(*args: Any, **options: Any) -> Any:
+    def another_worker_has_to_wait(*args: Any, **options: Any) -> Any:
         nonlocal asked
         asked += 1
         if asked == 3:
             breaker.block(Account.objects.get(), 300.0)
         return ask(*args, **options)
 
-    monkeypatch.setattr(limiter, "ask", another_worker_is_told_to_wait)
+    monkeypatch.setattr(limiter, "ask", another_worker_has_to_wait)
     pump()
     assert upserts(sandbox) == [2, 2]
     entries = not_sent()

@@ -516,11 +516,11 @@ class Clumsy:
     """A receiver of the shop that fails until its bug is fixed."""
 
     def __init__(self) -> None:
-        self.mended = False
+        self.fixed = False
         self.heard: list[dict[str, Any]] = []
 
     def hear(self, **kwargs: Any) -> None:
-        if not self.mended:
+        if not self.fixed:
             raise RuntimeError("Jane Canary lives at Markt 1")
         self.heard.append(kwargs)
 
@@ -569,7 +569,7 @@ def test_receiver_fixed_hears_event_as_it_was(tell: Any, clumsy: Any, heard: Any
     receiver = clumsy(signals.parcel_status_changed)
     event = tell(parcel(3, BEGIN + HOUR))
     assert retried(event).state == EventState.RECEIVER_FAILED
-    receiver.mended = True
+    receiver.fixed = True
     heard.clear()
     event = retried(event)
     assert (event.state, event.note, bool(event.body)) == (EventState.PROCESSED, {}, False)
@@ -582,7 +582,7 @@ def test_receiver_fixed_hears_event_as_it_was(tell: Any, clumsy: Any, heard: Any
 def test_receiver_of_creation_fixed_hears_it(tell: Any, clumsy: Any) -> None:
     receiver = clumsy(signals.parcel_created)
     event = tell(parcel())
-    receiver.mended = True
+    receiver.fixed = True
     assert retried(event).state == EventState.PROCESSED
     assert [told["parcel"].remote_id for told in receiver.heard] == [Parcel.objects.get().remote_id]
 
@@ -596,7 +596,7 @@ def test_later_event_waits_for_failing_one(integration: Integration, tell: Any, 
     assert (second.state, second.attempts) == (EventState.APPLIED, 0)
     assert other.state == EventState.RECEIVER_FAILED, "another parcel does not wait"
     assert Parcel.objects.get(remote_id=4711).status_id == 11, "the parcel itself is up to date"
-    receiver.mended = True
+    receiver.fixed = True
     retried(first)
     mine = [told for told in receiver.heard if told["parcel"].remote_id == 4711]
     assert [(told["parcel"].status_id, told["previous_status_id"]) for told in mine] == [(3, None), (11, 3)]
@@ -608,7 +608,7 @@ def test_receiver_failing_on_forever_stops_nothing(integration: Integration, tel
     receiver = clumsy(signals.parcel_status_changed)
     first = tell(parcel(3))
     retried(first, 2)
-    receiver.mended = True
+    receiver.fixed = True
     second = tell(parcel(11, BEGIN + HOUR))
     assert second.state == EventState.PROCESSED
     assert [told["parcel"].status_id for told in receiver.heard] == [11]
@@ -622,7 +622,7 @@ def test_receiver_failing_for_a_day_is_parked(tell: Any, clumsy: Any) -> None:
     event = retried(tell(parcel()), claim.ATTEMPTS - 1)
     assert (event.state, event.due_at) == (EventState.RECEIVER_FAILED, None)
     apply.drain(now=NOW + dt.timedelta(days=3))
-    receiver.mended = True
+    receiver.fixed = True
     assert apply.replay(WebhookEvent.objects.all()) == 1
     apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
     assert [told["parcel"].status_id for told in receiver.heard] == [3]
@@ -655,7 +655,7 @@ def test_receiver_failing_keeps_no_keys(integration: Integration, clumsy: Any, m
     retried(event, claim.ATTEMPTS - 1)
     event.refresh_from_db()
     assert (event.due_at, bool(event.body)) == (None, False)
-    receiver.mended = True
+    receiver.fixed = True
     apply.replay(WebhookEvent.objects.all())
     apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
     assert "Canary" not in str(receiver.heard)
@@ -668,7 +668,7 @@ def test_prune_empties_body_of_failing_event(tell: Any, clumsy: Any) -> None:
     apply.prune(now=NOW + dt.timedelta(days=40))
     event.refresh_from_db()
     assert (event.state, bool(event.body)) == (EventState.RECEIVER_FAILED, False)
-    receiver.mended = True
+    receiver.fixed = True
     assert retried(event).state == EventState.PROCESSED
     assert len(receiver.heard) == 1
 
@@ -898,7 +898,7 @@ def test_dismissed_event_runs_only_its_follow_ups(tell: Any, clumsy: Any) -> Non
     receiver = clumsy(signals.parcel_status_changed)
     event = retried(tell(parcel()), claim.ATTEMPTS - 1)
     assert apply.dismiss(WebhookEvent.objects.all(), "admin", "") == 1
-    receiver.mended = True
+    receiver.fixed = True
     apply.drain(now=timezone.now() + dt.timedelta(days=1))
     assert receiver.heard == []
     assert apply.replay(WebhookEvent.objects.all()) == 1

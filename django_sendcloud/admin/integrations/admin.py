@@ -306,15 +306,15 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
                 (_("Keys"), {"fields": keys, "description": where}),
                 (_("Rarely needed"), {"fields": more, "classes": ["collapse"]}),
             ]
-        tells = self.has_credentials_permission(request)
-        description: StrOrPromise = self._rotation(obj) if tells else self._overlap
+        may_see = self.has_credentials_permission(request)
+        description: StrOrPromise = self._rotation(obj) if may_see else self._overlap
         if not self.has_change_permission(request, obj):
             seen = ["auth_scheme", "public_key", "secret_state", "signature_state"]
-            shown = [(_("Keys"), {"fields": seen, "description": description})] if tells else []
+            shown = [(_("Keys"), {"fields": seen, "description": description})] if may_see else []
             return [*shown, (_("Use"), {"fields": ["is_active", *_ROUTES, "account"]})]
         keys = ["public_key", "new_secret_key", "auth_scheme"]
         more = ["new_webhook_signature_key", "account"]
-        if obj.webhook_signature_key or not tells:
+        if obj.webhook_signature_key or not may_see:
             more.insert(1, "remove_webhook_signature_key")
         return [
             (_("Keys"), {"fields": keys, "description": description}),
@@ -345,8 +345,8 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         self, request: HttpRequest, obj: Integration | None = None, change: bool = False, **kwargs: Any
     ) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)
-        tells = self.has_credentials_permission(request)
-        form.entry = vars(request).get("sendcloud_entry") or Entry(tells_what_is_set=tells)
+        may_see = self.has_credentials_permission(request)
+        form.entry = vars(request).get("sendcloud_entry") or Entry(shows_what_is_set=may_see)
         return form
 
     @transaction.non_atomic_requests
@@ -404,12 +404,12 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             context["sc_ticket"] = keeping.keep(request, str(obj.pk) if obj else "", form.entered)
             form.say_kept()
             if form.entry.testing:
-                self._tell_test(request, obj, form)
+                self._report_test(request, obj, form)
         # Saving always leads to the integration's page; deleting is among the rare actions.
         context |= {"show_save_and_continue": False, "show_save_and_add_another": False, "show_delete": False}
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def _tell_test(self, request: HttpRequest, obj: Integration | None, form: IntegrationForm) -> None:
+    def _report_test(self, request: HttpRequest, obj: Integration | None, form: IntegrationForm) -> None:
         works = form.remote is not None and not form.errors
         if obj is not None and form.entry.key_check is not None:
             error = form.entry.key_check.error

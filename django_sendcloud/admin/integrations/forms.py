@@ -86,14 +86,14 @@ class Entry:
         kept: Secrets of the previous request, which need no second entry.
         lost: Fields whose kept secret has expired.
         testing: Whether the form only tests the keys and saves nothing.
-        tells_what_is_set: Whether the operator may know which keys are set.
+        shows_what_is_set: Whether the operator may know which keys are set.
     """
 
     key_check: KeyCheck | None = None
     kept: Mapping[str, str] = dataclasses.field(default_factory=dict)
     lost: Collection[str] = ()
     testing: bool = False
-    tells_what_is_set: bool = True
+    shows_what_is_set: bool = True
 
 
 class SecretField(forms.CharField):
@@ -310,8 +310,8 @@ class IntegrationForm(_ModelForm):
     def _say(self, name: str, help_text: StrOrPromise) -> None:
         if name in self.fields:
             unanswered = _("It is never shown. Leave this empty to keep the one there is.")
-            tells = self.entry.tells_what_is_set or self._stored is None
-            self.fields[name].help_text = help_text if tells else unanswered
+            may_see = self.entry.shows_what_is_set or self._stored is None
+            self.fields[name].help_text = help_text if may_see else unanswered
 
     def say_kept(self) -> None:
         """Show which secrets are kept for the next request."""

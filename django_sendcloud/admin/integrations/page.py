@@ -224,7 +224,7 @@ class IntegrationPage:
         rows: list[tuple[StrOrPromise, Any]] = [
             (_("Name"), integration.name or EMPTY),
             (_("Address of the shop"), integration.shop_url or EMPTY),
-            (_("Parcel updates"), self._news()),
+            (_("Parcel updates"), self._updates()),
             (_("Service points"), self._service_points()),
         ]
         if integration.is_active and (since := integration.failing_since):
@@ -232,7 +232,7 @@ class IntegrationPage:
             rows.append((_("Trouble"), text))
         return rows
 
-    def _news(self) -> Any:
+    def _updates(self) -> Any:
         integration = self.integration
         if not integration.webhook_active or not integration.webhook_url:
             return badge(_("off"), "off")

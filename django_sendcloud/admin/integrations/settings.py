@@ -333,7 +333,7 @@ class _Page:
 
     def _send(self, key: str) -> None:
         if _can_be_sent(key, self.now.here, self.now.there):
-            self._tell([key], self.now.here, None)
+            self._apply([key], self.now.here, None)
         else:
             messages.warning(self.request, NOT_REMOVED)
 
@@ -365,9 +365,9 @@ class _Page:
                 self.request, gettext("You changed nothing that Sendcloud does not have, so nothing was sent.")
             )
             return self.again()
-        return self.again() if self._tell(ours, wanted, form) else self.show(form, shown)
+        return self.again() if self._apply(ours, wanted, form) else self.show(form, shown)
 
-    def _tell(self, keys: list[str], values: Values, form: SettingsForm | None) -> bool:
+    def _apply(self, keys: list[str], values: Values, form: SettingsForm | None) -> bool:
         """Send these settings and report what Sendcloud confirms. Return ``False`` if it failed; the page says why."""
         if limiter.acquire(self.integration.account.pk, "unsafe"):
             messages.warning(self.request, AT_FULL_SPEED)

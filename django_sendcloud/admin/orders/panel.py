@@ -76,7 +76,7 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
         "refresh": REFRESH_SECONDS if is_moving(state.entry) else 0,
         "why": why_not_sent(order, state),
         "tone": state.tone,
-        "told": ago(last_pushed_at) if last_pushed_at else "",
+        "last_sent": ago(last_pushed_at) if last_pushed_at else "",
         "due": _due(state.entry) if paused is None else "",
         "entry_url": links.url(state.entry),
         "problems": [*_problems_of(state, paused), *_conflicts_of(state)],

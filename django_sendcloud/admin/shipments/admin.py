@@ -49,7 +49,7 @@ if TYPE_CHECKING:
 __all__ = ["ShipmentAdmin"]
 
 # Each of them costs a request while the operator waits.
-AT_ONCE = 20
+MOST_REFRESHED = 20
 # Parcels in a row of the list.
 SHOWN = 5
 
@@ -144,14 +144,14 @@ def _ask_refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -
     )
 
 
-@action(_("Refresh from Sendcloud…"), permission="push", ask=_ask_refresh, most=AT_ONCE, emphasis="quiet")
+@action(_("Refresh from Sendcloud…"), permission="push", ask=_ask_refresh, most=MOST_REFRESHED, emphasis="quiet")
 def refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Compare these with Sendcloud, push what is missing or differs, and take over parcels."""
-    alike = news = 0
+    alike = updates = 0
     for shipment in rows.select_related("integration__account"):
         try:
             theirs = look_up(shipment)
-            news += poll_shipment(shipment)
+            updates += poll_shipment(shipment)
         except FAILURES as error:
             _failed(model_admin, request, shipment, error, _("Refreshing from Sendcloud failed."))
             continue
@@ -181,9 +181,9 @@ def refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Non
     if alike:
         sentence = ngettext("%(number)d is unchanged at Sendcloud.", "%(number)d are unchanged at Sendcloud.", alike)
         messages.success(request, sentence % {"number": alike})
-    if news:
-        sentence = ngettext("%(number)d parcel has an update.", "%(number)d parcels have updates.", news)
-        messages.success(request, sentence % {"number": news})
+    if updates:
+        sentence = ngettext("%(number)d parcel has an update.", "%(number)d parcels have updates.", updates)
+        messages.success(request, sentence % {"number": updates})
 
 
 def _was_accepted(shipment: Shipment) -> bool:
@@ -219,7 +219,7 @@ def _ask_delete(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) ->
     ask=_ask_delete,
     offered=_is_there,
     emphasis="danger",
-    most=AT_ONCE,
+    most=MOST_REFRESHED,
 )
 def delete_at_sendcloud(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Delete these at Sendcloud, whatever the orders say."""

@@ -24,7 +24,7 @@ from ...payloads import ShipmentPayload, preflight, v3
 from ...registry import OrderRef, database_for, orders_by_key, registry
 from ...sync.backends import backend_class
 from ...sync.backends.v3 import options_of_shop
-from ...sync.fold import put_in
+from ...sync.fold import add_entries
 from ...sync.push import plan
 from ...violations import Violation
 from ..base import SearchedAdmin, link
@@ -113,7 +113,7 @@ def attempts_of(order_type: str, order_pk: str) -> list[tuple[Attempt, SafeStrin
 
 def make_due(order_type: str, order_pks: list[str]) -> None:
     """Make these orders due immediately. Does not notify workers."""
-    put_in(order_type, order_pks)
+    add_entries(order_type, order_pks)
     OutboxEntry.objects.filter(order_type=order_type, order_pk__in=order_pks).retry()
 
 

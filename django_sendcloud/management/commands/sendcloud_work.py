@@ -17,7 +17,7 @@ class Command(BaseCommand):
     help = (
         "Push orders, apply webhooks and run the periodic jobs (sweep, drift, probe, poll, reconcile, prune, alert) in "
         "this process, without Celery. Runs until it is stopped (SIGTERM or Ctrl-C ends it after the job in progress). "
-        "Several may run at once."
+        "Several may run side by side."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

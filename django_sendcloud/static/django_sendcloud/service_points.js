@@ -91,7 +91,7 @@
     say(text, { aloud = false } = {}) {
       const status = this.part("status");
       status.textContent = text;
-      // What everybody sees anyway is only for those who listen.
+      // Visible elsewhere already, so only screen readers need it.
       status.classList.toggle("sc-service-point__status--aloud", aloud);
     }
 

@@ -31,7 +31,7 @@ __all__ = [
     "SUMS",
     "Conflict",
     "Wanted",
-    "are_told_apart",
+    "are_distinct",
     "contents",
     "differences",
     "fingerprints",
@@ -81,7 +81,7 @@ def contents(payload: ShipmentPayload) -> dict[str, int]:
     return {str(item.item_id): item.quantity for item in items}
 
 
-def are_told_apart(payload: ShipmentPayload, frozen: Iterable[Shipment]) -> bool:
+def are_distinct(payload: ShipmentPayload, frozen: Iterable[Shipment]) -> bool:
     """Return whether it is known that a shipment holds nothing of what is in these."""
     return bool(contents(payload)) and all(shipment.contents for shipment in frozen)
 

@@ -80,7 +80,7 @@ class Gate:
         return self._stops.get(plan.integration.pk) if plan.integration else None
 
     def may_send(self, integration: Integration, kind: limiter.Kind = "unsafe") -> bool:
-        """Return whether one request may be sent now; wait for the rate limit if lease and ``patience`` allow it."""
+        """Return whether one request may be sent now; wait for the rate limit if lease and wait_budget allow it."""
         if integration.pk in self._stops or self.time_is_up():
             return False
         if self._session.slot is not None:
@@ -90,7 +90,7 @@ class Gate:
                 self._closed(integration, answer)
                 return False
             left = self._claim.time_left() - conf().DEADLINE_SECONDS - MARGIN
-            if answer > min(left, self._session.patience):
+            if answer > min(left, self._session.wait_budget):
                 self._stops[integration.pk] = Stop(answer)
                 return False
             self._before_waiting()

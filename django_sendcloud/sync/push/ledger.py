@@ -29,7 +29,7 @@ CONFLICT_SECONDS = 2.0
 # For an order that was claimed and not reached.
 SOON_SECONDS = 0.5
 # An order that Sendcloud is still processing after so long is asked for less and less often.
-CONFLICT_PATIENCE = 60.0
+CONFLICT_GRACE_SECONDS = 60.0
 
 # The gravest of its shipments' results is the order's.
 _GRAVITY = {"done": 0, "accepted": 1, "rejected": 2, "release": 3, "retry": 4}
@@ -221,7 +221,7 @@ class Ledger:
         if reaction.wait is None or reaction.burns or since is None:
             return reaction.wait
         age = (clock.now() - since).total_seconds()
-        return reaction.wait if age < CONFLICT_PATIENCE else min(age, conf().BACKOFF_MAX_SECONDS)
+        return reaction.wait if age < CONFLICT_GRACE_SECONDS else min(age, conf().BACKOFF_MAX_SECONDS)
 
     def _pushed(self, plan: Plan, upsert: Upsert) -> None:
         shipment = upsert.shipment

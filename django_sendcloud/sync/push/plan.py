@@ -41,7 +41,7 @@ from .frozen import (
     SUMS,
     Conflict,
     Wanted,
-    are_told_apart,
+    are_distinct,
     differences,
     fingerprints,
     has_arrived,
@@ -340,7 +340,7 @@ def _keep_frozen(plan: Plan, conflict: LabelConflict) -> list[Shipment]:
 
 def _offer_only_apart(plan: Plan, frozen: Sequence[Shipment]) -> None:
     """Push no new shipment that may hold goods of these, which have labels."""
-    plan.upserts = [each for each in plan.upserts if each.shipment is not None or are_told_apart(each.payload, frozen)]
+    plan.upserts = [each for each in plan.upserts if each.shipment is not None or are_distinct(each.payload, frozen)]
 
 
 def _open(shipment: Shipment, conflict: LabelConflict) -> LabelConflict | None:

@@ -75,7 +75,7 @@ def _insert(new: dict[Key, tuple[Plan, Upsert]]) -> None:
             _take_over(plan, shipment)
     for plan, upsert in new.values():
         if upsert.shipment is None:
-            plan.problem = Problem("order_conflict", "Its ids are not told apart from another's.", final=False)
+            plan.problem = Problem("order_conflict", "Its ids cannot be distinguished from another's.", final=False)
 
 
 def _take_over(plan: Plan, shipment: Shipment) -> None:

@@ -17,11 +17,11 @@ class PushSession:
     """The work of one worker run: its connections stay open for the next claim.
 
     Args:
-        ``patience``: Seconds that the run may wait for the rate limit altogether.
+        wait_budget: Seconds that the run may wait for the rate limit altogether.
     """
 
-    def __init__(self, patience: float = math.inf) -> None:
-        self.patience = patience
+    def __init__(self, wait_budget: float = math.inf) -> None:
+        self.wait_budget = wait_budget
         # The slot that the current claim is pushed under, if it needs one.
         self.slot: Slot | None = None
         # Requests made.
@@ -47,6 +47,6 @@ class PushSession:
         return self._backends[integration.pk]
 
     def wait(self, seconds: float) -> None:
-        """Wait for the rate limit, and subtract the seconds from the run's ``patience``."""
-        self.patience -= seconds
+        """Wait for the rate limit, and subtract the seconds from the run's wait_budget."""
+        self.wait_budget -= seconds
         clock.sleep(seconds)

@@ -24,7 +24,7 @@ from ...core.retry import retry_transient
 from ...models import EntryState, OutboxEntry, ScheduledLook, Shipment, ShipmentStatus
 from ...signals import shipment_deleted, shipment_rejected, shipment_synced
 from ..claim import Claim
-from ..fold import put_in
+from ..fold import add_entries
 from ..isolation import ALONE
 from ..outcomes import SUSPICIOUS
 from ..problems import Problem
@@ -255,7 +255,7 @@ def _push_again(lost: Sequence[Verdict]) -> None:
     with transaction.atomic(using=database):
         for (order_type, only_related), group in itertools.groupby(orders, operator.itemgetter(0, 1)):
             pks = [pk for _, _, pk in group]
-            put_in(order_type, pks, only_related=only_related)
+            add_entries(order_type, pks, only_related=only_related)
             OutboxEntry.objects.filter(order_type=order_type, order_pk__in=pks).update(
                 in_doubt=True,
                 not_before=Greatest(F("not_before"), Value(rest_until)),

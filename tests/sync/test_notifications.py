@@ -16,7 +16,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Account, Integration, OutboxEntry, PauseReason
 from django_sendcloud.sync import limiter, slots, worker
 from django_sendcloud.sync.integrations import Integrations
-from django_sendcloud.sync.worker import plan_wake, pump, run_in_turn
+from django_sendcloud.sync.worker import plan_run, pump, run_in_turn
 from tests import factories
 from tests.factories import forget_transaction
 
@@ -94,7 +94,7 @@ def test_retry_has_planned_notification(sandbox: Any, debounce: float, later: La
     later(delay + 0.01)
     tasks.push()
     assert len(sandbox.shipments()) == 1
-    assert planned == [delay], "nothing is left to wake for"
+    assert planned == [delay], "nothing is left to plan a run for"
 
 
 def test_quarantine_and_closed_account_have_notifications(
@@ -121,12 +121,12 @@ def test_paused_integration_has_no_notification(integration: Integration, later:
 
 
 def test_notification_is_planned_once(db: None, later: Later) -> None:
-    assert plan_wake(20.0)
-    assert not plan_wake(20.0), "one wake-up serves all workers"
-    assert plan_wake(5.0), "an earlier one is another"
-    assert not plan_wake(10.0), "it plans the next one itself"
+    assert plan_run(20.0)
+    assert not plan_run(20.0), "one run serves all workers"
+    assert plan_run(5.0), "an earlier one is another"
+    assert not plan_run(10.0), "it plans the next one itself"
     later(6.0)
-    assert plan_wake(14.0)
+    assert plan_run(14.0)
 
 
 def test_time_that_is_up_notifies_immediately(planned: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,10 +180,10 @@ def test_broker_url_of_any_form_notifies(url: Any, options: set[str], monkeypatc
 def test_message_names_task_and_wants_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
     """It is published by name, so that a web process need not import the tasks."""
     app = Celery("shop", broker="memory://", set_as_current=False)
-    app.conf.update(result_backend="cache+memory://", task_default_queue="wake-ups")
+    app.conf.update(result_backend="cache+memory://", task_default_queue="notifications")
     monkeypatch.setattr(broker, "celery_app", lambda: app)
     broker.publish(broker.REPORT_EXCEPTION, 7, "gone", delay=20.0)
-    with app.connection_for_read() as connection, connection.SimpleQueue("wake-ups") as queue:
+    with app.connection_for_read() as connection, connection.SimpleQueue("notifications") as queue:
         message = queue.get(timeout=5)
         message.ack()
     assert message.headers["task"] == tasks.report_exception.name
@@ -320,7 +320,7 @@ def test_deletions_get_their_share_in_short_runs(
     before = sandbox.count("POST", "/shipments/delete")
     sent = len(sandbox.requests)
     for _ in range(25):
-        run = worker._Run(10.0, patience=1.0, in_turn=True)
+        run = worker._Run(10.0, wait_budget=1.0, in_turn=True)
         with run.session:
             run.integrations = Integrations()
             assert run._serve()
