@@ -918,7 +918,7 @@ def check_stored(
                     51,
                     f"Integration {integration} has no API keys.",
                     "Enter them in the admin, or run sendcloud_connect. They are in Sendcloud's panel under Settings > "
-                    "Integrations.",
+                    "Integrations > Configure.",
                 )
             )
     if len(active) > 1 and not any(each.for_countries or each.for_sites for each in active):

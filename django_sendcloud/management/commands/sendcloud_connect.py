@@ -23,7 +23,10 @@ from ...sync.generation import Opened, open_keys
 from ...sync.routing import adapters_route, is_routed
 from ...webhooks.address import reachability
 
-WHERE = "Both keys are in Sendcloud's panel: Settings > Integrations > Configure."
+WHERE = (
+    "Make both keys in Sendcloud's panel: Settings > Integrations > Sendcloud API > Connect. Those of an integration "
+    "that exists already are under Settings > Integrations > Configure."
+)
 
 
 class Command(BaseCommand):
