@@ -201,6 +201,10 @@ class OrderAdapter(Generic[OrderT]):
     """Name of the order's field with the site or sales channel it was placed on, for integrations that take the orders
     of some sites only. The admin's *Sites* of an integration names them by text, or by key."""
 
+    contact: ClassVar[str] = ""
+    """Address of a page, or ``mailto:``, where buyers ask about their delivery. ``{% sendcloud_tracking %}`` links to
+    it, unless the page names another one."""
+
     auto: ClassVar[bool] = True
     """``False``: nothing is picked up by signals; call ``enqueue()`` where orders change."""
 

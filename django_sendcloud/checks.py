@@ -285,6 +285,11 @@ _ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
     "created_at": (lambda value: isinstance(value, str), "the name of a field", 'created_at = "placed_at"'),
     "number_field": (lambda value: isinstance(value, str), "the name of a field", 'number_field = "number"'),
     "site_field": (lambda value: isinstance(value, str), "the name of a field", 'site_field = "site"'),
+    "contact": (
+        lambda value: isinstance(value, str),
+        "the address of a page, or mailto:",
+        'contact = "mailto:help@shop.example"',
+    ),
     "status_field": (lambda value: isinstance(value, str), "the name of a field", 'status_field = "status"'),
     "auto": (lambda value: isinstance(value, bool), "True or False", "auto = False"),
 }

@@ -28,6 +28,7 @@ from ..sync.backends import backend_class, backend_for
 from ..sync.limiter import acquire
 from ..sync.routing import integration_for
 from ..violations import Param, Violation
+from .countries import country_name
 
 __all__ = ["ServicePoint", "csp_sources", "service_point_fields"]
 
@@ -142,6 +143,11 @@ class ServicePoint:
         """Its address in one line."""
         lines = (f"{self.street} {self.house_number}", f"{self.postal_code} {self.city}")
         return ", ".join(line.strip() for line in lines if line.strip())
+
+    @property
+    def country_name(self) -> str:
+        """Its country in the language in force."""
+        return country_name(self.country)
 
     def is_old(self, days: float = 7, now: dt.datetime | None = None) -> bool:
         """Return whether it was chosen so long ago that it should be asked for again before it is used."""

@@ -19,6 +19,7 @@ from ..admin.orders.backoffice import panel_context
 from ..conf import SendcloudConfigurationError
 from ..enums import ParcelPhase
 from ..models.delivery import PHASES
+from ..registry import registry
 from ..storefront.tracking import JOURNEY, ParcelTracking, order_shipping
 
 register = template.Library()
@@ -32,11 +33,11 @@ def sendcloud_tracking(order: Model, contact: str = "") -> dict[str, Any]:
 
     Args:
         order: The order.
-        contact: Address of a page or ``mailto:`` where buyers reach the shop.
+        contact: Address of a page or ``mailto:`` where buyers reach the shop. By default the adapter's.
     """
     shipping = order_shipping(order)
     return {
-        "contact": contact,
+        "contact": contact or registry.responsible(type(order)).contact,
         "service_point": shipping.service_point,
         "parcels": [(parcel, _stations(parcel)) for parcel in [*shipping.parcels, *shipping.returns]],
     }

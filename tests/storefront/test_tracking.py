@@ -18,6 +18,7 @@ from django_sendcloud.storefront.tracking import SyncState
 from django_sendcloud.sync.worker import pump
 from tests import factories
 from tests.shop.models import Order, Unrelated
+from tests.shop.sendcloud import ShopOrder
 
 
 @pytest.fixture
@@ -158,6 +159,15 @@ def test_buyer_of_undeliverable_parcel_is_helped(order: Order) -> None:
     assert "Please contact us" not in render(order), "a return goes to the shop"
 
 
+def test_adapter_names_contact_for_every_page(order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ShopOrder, "contact", "/help/?a&b")
+    assert '<a href="/help/?a&amp;b">Contact us</a>' in render(order)
+    template = Template('{% load sendcloud %}{% sendcloud_tracking order contact="/returns/" %}')
+    html = template.render(Context({"order": order}))
+    assert '<a href="/returns/">Contact us</a>' in html
+    assert "/help/" not in html
+
+
 @pytest.mark.parametrize(
     ("code", "name"),
     [
@@ -192,11 +202,18 @@ def test_statuses_are_read_in_the_buyers_language(order: Order) -> None:
 
 def test_buyer_sees_service_point_with_address(order: Order, chosen: dict[str, Any]) -> None:
     html = render(order)
-    assert "Primera &lt;Centrum&gt;<br>Markt 12<br>5611 EB Eindhoven<br>NL</address>" in html
+    assert "Primera &lt;Centrum&gt;<br>Markt 12<br>5611 EB Eindhoven<br>Netherlands</address>" in html
     assert "CANARY" not in html
     pump()
     parcel(order, phase=ParcelPhase.AWAITING_PICKUP.value)
     assert "You can fetch your parcel at Primera &lt;Centrum&gt;." in render(order)
+
+
+def test_country_of_service_point_is_named(order: Order, chosen: dict[str, Any]) -> None:
+    with translation.override("de"):
+        assert "Eindhoven<br>Niederlande</address>" in render(order)
+    chosen["country"] = "NZ"
+    assert "Eindhoven<br>NZ</address>" in render(order), "no carrier has a service point there"
 
 
 def test_unknown_service_point_refers_to_carrier(order: Order) -> None:

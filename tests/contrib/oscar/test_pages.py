@@ -94,6 +94,8 @@ def test_guest_checkout_reaches_sendcloud(
     if b"sc-tracking" not in page.content:
         page = client.post(page.redirect_chain[-1][0], {"email": "guest@example.com"}, follow=True)
     assert parcel["tracking_number"] in page.content.decode()
+    for html in (thanks, page.content.decode()):
+        assert '<a href="mailto:help@shop.example">Contact us</a>' in html
 
     for wrong in (link[1].replace(":", ":x"), link[1][:-4] + "abc/"):
         forged = client.get(wrong, follow=True).content.decode()
@@ -115,7 +117,9 @@ def test_buyer_sees_tracking_of_own_order(
     [parcel] = sendcloud.create_label(str(order.pk))
     move(parcel["id"], times=2)
     url = reverse("customer:order", args=[order.number])
-    assert parcel["tracking_number"] in client.get(url).content.decode()
+    html = client.get(url).content.decode()
+    assert parcel["tracking_number"] in html
+    assert '<a href="mailto:help@shop.example">Contact us</a>' in html
     stranger = Client()
     stranger.force_login(User.objects.create_user("other"))
     assert stranger.get(url).status_code == 404
