@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -92,6 +93,46 @@ from django_sendcloud.admin import IntegrationAdmin
 print(json.dumps([before, isinstance(found, IntegrationAdmin), found.opts.model_name, len(admin.site.check(None))]))
 """
     assert run(code) == [False, True, "integration", 0]
+
+
+def test_used_registry_holds_pages_themselves() -> None:
+    """Other packages extend ``type()`` of what the registry holds, and do so while they go through it."""
+    code = """
+from django.contrib import admin
+ours = [model for model in admin.site._registry if model._meta.app_label == "django_sendcloud"]
+admin.site.get_urls()
+for model, page in admin.site._registry.items():
+    page.list_display
+again = admin.AdminSite(name="again")
+for model in ours:
+    again.register(model, type("Extended", (type(admin.site.get_model_admin(model)),), {}))
+other = admin.AdminSite(name="other")
+from django_sendcloud.admin import register
+register(other)
+for model, page in other._registry.items():
+    page.list_display
+print(json.dumps([sorted(type(site.get_model_admin(model)).__name__ for model in ours) for site in (admin.site, other)]))
+"""
+    names = ["Account", "Integration", "Outbox", "Overview", "Parcel", "Shipment", "WebhookEvent"]
+    assert run(code) == [[f"{name}Admin" for name in names]] * 2
+
+
+@pytest.mark.parametrize("apps", [("shop_pages", "django_sendcloud"), ("django_sendcloud", "shop_pages")])
+def test_documented_class_replaces_ours(apps: tuple[str, ...], tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs/admin.md").read_text(), re.DOTALL)
+    [block] = [block for block in blocks if "unregister" in block]
+    (tmp_path / "shop_pages").mkdir()
+    (tmp_path / "shop_pages/__init__.py").touch()
+    (tmp_path / "shop_pages/admin.py").write_text(block)
+    code = """
+from django.contrib import admin
+from django_sendcloud.models import Shipment
+admin.site.get_urls()
+pages = [page for model, page in admin.site._registry.items() if model._meta.app_label == "django_sendcloud"]
+print(json.dumps([len(pages), str(admin.site.get_model_admin(Shipment)), admin.site.get_model_admin(Shipment).list_per_page]))
+"""
+    found = run(code, apps=apps, before=f"sys.path.insert(0, {str(tmp_path)!r})")
+    assert found == [7, "django_sendcloud.MyShipmentAdmin", 200]
 
 
 def test_first_notification_imports_celery_in_thread() -> None:

@@ -78,7 +78,15 @@ def _on_demand(name: str) -> type[admin.ModelAdmin[Any]]:
     """Return a stand-in for one of our classes: what the site makes of it imports the class on first use."""
 
     def make(model: Any, site: admin.AdminSite) -> Any:
-        return SimpleLazyObject(lambda: __getattr__(name)(model, site))
+        def load() -> Any:
+            page = __getattr__(name)(model, site)
+            # The registry then holds the page itself, so that ``type()`` of it is its class.
+            if site._registry.get(model) is stand_in:
+                site._registry[model] = page
+            return page
+
+        stand_in: Any = SimpleLazyObject(load)
+        return stand_in
 
     # The site only calls it, with the model and itself.
     return cast("type[admin.ModelAdmin[Any]]", make)
