@@ -297,14 +297,28 @@ def themed_looks(page: Any) -> Iterator[tuple[str, int]]:
         yield theme, width
 
 
+def look(page: Any, name: str) -> list[str]:
+    """Return the findings of a page, and take its pictures if ``UNFOLD_PICTURES`` names a folder."""
+    if folder := os.environ.get("UNFOLD_PICTURES"):
+        for theme, width in themed_looks(page):
+            page.screenshot(path=f"{folder}/{name}-{theme}-{width}.png", full_page=True)
+    return [*findings(page, UNFOLDS_OWN, themed_looks), *page.evaluate(FRAMELESS)]
+
+
+# Fields of ours whose frame the theme has taken away, so that they look like text.
+FRAMELESS = """() => [...document.querySelectorAll("[class^=sc-], [class*=' sc-']")]
+  .flatMap((part) => [...part.querySelectorAll("input, select, textarea")])
+  .filter((field) => field.checkVisibility() && !field.closest("fieldset.module"))
+  .filter((field) => !["checkbox", "radio", "submit"].includes(field.type))
+  .filter((field) => getComputedStyle(field).borderTopWidth === "0px")
+  .map((field) => field.name)"""
+
+
 @pytest.mark.parametrize("site", ["admin", "styled"])
 @pytest.mark.parametrize("name", PAGES)
 def test_unfold_page_is_accessible(name: str, site: str, themed: Themed, page: Any) -> None:
     show(themed, page, name, site)
-    if folder := os.environ.get("UNFOLD_PICTURES"):  # for a look by eye
-        for theme, width in themed_looks(page):
-            page.screenshot(path=f"{folder}/{name}-{site}-{theme}-{width}.png", full_page=True)
-    found = findings(page, UNFOLDS_OWN, themed_looks)
+    found = look(page, f"{name}-{site}")
     if name == "plain order":  # the theme leaves the widths of Django's own text areas as they are
         found = [finding for finding in found if "sticks out" not in finding]
     assert found == [], "\n".join(found)
@@ -361,3 +375,28 @@ def test_unfold_keys_and_settings_work(site: str, themed: Themed, page: Any) -> 
     carrier.set_checked(not carrier.is_checked())
     page.get_by_role("button", name="Change at Sendcloud").click()
     expect(page.get_by_text("Sendcloud confirms the change.")).to_be_visible()
+
+
+@pytest.mark.parametrize("site", ["admin", "styled"])
+def test_unfold_filter_is_saved_and_removed(site: str, themed: Themed, page: Any) -> None:
+    page.goto(f"{themed.url}/{site}/django_sendcloud/outboxentry/?state__exact=rejected")
+    page.get_by_text("Save this filter").click()
+    assert look(page, f"filter open-{site}") == []
+    for width in WIDTHS:
+        page.set_viewport_size({"width": width, "height": 900})
+        edges = [
+            page.locator(part).first.bounding_box()["x"] for part in (".sc-search", ".sc-saved", "#changelist .sc-hint")
+        ]
+        assert max(edges) - min(edges) <= 1, "as far from the edge as the list"
+    page.get_by_label("Name of the filter").fill("Mine")
+    page.locator(".sc-saved").get_by_role("button", name="Save").click()
+    saved = page.get_by_role("list", name="Saved filters").get_by_role("link", name="Mine")
+    expect(saved).to_have_attribute("aria-current", "true")
+    assert look(page, f"filter saved-{site}") == []
+
+    page.goto(f"{themed.url}/{site}/django_sendcloud/outboxentry/")
+    saved.click()
+    expect(page.locator("#result_list tbody tr.data-row")).to_have_count(1)
+    page.get_by_role("button", name="Remove the filter “Mine”").click()
+    expect(page.get_by_text("The filter “Mine” is removed.")).to_be_visible()
+    expect(saved).to_have_count(0)
