@@ -92,9 +92,11 @@ def test_blocked_account_is_waiting(reason: str, title: str, integration: Integr
 
 
 def test_late_due_orders_mean_no_worker(integration: Integration) -> None:
-    old = timezone.now() - dt.timedelta(minutes=20)
+    old = timezone.now() - dt.timedelta(minutes=2, seconds=1)
     entry(integration=integration, due_at=old, not_before=old)
     assert health(integration).level == "working", "something got through a moment ago"
+    Integration.objects.update(last_success_at=old + dt.timedelta(seconds=5))
+    assert health(integration).level == "working", "two minutes have not passed since"
     Integration.objects.update(last_success_at=old)
     found = health(integration)
     assert (found.level, found.since) == ("attention", old)

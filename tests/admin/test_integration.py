@@ -691,7 +691,7 @@ def test_changing_keys_reveals_no_key_state(as_role: Callable[..., Client], data
         data.integration.save()
         html = changer.get(url).content.decode()
         assert "are accepted, too" not in html
-        assert "It is set" not in html
+        assert "Saved. Leave empty" not in html
         assert "It is not set" not in html
         told.add(re.sub(r'value="[^"]{32,}"', "", html))
     assert len(told) == 1, "the page is the same, whatever is set"

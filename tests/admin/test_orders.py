@@ -562,7 +562,7 @@ def test_dead_order_panel_promises_no_retry(boss: Client, data: Data) -> None:
     factories.outbox().update(state="dead", error_code="server_error", error_fields={})
     html = change_page(boss, data.order)
     assert "Stopped after many attempts" in html
-    assert "tried again by itself" not in html
+    assert "retried automatically, at growing intervals" not in html
 
 
 @pytest.mark.long

@@ -20,9 +20,12 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 
+from django_sendcloud.admin.explanations.statuses import BY_PHASE, BY_STATUS
 from django_sendcloud.conf import conf
 from django_sendcloud.core.crypto import Secret
+from django_sendcloud.enums import ParcelPhase
 from django_sendcloud.models import Attempt, Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from django_sendcloud.models.statuses import STATUSES
 from tests import factories
 from tests.databases import fresh_database
 
@@ -770,6 +773,27 @@ def test_shop_can_register_own_classes(settings: Any) -> None:
     site = admin.AdminSite(name="own")
     ours.register(site)
     assert len(site._registry) == 7
+
+
+def test_parcel_statuses_have_advice() -> None:
+    problems = {status for status, (_text, phase) in STATUSES.items() if phase == ParcelPhase.PROBLEM}
+    assert problems <= set(BY_STATUS), "each problem has a way out of its own"
+    assert set(BY_STATUS) <= set(STATUSES)
+    assert set(BY_PHASE) == {phase.value for phase in ParcelPhase}
+
+
+@pytest.mark.parametrize(
+    ("values", "advice"),
+    [
+        ({"status_id": 80, "phase": "problem"}, "Check the address with the buyer, then give it to the carrier"),
+        ({"status_id": 424242, "phase": "awaiting_pickup"}, "Remind the buyer: it goes back"),
+        ({"status_id": None, "phase": "from the future"}, "Look at the carrier&#x27;s tracking page."),
+        ({"status_id": 11, "phase": "delivered", "is_return": True}, "The return has arrived: check it"),
+    ],
+)
+def test_parcel_page_says_what_to_do(boss: Client, data: Data, values: dict[str, Any], advice: str) -> None:
+    Parcel.objects.filter(pk=data.parcel.pk).update(**values)
+    assert advice in page(boss, "parcel_change", data.parcel.pk)
 
 
 @pytest.mark.long

@@ -105,3 +105,17 @@ def test_timed_pause_takes_three_clicks(operator: Operator) -> None:
     paused = Integration.objects.get(pk=integration.pk)
     assert paused.paused_until is not None
     assert paused.paused_by == "operator-0"
+
+
+def test_tracking_link_is_copied_in_one_click(operator: Operator) -> None:
+    page = operator.page
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    integration = operator.connect()
+    url = "https://tracking.example/3SCOPY?a=1&b=2"
+    parcel = Parcel.objects.create(integration=integration, remote_id=1, tracking_number="3SCOPY", tracking_url=url)
+    count_clicks(page)
+    operator.open("parcel_change", parcel.pk)
+    operator.press("Copy tracking link")
+    expect(page.get_by_role("button", name="Copied")).to_be_visible()
+    assert page.evaluate("navigator.clipboard.readText()") == url
+    assert clicks(page) == 1
