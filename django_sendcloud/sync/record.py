@@ -8,6 +8,7 @@ worker here, and cannot deadlock.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import itertools
 import logging
 import operator
@@ -23,7 +24,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 from ..conf import conf_while_selling
 from ..core.clock import clock
 from ..models import Change, OutboxEntry
-from ..registry import database_of, registry, stored_key
+from ..registry import OrderRef, database_of, registry, stored_key
 from ..signals import work_due
 
 __all__ = ["enqueue", "paused", "record"]
@@ -219,8 +220,9 @@ def record(
         deciding, delay = connections[using], OTHER_DATABASE_SECONDS
     current = _current(deciding) if deciding.in_atomic_block else None
     adapter = registry.for_order_type(order_type)
-    if adapter and using and "@" not in order_type and using != router.db_for_write(adapter.model):
-        order_type = f"{order_type}@{using}"
+    ref = OrderRef.stored(order_type, "")
+    if adapter and using and not ref.database and using != router.db_for_write(adapter.model):
+        order_type = dataclasses.replace(ref, database=using).order_type
     keys = (stored_key(adapter.model, pk) if adapter else str(pk) for pk in order_pks)
     changes = ((order_type, key, is_deletion, only_related, is_bulk) for key in keys if _is_storable(key))
     fresh = changes if current is None else (change for change in changes if not current.covers(change))
