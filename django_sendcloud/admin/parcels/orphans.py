@@ -16,7 +16,7 @@ from ..history import log
 from ..notes import NoteForm, log_with_note, name_of
 
 if TYPE_CHECKING:
-    from .admin import ParcelAdmin
+    from ..base import SendcloudAdmin
 
 __all__ = ["dismiss_parcels", "is_orphan", "reopen_parcels"]
 
@@ -26,7 +26,7 @@ def is_orphan(parcel: Parcel) -> bool:
     return parcel.shipment_id is None and parcel.dismissed_at is None
 
 
-def _ask_dismiss(model_admin: ParcelAdmin, request: HttpRequest, rows: Rows) -> Question:
+def _ask_dismiss(model_admin: SendcloudAdmin[Parcel], request: HttpRequest, rows: Rows) -> Question:
     orphans: QuerySet[Parcel] = rows.orphans()  # type: ignore[attr-defined]  # ParcelQuerySet
     number = orphans.count()
     left = rows.count() - number
@@ -52,7 +52,7 @@ def _ask_dismiss(model_admin: ParcelAdmin, request: HttpRequest, rows: Rows) -> 
 
 
 @action(_("Dismiss…"), permission="assign", ask=_ask_dismiss, offered=is_orphan, emphasis="quiet")
-def dismiss_parcels(model_admin: ParcelAdmin, request: HttpRequest, rows: Rows) -> None:
+def dismiss_parcels(model_admin: SendcloudAdmin[Parcel], request: HttpRequest, rows: Rows) -> None:
     """Take these parcels off the list of tasks, with a note."""
     note, number = NoteForm(request).text, 0
     values: dict[str, Any] = {"dismissed_by": name_of(request)[:150], "dismissed_note": note}
@@ -73,7 +73,7 @@ def dismiss_parcels(model_admin: ParcelAdmin, request: HttpRequest, rows: Rows) 
     offered=lambda parcel: parcel.dismissed_at is not None and parcel.shipment_id is None,
     emphasis="quiet",
 )
-def reopen_parcels(model_admin: ParcelAdmin, request: HttpRequest, rows: Rows) -> None:
+def reopen_parcels(model_admin: SendcloudAdmin[Parcel], request: HttpRequest, rows: Rows) -> None:
     """Count these parcels as a task again."""
     number = 0
     for chunk in in_chunks(rows):
