@@ -29,7 +29,7 @@ def sendcloud_incidents(context: dict[str, Any]) -> dict[str, Any]:
     return {"incidents": incidents(_site_of(request), request) if found is None else found}
 
 
-@register.inclusion_tag("admin/django_sendcloud/includes/find.html", takes_context=True)
+@register.inclusion_tag("admin/django_sendcloud/overview/search.html", takes_context=True)
 def sendcloud_search(context: dict[str, Any]) -> dict[str, Any]:
     """Show the search for orders and parcels, for operators who may see any."""
     request = context.get("request")

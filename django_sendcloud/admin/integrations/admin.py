@@ -256,7 +256,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         disconnect,
         delete_at_sendcloud,
     )
-    panel_template = "admin/django_sendcloud/includes/integration_panel.html"
+    panel_template = "admin/django_sendcloud/integrations/panel.html"
     readonly_fields = ["secret_state", "signature_state"]
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
@@ -555,7 +555,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             "failing_ago": ago(integration.failing_since),
             **page_of_logs(integration, cursor, with_contents=may_see_contents),
         }
-        return TemplateResponse(request, "admin/django_sendcloud/logs.html", context)
+        return TemplateResponse(request, "admin/django_sendcloud/integrations/logs.html", context)
 
     # -- columns --------------------------------------------------------------------------------
 

@@ -107,7 +107,7 @@ def differences_page(
         "may_act": model_admin.has_push_permission(request),
         "may_compare": integration.is_active and not integration.is_paused and current is None,
     }
-    return TemplateResponse(request, "admin/django_sendcloud/differences.html", context)
+    return TemplateResponse(request, "admin/django_sendcloud/integrations/differences.html", context)
 
 
 def _ignored(integration: Integration) -> QuerySet[Shipment]:

@@ -399,7 +399,7 @@ def _render(
     form = context.get("form")
     return TemplateResponse(
         request,
-        "admin/django_sendcloud/settings.html",
+        "admin/django_sendcloud/integrations/settings.html",
         {
             **model_admin.admin_site.each_context(request),
             "title": gettext("Settings at Sendcloud"),

@@ -120,7 +120,7 @@ class SendcloudOrderAdmin(OrderPermissions, _ModelAdmin[ModelT]):
         if isinstance(response, SimpleTemplateResponse) and not response.is_rendered and "cl" in context:
             # Our template extends the list's own, whichever that is.
             context["sc_page"] = response.resolve_template(response.template_name)
-            response.template_name = "admin/django_sendcloud/order_change_list.html"
+            response.template_name = "admin/django_sendcloud/orders/change_list.html"
         return response
 
     def get_changelist_instance(self, request: HttpRequest) -> ChangeList:
@@ -173,7 +173,7 @@ class SendcloudOrderAdmin(OrderPermissions, _ModelAdmin[ModelT]):
                 if each is not PUSH or not self._saves(request, obj)
             ],
         }
-        response.template_name = "admin/django_sendcloud/order_change_form.html"
+        response.template_name = "admin/django_sendcloud/orders/change_form.html"
         return response
 
     def _saves(self, request: HttpRequest, order: ModelT) -> bool:

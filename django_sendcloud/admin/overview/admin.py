@@ -71,7 +71,7 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
             "groups": findings.groups,
             "is_found": any(group.rows for group in findings.groups),
         }
-        return TemplateResponse(request, "admin/django_sendcloud/find.html", context)
+        return TemplateResponse(request, "admin/django_sendcloud/overview/find.html", context)
 
     # -- the page -------------------------------------------------------------------------------
 
@@ -99,7 +99,7 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
             "spark": {"width": WIDTH, "height": HEIGHT},
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/django_sendcloud/overview.html", context)
+        return TemplateResponse(request, "admin/django_sendcloud/overview/overview.html", context)
 
     def _press(self, request: HttpRequest) -> HttpResponse:
         """Run the button of a task."""

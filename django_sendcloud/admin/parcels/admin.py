@@ -208,7 +208,7 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
     ordering = ["-pk"]
     actions = [open_label, open_return_label, cancel_label, dismiss_parcels, reopen_parcels]
     page_actions = (open_label, open_return_label, cancel_label, dismiss_parcels, reopen_parcels)
-    panel_template = "admin/django_sendcloud/includes/parcel_panel.html"
+    panel_template = "admin/django_sendcloud/parcels/panel.html"
     readonly_fields = [
         "phase_badge",
         "shipment_link",
@@ -322,7 +322,7 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
             "found": list(candidates),
             "media": self.media,
         }
-        return TemplateResponse(request, "admin/django_sendcloud/assign.html", context)
+        return TemplateResponse(request, "admin/django_sendcloud/parcels/assign.html", context)
 
     def _belongs_already(self, request: HttpRequest, parcel: Parcel) -> HttpResponse:
         """Report that the parcel was assigned meanwhile, by an operator or an update."""

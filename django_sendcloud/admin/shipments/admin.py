@@ -354,8 +354,8 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
         refresh,
         delete_at_sendcloud,
     )
-    panel_template = "admin/django_sendcloud/includes/shipment_panel.html"
-    below_template = "admin/django_sendcloud/includes/shipment_below.html"
+    panel_template = "admin/django_sendcloud/shipments/shipment_panel.html"
+    below_template = "admin/django_sendcloud/shipments/shipment_below.html"
     readonly_fields = ["order_link", "state_badge", "integration_link"]
     fieldsets = [
         (

@@ -128,7 +128,7 @@ def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) 
         "next_cause": following,
         "back": back,
     }
-    return TemplateResponse(request, "admin/django_sendcloud/fixing.html", context)
+    return TemplateResponse(request, "admin/django_sendcloud/shipments/fixing.html", context)
 
 
 def _back(request: HttpRequest) -> str:

@@ -152,7 +152,7 @@ class OrderRowAdmin(SearchedAdmin[OrderRowT]):
             "media": self.media,
             **self._preview(row),
         }
-        return TemplateResponse(request, "admin/django_sendcloud/payload.html", context)
+        return TemplateResponse(request, "admin/django_sendcloud/shipments/payload.html", context)
 
     def _preview(self, row: OrderRowT) -> dict[str, Any]:
         order = row.order()

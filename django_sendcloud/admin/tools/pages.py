@@ -103,4 +103,4 @@ class ToolPages(_Base):
             "media": self.media,
             **context,
         }
-        return TemplateResponse(request, f"admin/django_sendcloud/{name}.html", whole)
+        return TemplateResponse(request, f"admin/django_sendcloud/tools/{name}.html", whole)
