@@ -38,7 +38,7 @@ from ..incidents import health_of
 from ..notes import NoteForm, name_of
 from ..ui.badges import badge, badge_with
 from ..ui.humanize import clock_time
-from . import pending_secrets as keeping
+from . import pending_secrets
 from .copies import is_a_copy, may_be_copy, ships_here
 from .differences import differences_page
 from .disconnect import delete_at_sendcloud, disconnect
@@ -368,7 +368,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             # Before Django opens the transaction: a slow Sendcloud must not hold a lock.
             vars(request)["sendcloud_entry"] = self._entry(request, object_id)
         else:
-            keeping.forget(request)
+            pending_secrets.forget(request)
         return super().changeform_view(request, object_id, form_url, extra_context)
 
     def _entry(self, request: HttpRequest, object_id: str | None) -> Entry:
@@ -378,8 +378,8 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         if not allowed or (object_id and stored is None):
             return Entry()
         ticket, testing = request.POST.get("kept", ""), "_test" in request.POST
-        kept = keeping.kept(request, object_id or "", ticket)
-        lost = [] if kept else keeping.promised(ticket)
+        kept = pending_secrets.kept(request, object_id or "", ticket)
+        lost = [] if kept else pending_secrets.promised(ticket)
         key_check: KeyCheck | None = None
         if "new_secret_key" not in lost or request.POST.get("new_secret_key"):
             candidate = KeysForm(request.POST).candidate(stored, kept, testing=testing)
@@ -401,7 +401,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         form = context["adminform"].form
         if request.method == "POST" and isinstance(form, IntegrationForm):
             # Nothing was saved; the secret is kept so that it need not be entered twice.
-            context["sc_ticket"] = keeping.keep(request, str(obj.pk) if obj else "", form.entered)
+            context["sc_ticket"] = pending_secrets.keep(request, str(obj.pk) if obj else "", form.entered)
             form.say_kept()
             if form.entry.testing:
                 self._report_test(request, obj, form)
@@ -463,7 +463,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
                 vars(request)["sendcloud_not_in_use"] = others[0]
         # Workers write into this row, too, so only changed fields are saved.
         obj.save(using=conf().DATABASE, update_fields=changed if change else None)
-        keeping.forget(request)
+        pending_secrets.forget(request)
         self._after_saving(request, obj, form, change)
 
     def _after_saving(self, request: HttpRequest, obj: Integration, form: IntegrationForm, change: bool) -> None:
