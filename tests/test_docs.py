@@ -7,6 +7,7 @@ import inspect
 import re
 from pathlib import Path
 
+import polib
 import pytest
 from django.core.management import get_commands
 
@@ -16,6 +17,17 @@ from django_sendcloud.storefront import tracking as shipping
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+# Texts that are made of several ones, the words of a command, and the name of a group.
+EXAMPLES = {
+    "12 orders wait for Sendcloud since 10:32",
+    "3 orders not going out, 1 integration stopped",
+    "Webshop is being connected",
+    "only those that were not",
+    "Country is not valid",
+    "should be gone",
+    "order gone",
+    "Shipping operators",
+}
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -123,3 +135,20 @@ def test_panel_is_described_by_the_same_paths() -> None:
         "Settings > Integrations > Sendcloud API",
         "Settings > Integrations > Sendcloud API > Connect",
     }
+
+
+@pytest.mark.parametrize("page", ["adapter", "admin", "operations", "oscar", "tutorial", "webhooks", "service-points"])
+def test_quoted_texts_are_those_of_the_admin(page: str) -> None:
+    """An operator who looks for *Send now* must not find *Push now*."""
+    catalogue = polib.pofile(str(ROOT / "django_sendcloud/locale/nl/LC_MESSAGES/django.po"))
+    texts = [text for entry in catalogue if not entry.obsolete for text in (entry.msgid, entry.msgid_plural)]
+    known = re.sub(r"%\(\w+\)[sd]|\{\w*\}", "0", "\n".join(texts)).lower()
+    prose = re.sub(r"```.*?```|`[^`]*`", "", (ROOT / f"docs/{page}.md").read_text(), flags=re.DOTALL)
+    unknown = set()
+    for quoted in re.findall(r"(?<![*\w])\*([^*\n]+(?:\n[^*\n]+)?)\*(?![*\w])", prose):
+        for part in re.split(r" · | > ", " ".join(quoted.split())):
+            text = re.sub(r"\d+", "0", part.lower().rstrip("…."))
+            # Django names its own permissions so.
+            if text.strip() and text not in known and not part.startswith("Can ") and part not in EXAMPLES:
+                unknown.add(part)
+    assert unknown == set()
