@@ -1,4 +1,4 @@
-"""Keeping below Sendcloud's limits, which are counted per account over all its keys.
+"""Limiters that stay below Sendcloud's limits, which are counted per account over all its keys.
 
 Sendcloud answers 429 beyond 100 changing and 1,000 reading requests a minute
 (https://sendcloud.dev/docs/getting-started/rate-limits). Where several processes share an account,

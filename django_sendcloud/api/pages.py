@@ -1,4 +1,4 @@
-"""Walking through a list page by page, without ever leaving Sendcloud or walking in circles."""
+"""A walk through a list, page by page, that never leaves Sendcloud and never goes in circles."""
 
 from __future__ import annotations
 

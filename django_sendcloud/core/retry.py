@@ -1,4 +1,4 @@
-"""Asking the database again where it refused for reasons that pass."""
+"""Retries of database work after transient errors."""
 
 from __future__ import annotations
 

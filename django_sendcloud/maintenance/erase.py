@@ -1,4 +1,4 @@
-"""Forgetting one order: at Sendcloud, and then here."""
+"""Erasure of one order: at Sendcloud, and then here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Encrypting all stored secrets again, with the first of the keys."""
+"""Rotation of the keys: all stored secrets, encrypted again with the first one."""
 
 from __future__ import annotations
 

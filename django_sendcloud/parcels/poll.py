@@ -1,4 +1,4 @@
-"""Polling for parcels whose webhooks never came, because the shop was down for longer than Sendcloud retries.
+"""The poll for parcels whose webhooks never came, because the shop was down for longer than Sendcloud retries.
 
 What Sendcloud's list answers enters the inbox, as a webhook does: one applier, one order of locks. It counts as an
 update of the time at which Sendcloud last changed the parcel, never of this machine's time.

@@ -1,4 +1,4 @@
-"""Taking due entries under a lease.
+"""Claims: due entries, taken under a lease.
 
 Attempts are counted here, not at the end, so that an order that kills its worker is counted as well: it
 is taken in ever smaller company, then alone, then not at all.

@@ -1,4 +1,4 @@
-"""Finding orders that changed without a signal: bulk writes, raw SQL, other programs."""
+"""The search for orders that changed without a signal: bulk writes, raw SQL, other programs."""
 
 from __future__ import annotations
 

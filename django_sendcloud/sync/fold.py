@@ -1,4 +1,4 @@
-"""Folding recorded changes into the outbox: many changes of an order become one entry.
+"""The fold of recorded changes into the outbox: many changes of an order become one entry.
 
 The shop appends rows of ``Change``; a fold deletes them together with the write of the entry they become. So only
 workers and readers of the outbox ever wait for each other's rows.

@@ -1,4 +1,4 @@
-"""Putting orders into the outbox whose time has come, though nothing about them changed."""
+"""Orders whose time has come, though nothing about them changed: their way into the outbox."""
 
 from __future__ import annotations
 

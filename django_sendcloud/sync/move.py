@@ -154,7 +154,7 @@ def begin_move(integration: Integration, target: ApiGeneration) -> None:
     """
     _check(integration, target)
     if integration.is_paused and integration.paused_reason == PauseReason.PERSON:
-        raise MoveFailed(f"{integration} is paused by a person: resume it first.")
+        raise MoveFailed(f"{integration} is paused by an operator: resume it first.")
     _pause(integration, target)
 
 
@@ -198,7 +198,7 @@ def _backend(integration: Integration, target: ApiGeneration) -> Backend:
 
 
 def _pause(integration: Integration, target: ApiGeneration) -> bool:
-    """Stop pushing. Return whether the move has to resume it: an integration paused by a person stays paused."""
+    """Stop pushing. Return whether the move has to resume it: an integration paused by an operator stays paused."""
     if integration.is_paused and integration.paused_reason == PauseReason.PERSON:
         return False
     if integration.paused_reason != PauseReason.MOVE:

@@ -1,4 +1,4 @@
-"""Comparing both sides: everything Sendcloud has, against everything we believe it has.
+"""The comparison of both sides: everything Sendcloud has, against everything we believe it has.
 
 It streams: one page in memory, the cursor saved after each, so that it goes on where it was interrupted. A
 difference is acted on only when two scans in a row agree on it, because a list that changes while it is read can

@@ -1,4 +1,4 @@
-"""Recording that an order changed: one INSERT, in the order's own transaction.
+"""The record that an order changed: one INSERT, in the order's own transaction.
 
 Nothing else happens in the web request. The record says only *look at this order again*; a worker decides later what
 to push. An inserted row belongs to one transaction: the shop's transactions wait neither for each other nor for a

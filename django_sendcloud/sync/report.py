@@ -1,4 +1,4 @@
-"""Writing a failure of the shop's side to Sendcloud's own connection log, where the merchant sees it."""
+"""Reports of the shop's failures in Sendcloud's own connection log, where the merchant sees it."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ class Command(BaseCommand):
         self.report(report)
         self.stdout.write(self.style.SUCCESS(f"{integration} uses API {target.value} now."))
         if integration.is_paused:
-            self.stdout.write(self.style.WARNING("It is still paused by a person: resume it in the admin."))
+            self.stdout.write(self.style.WARNING("It is still paused by an operator: resume it in the admin."))
 
     def integration(self, remote_id: int | None) -> Integration:
         rows = Integration.objects.all() if remote_id is None else Integration.objects.filter(remote_id=remote_id)
