@@ -141,6 +141,9 @@ class Action:
             text = gettext("At most %(most)d are possible together, and this would be %(number)d. Please choose fewer.")
             messages.error(request, text % {"most": self.most, "number": number})
             return None
+        if question is not None and not number and not question.warnings:
+            messages.warning(request, f"{gettext('Nothing of this selection is left.')} {_done_meanwhile()}")
+            return None
         if question is not None and (page_of is None or self.asks_for_one or question.insists):
             confirmed = self._is_confirmed(request, rows)
             confirmed_number = request.POST.get(NUMBER, "")
@@ -279,5 +282,11 @@ def notify(queue: str) -> None:
 
 
 def report_count(request: HttpRequest, number: int, sentence: str) -> None:
-    """Report the result; as a warning if no object was changed."""
+    """Report the result; as a warning, with the usual reason, if no object was changed."""
+    if not number:
+        sentence += f" {_done_meanwhile()}"
     messages.add_message(request, messages.SUCCESS if number else messages.WARNING, sentence)
+
+
+def _done_meanwhile() -> str:
+    return gettext("A colleague may have done it, or the selection changed meanwhile.")

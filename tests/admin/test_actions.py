@@ -24,6 +24,7 @@ from .conftest import Data
 pytestmark = pytest.mark.long
 
 OUTBOX = "admin:django_sendcloud_outboxentry_changelist"
+NOTHING_LEFT = "Nothing of this selection is left. A colleague may have done it, or the selection changed meanwhile."
 
 
 @pytest.fixture
@@ -220,13 +221,23 @@ def hidden(page: Any) -> dict[str, list[str]]:
     return fields
 
 
+@pytest.mark.parametrize("name", ["push_now", "push_all_alike"])
+def test_vanished_selection_is_explained(operator: Client, db: None, name: str) -> None:
+    rows = entries(2, state="rejected", error_code="rejected")
+    page = act(operator, name, rows)
+    factories.clear_outbox()
+    assert said(act(operator, name, rows)) == [NOTHING_LEFT], "before the question"
+    assert said(operator.post(reverse(OUTBOX), hidden(page))) == [NOTHING_LEFT] * 2, "after it"
+    assert not LogEntry.objects.exists()
+
+
 def test_confirmation_keeps_criteria_when_problem_changes(operator: Client, db: None) -> None:
     (asked_about,) = entries(1, state="rejected", error_code="rejected")
     others = entries(6, state="rejected", error_code="adapter_error")
     page = act(operator, "push_all_alike", [asked_about])
     assert page.context["title"] == "Push 1 order now"
     factories.outbox().filter(pk=asked_about.pk).update(error_code="adapter_error")
-    assert said(operator.post(reverse(OUTBOX), hidden(page))) == ["0 orders are being pushed."]
+    assert said(operator.post(reverse(OUTBOX), hidden(page))) == [NOTHING_LEFT]
     assert factories.outbox().filter(state="rejected").count() == 1 + len(others)
 
 
