@@ -21,7 +21,7 @@ from django.urls import resolve, reverse
 from django.utils import timezone
 from pypdf import PdfReader
 
-from django_sendcloud import OrderAdapter
+from django_sendcloud import NotShippable, OrderAdapter
 from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin.orders import mixin
 from django_sendcloud.admin.orders.state import OrderStateFilter, can_filter, ref_of, states_of
@@ -30,6 +30,7 @@ from django_sendcloud.testing import drain
 from tests import factories
 from tests.parcels.test_labels import parcels as parcels  # a fixture
 from tests.shop.models import Customer, Order, OrderProxy, Tag, WholesaleOrder
+from tests.shop.sendcloud import ShopOrder
 
 from .conftest import OPERATE, VIEW, Data
 
@@ -675,3 +676,37 @@ def test_unsent_order_says_why_and_stays(boss: Client, connected: Integration) -
     paid = factories.order()
     factories.clear_outbox()
     assert "No change of this order has been recorded" in change_page(boss, paid)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("answer", "shipments", "reason"),
+    [
+        (False, 1, "The order is not to be shipped now"),
+        (NotShippable("unpaid", "The order is not paid."), 1, "The order is not paid."),
+        (None, 1, "The shop leaves this order alone"),
+        (True, 0, "Nothing in the order is to be shipped."),
+    ],
+    ids=["not shippable", "unpaid", "left alone", "digital"],
+)
+def test_push_leaves_out_with_reason(
+    boss: Client, connected: Integration, monkeypatch: pytest.MonkeyPatch, answer: Any, shipments: int, reason: str
+) -> None:
+    order = factories.order(shipments=shipments)
+    factories.clear_outbox()
+    monkeypatch.setattr(ShopOrder, "is_shippable", lambda self, order: answer)
+    assert reason in change_page(boss, order)
+    select(boss, "sendcloud_push", order)
+    page = listing(boss).content.decode()
+    assert f"1 order is left out: {reason.rstrip('.')}." in page
+    assert "being sent" not in page
+    assert not factories.outbox().exists()
+
+
+def test_invalid_order_can_be_pushed(boss: Client, connected: Integration) -> None:
+    order = factories.order(country="XX")
+    factories.clear_outbox()
+    assert "Push it to find out what is wrong with it." in change_page(boss, order)
+    select(boss, "sendcloud_push", order)
+    assert "1 order is being sent." in listing(boss).content.decode()
+    assert factories.outbox().exists()

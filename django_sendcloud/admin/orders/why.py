@@ -9,6 +9,7 @@ from django.db import models
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ...adapters import NotShippable
 from ...core.dates import date_and_time
 from ...models import ShipmentStatus
 from ...registry import registry
@@ -55,6 +56,8 @@ def _ask(order: models.Model) -> NotSent | None:
     try:
         answer: Any = adapter.shippable(order)
         at = adapter.next_look(order)
+        if answer and next(iter(adapter.get_shipments(order)), None) is None:
+            answer = NotShippable("nothing_to_ship", _("Nothing in the order is to be shipped."))
     except Exception:
         # The shop's own code may raise anything; a push explains it.
         return NotSent(_("Not sent yet"), _("Push it to find out what is wrong with it."), can_push=True)
