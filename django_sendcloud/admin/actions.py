@@ -40,6 +40,8 @@ Rows = models.QuerySet[Any]
 # Objects listed on a confirmation page; the page counts the rest.
 SHOWN = 20
 CHUNK = 500
+# Keys in a confirmation's form; a longer list is confirmed by its number. Django refuses forms of over 1,000 fields.
+MOST_SELECTED = 500
 # Template of a confirmation page, unless the admin names its own.
 CONFIRMATION = "admin/django_sendcloud/confirmation.html"
 # Form fields of a confirmation page.
@@ -135,6 +137,7 @@ class Action:
         if request.method != "POST" or not self.is_allowed(admin, request):
             raise PermissionDenied
         question = self.ask(admin, request, rows) if self.ask is not None else None
+        selection = rows
         rows = question.rows if question is not None and question.rows is not None else rows
         number = rows.count() if question is not None or self.most is not None else 0
         if self.most is not None and number > self.most:
@@ -150,7 +153,7 @@ class Action:
             more_by_now = confirmed and confirmed_number.isdecimal() and number > int(confirmed_number)
             is_valid = question.form is None or question.form.is_valid()
             if not confirmed or more_by_now or not is_valid:
-                return self._confirmation(admin, request, rows, question, number, page_of, more_by_now)
+                return self._confirmation(admin, request, selection, rows, question, number, page_of, more_by_now)
         return self.run(admin, request, rows)
 
     def is_allowed(self, admin: AnyAdmin, request: HttpRequest) -> bool:
@@ -165,6 +168,7 @@ class Action:
         self,
         admin: AnyAdmin,
         request: HttpRequest,
+        selection: Rows,
         rows: Rows,
         question: Question,
         number: int,
@@ -178,6 +182,11 @@ class Action:
         # Django's own views set it, too: the template's URLs belong to this site.
         vars(request)["current_app"] = admin.admin_site.name
         checkbox_name = getattr(admin, "checkbox_name", helpers.ACTION_CHECKBOX_NAME)
+        selected, across = request.POST.getlist(checkbox_name), request.POST.get("select_across", "0")
+        if across == "1":
+            # The confirmation is for these rows, whatever enters the list meanwhile.
+            keys = [str(key) for key in selection.values_list("pk", flat=True)[: MOST_SELECTED + 1]]
+            selected, across = (keys, "0") if len(keys) <= MOST_SELECTED else (selected, across)
         context = {
             **admin.admin_site.each_context(request),
             "title": question.title or self._title(admin, objects, number),
@@ -190,10 +199,10 @@ class Action:
             "objects": objects,
             "number": number,
             "more": max(0, number - SHOWN),
-            "selected": request.POST.getlist(checkbox_name),
+            "selected": selected,
             "checkbox_name": checkbox_name,
             "hidden": getattr(admin, "hidden_fields", ()),
-            "select_across": request.POST.get("select_across", "0"),
+            "select_across": across,
             "cancel_url": page_url,
             "typed": self.typed(rows.get()) if self.typed else "",
             "was_typed": "typed" in request.POST,
