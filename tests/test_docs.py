@@ -16,7 +16,8 @@ from django_sendcloud.payloads import ShipmentPayload
 from django_sendcloud.storefront import tracking as shipping
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+ROOT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
+DOCUMENTS = [*(ROOT / name for name in ROOT_PAGES), *sorted((ROOT / "docs").rglob("*.md"))]
 # Texts that are made of several ones, the words of a command, and the name of a group.
 EXAMPLES = {
     "12 orders wait for Sendcloud since 10:32",

@@ -124,7 +124,7 @@ def test_changes_are_folded_in_portions() -> None:
 
 
 @pytest.mark.django_db
-def test_orders_put_in_count_as_changed() -> None:
+def test_added_entries_count_as_changed() -> None:
     add_entries("shop.order", ["1", "2"])
     add_entries("shop.order", ["2"])
     assert dict(OutboxEntry.objects.values_list("order_pk", "version")) == {"1": 1, "2": 2}
