@@ -161,7 +161,7 @@ def _below(path: Path, suffix: str) -> Iterator[Path]:
         yield from (
             found
             for found in sorted(path.rglob(f"*{suffix}"))
-            if not SKIPPED.intersection(found.relative_to(ROOT).parts) and "site" not in found.relative_to(ROOT).parts
+            if not SKIPPED.intersection(found.relative_to(ROOT).parts)
         )
 
 
