@@ -49,7 +49,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     gc.collect()
     gc.freeze()
     # No worker is left alone with a slow test in the end.
-    items.sort(key=lambda item: not any(item.get_closest_marker(name) for name in SLOW))
+    items.sort(key=_turn)
+
+
+def _turn(item: pytest.Item) -> tuple[bool, float]:
+    """Return the sorting key of a test: slow ones first, and of these the ones with the highest timeout."""
+    timeout = item.get_closest_marker("timeout")
+    is_slow = any(item.get_closest_marker(name) for name in SLOW)
+    return not is_slow, -timeout.args[0] if timeout and is_slow else 0.0
 
 
 @pytest.fixture(autouse=True)
