@@ -56,7 +56,7 @@ MARKED_AS_COPY = Explanation(
 )
 ASKS_OPERATOR = Explanation(
     _("Some orders need a fix"),
-    _("They could not be sent as they are. All other orders go out."),
+    _("They could not be sent as they are."),
     _("Ask a colleague who may see the outbox to look at them."),
 )
 
@@ -85,7 +85,7 @@ WORDS: Mapping[Code, Explanation] = {
     ),
     Code.REJECTED: Explanation(
         _("Some orders need a fix"),
-        _("Their data breaks a rule, or Sendcloud rejected them. All other orders go out."),
+        _("Their data breaks a rule, or Sendcloud rejected them."),
         _("Open them in the outbox: each says what is wrong and what to do."),
     ),
     Code.DEAD: Explanation(
