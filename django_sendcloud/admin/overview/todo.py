@@ -208,9 +208,12 @@ def _of_orders(snapshot: Snapshot) -> Iterator[Task]:
         return
     dead = {problem.code for problem in stuck if problem.state == EntryState.DEAD}
     found = {cause: len(pks) for cause, pks in causes(OutboxEntry.objects.stuck()).items()} if stuck else {}
-    nameless = sum(problem.number for problem in stuck if not problem.code)
-    if nameless:
-        found[Cause("")] = nameless
+    for code in dict.fromkeys(problem.code for problem in stuck):
+        number = sum(problem.number for problem in stuck if problem.code == code)
+        mine = [cause for cause in found if cause.code == code]
+        if number > sum(found[cause] for cause in mine):
+            # Orders without a code, or more than are read to tell their fields apart: one task counts them all.
+            found = {cause: count for cause, count in found.items() if cause not in mine} | {Cause(code): number}
     for cause, number in found.items():
         state = EntryState.DEAD if cause.code in dead and not cause.field else EntryState.REJECTED
         explanation = explain_entry(state, cause.code)
