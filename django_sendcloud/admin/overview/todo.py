@@ -212,7 +212,7 @@ def _of_orders(snapshot: Snapshot) -> Iterator[Task]:
         number = sum(problem.number for problem in stuck if problem.code == code)
         mine = [cause for cause in found if cause.code == code]
         if number > sum(found[cause] for cause in mine):
-            # Orders without a code, or more than are read to tell their fields apart: one task counts them all.
+            # One task counts orders without a code, and those whose fields are too many to be read.
             found = {cause: count for cause, count in found.items() if cause not in mine} | {Cause(code): number}
     for cause, number in found.items():
         state = EntryState.DEAD if cause.code in dead and not cause.field else EntryState.REJECTED
