@@ -299,7 +299,16 @@ class _Run:
         if any(not entry.is_accepted for entry in taken.entries):
             is_full = len(taken.entries) >= conf().BATCH_SIZE // 2
             self.paced_until = 0.0 if is_full else clock.monotonic() + PACE_SECONDS
-        push_claim(self.session, taken, self.integrations)
+        meanwhile = functools.partial(self._push_meanwhile, account) if account else lambda: None
+        push_claim(self.session, taken, self.integrations, meanwhile)
         if account is not None:
             self.shares.add(account.pk, self.session.upserts - before[0], self.session.deletes - before[1])
         return True
+
+    def _push_meanwhile(self, account: Account) -> None:
+        """Push what is due, one request of it, between two requests of a long look at what Sendcloud has saved."""
+        fold()
+        if self._wait(retry_transient(functools.partial(Account.objects.get, pk=account.pk))) > 0:
+            return
+        lanes: list[Lane] = [None, *(i.pk for i in self.integrations.running if i.account_id == account.pk)]
+        self._push(self._to_push(account, lanes, conf().BATCH_SIZE, deletes=1), account)

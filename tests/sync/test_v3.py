@@ -156,6 +156,63 @@ def test_confirmations_use_wait_for_rate(
     assert Shipment.objects.filter(status=ShipmentStatus.SYNCED).count() == 2
 
 
+@pytest.mark.parametrize("in_turn", [False, True])
+@pytest.mark.parametrize("saved", [True, False])
+def test_fresh_order_overtakes_long_look(
+    integration: Integration,
+    sandbox: Any,
+    sendcloud_settings: Any,
+    later: Later,
+    monkeypatch: pytest.MonkeyPatch,
+    saved: bool,
+    in_turn: bool,
+) -> None:
+    """The only worker reads many pages, or asks for many orders: it pushes between two requests, and then goes on."""
+    from django_sendcloud.api.v3.orders import Orders
+    from django_sendcloud.sync.backends import v3
+
+    monkeypatch.setattr(v3, "MAX_PAGE", 2)
+    sendcloud_settings(CONFIRM_SECONDS=3.0, DEBOUNCE_SECONDS=0.0)
+    sandbox.save_delay = 0.0 if saved else None
+    make_orders(20)
+    push()
+    later(40)
+    name = "pages" if saved else "get"
+    read = getattr(Orders, name)
+
+    def note(self: Orders, *args: Any, **options: Any) -> Any:
+        monkeypatch.setattr(Orders, name, read)
+        forget_transaction()
+        make_orders(1)
+        return read(self, *args, **options)
+
+    monkeypatch.setattr(Orders, name, note)
+    before = len(sandbox.requests)
+    run_in_turn() if in_turn else pump()
+    methods = [request.method for request in sandbox.requests[before:]]
+    assert methods.index("POST") <= 2, "the list or one order, and then the push"
+    assert methods.count("GET") >= 8, "the look goes on"
+    assert Shipment.objects.filter(status=ShipmentStatus.SYNCED).count() == (20 if saved else 0)
+
+
+def test_long_look_never_waits_to_push(
+    integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later
+) -> None:
+    """While no order may be pushed, the worker asks on for what Sendcloud has saved."""
+    sendcloud_settings(CONFIRM_SECONDS=3.0, DEBOUNCE_SECONDS=0.0)
+    sandbox.save_delay = None
+    make_orders(20)
+    push()
+    later(40)
+    make_orders(1)
+    sendcloud_settings(CONFIRM_SECONDS=3.0, UNSAFE_REQUESTS_PER_MINUTE=0.6, UNSAFE_BURST=1)
+    while limiter.ask(integration, "unsafe") == 0:
+        pass
+    pump()
+    assert sandbox.count("GET") == 21, "the list, and each order"
+    assert len(upserts(sandbox)) == 1
+
+
 def test_order_not_seen_is_polled_then_pushed(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later
 ) -> None:

@@ -6,7 +6,7 @@ import abc
 import dataclasses
 import datetime as dt
 import enum
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 from ...api import Page, RateLimiter, SendcloudClient
@@ -177,8 +177,14 @@ class Backend(abc.ABC):
             APIError: it did not end well.
         """
 
-    def confirm(self, shipments: Sequence[Shipment]) -> dict[int, list[str]]:
+    def confirm(
+        self, shipments: Sequence[Shipment], meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[int, list[str]]:
         """Find out which accepted shipments Sendcloud has saved as they were last sent.
+
+        Args:
+            shipments: The accepted shipments.
+            meanwhile: Called between two requests: other work must not wait for all of them.
 
         Returns:
             By the primary key of each saved shipment, the parts that it still has although they were left out.

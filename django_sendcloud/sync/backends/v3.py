@@ -102,7 +102,9 @@ class V3Backend(Backend):
             for answer in answers
         ]
 
-    def confirm(self, shipments: Sequence[Shipment]) -> dict[int, list[str]]:
+    def confirm(
+        self, shipments: Sequence[Shipment], meanwhile: Callable[[], None] = lambda: None
+    ) -> dict[int, list[str]]:
         """Find accepted orders in the list (operation: GET /orders): new ones by id, changed ones by their time.
 
         What the list does not show is asked for one by one (operation: GET /orders/{id}): Sendcloud may ignore the
@@ -116,7 +118,10 @@ class V3Backend(Backend):
         granted = [True]  # the caller's turn
 
         def may_ask() -> bool:
-            return clock.monotonic() < end and (bool(granted and granted.pop()) or self._may_ask("safe"))
+            if granted:
+                return granted.pop()
+            meanwhile()
+            return clock.monotonic() < end and self._may_ask("safe")
 
         new = {key: each for key, each in wanted.items() if _is_new(each)}
         changed = {key: each for key, each in wanted.items() if key not in new}

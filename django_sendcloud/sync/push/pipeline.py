@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ..claim import Claim
 from ..integrations import Integrations
 from .delete import delete
@@ -15,11 +17,19 @@ from .upsert import confirm, upsert
 __all__ = ["push_claim"]
 
 
-def push_claim(session: PushSession, claim: Claim, integrations: Integrations) -> None:
+def push_claim(
+    session: PushSession, claim: Claim, integrations: Integrations, meanwhile: Callable[[], None] = lambda: None
+) -> None:
     """Push what was claimed: plan → reserve → upsert → delete → settle.
 
     Every order gets a verdict, which is settled in the database: done, rejected, retried later, or released as if it
     had not been claimed. Whatever is not reached before the lease ends is released.
+
+    Args:
+        session: The worker's session.
+        claim: The claimed orders.
+        integrations: The integrations of the shop.
+        meanwhile: Called between the requests that look for accepted orders, which may be many.
     """
     ledger = Ledger(claim, integrations)
     gate = Gate(session, claim, integrations, before_waiting=ledger.settle)
@@ -32,6 +42,7 @@ def push_claim(session: PushSession, claim: Claim, integrations: Integrations) -
 
     before = session.upserts
     upsert(session, ledger, gate)
-    confirm(session, ledger, gate, integrations)
-    delete(session, ledger, gate, integrations, upserts=session.upserts - before)
+    upserts = session.upserts - before
+    confirm(session, ledger, gate, integrations, meanwhile)
+    delete(session, ledger, gate, integrations, upserts=upserts)
     ledger.close(gate)

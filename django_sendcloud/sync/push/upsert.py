@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import dataclasses
 import datetime as dt
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from ...api import not_after
 from ...core.interruption import interruptions
@@ -127,7 +127,9 @@ def _failed(ledger: Ledger, gate: Gate, batch: Batch, error: Exception) -> Seque
     return ()
 
 
-def confirm(session: PushSession, ledger: Ledger, gate: Gate, integrations: Integrations) -> None:
+def confirm(
+    session: PushSession, ledger: Ledger, gate: Gate, integrations: Integrations, meanwhile: Callable[[], None]
+) -> None:
     """Find out whether Sendcloud has saved the shipments that it accepted."""
     groups: dict[int, list[tuple[Plan, Shipment]]] = {}
     for plan in ledger.open_plans():
@@ -141,7 +143,7 @@ def confirm(session: PushSession, ledger: Ledger, gate: Gate, integrations: Inte
             continue
         try:
             with not_after(gate.latest()):
-                saved = session.backend(integration).confirm([shipment for _, shipment in group])
+                saved = session.backend(integration).confirm([shipment for _, shipment in group], meanwhile)
         except interruptions():
             raise
         except Exception as error:
