@@ -236,6 +236,28 @@ def test_order_not_seen_is_polled_then_pushed(
     assert len(ids(sandbox)) == 1
 
 
+def test_unlisted_order_is_never_pushed_unasked(
+    integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Absence from the list proves nothing: each order is asked for, however few a single look may ask for."""
+    from django_sendcloud.sync.backends import v3
+
+    monkeypatch.setattr(v3, "MOST_LOOKS", 2)
+    sendcloud_settings(CONFIRM_SECONDS=3.0, SAVE_SECONDS=60.0)
+    sandbox.list_labelled_orders = False
+    made = make_orders(5)
+    push()
+    for order in made:
+        sandbox.create_label(str(order.pk))
+    later(70)
+    for _ in range(3):
+        pump()
+        later(3.1)
+    assert upserts(sandbox) == [5]
+    assert statuses() == {"synced"}
+    assert not OutboxEntry.objects.exists()
+
+
 def test_change_of_accepted_order_waits_and_arrives(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later
 ) -> None:

@@ -179,7 +179,7 @@ class Backend(abc.ABC):
 
     def confirm(
         self, shipments: Sequence[Shipment], meanwhile: Callable[[], None] = lambda: None
-    ) -> dict[int, list[str]]:
+    ) -> dict[int, list[str] | None]:
         """Find out which accepted shipments Sendcloud has saved as they were last sent.
 
         Args:
@@ -187,16 +187,14 @@ class Backend(abc.ABC):
             meanwhile: Called between two requests: other work must not wait for all of them.
 
         Returns:
-            By the primary key of each saved shipment, the parts that it still has although they were left out.
+            By the primary key of each saved shipment, the parts that it still has although they were left out; ``None``
+            for one that Sendcloud denies. A shipment that was not asked for is missing.
 
         Raises:
             APIError: it did not end well.
         """
-        return {
-            shipment.pk: []
-            for shipment in shipments
-            if (found := self.find(shipment)) and self.is_current(found, shipment)
-        }
+        found = {shipment.pk: (self.find(shipment), shipment) for shipment in shipments}
+        return {pk: [] if remote and self.is_current(remote, each) else None for pk, (remote, each) in found.items()}
 
     def clear(self, shipment: Shipment) -> ItemResult:
         """Delete a saved shipment so that it can be created again without the parts that it has kept.

@@ -104,7 +104,7 @@ class V3Backend(Backend):
 
     def confirm(
         self, shipments: Sequence[Shipment], meanwhile: Callable[[], None] = lambda: None
-    ) -> dict[int, list[str]]:
+    ) -> dict[int, list[str] | None]:
         """Find accepted orders in the list (operation: GET /orders): new ones by id, changed ones by their time.
 
         What the list does not show is asked for one by one (operation: GET /orders/{id}): Sendcloud may ignore the
@@ -129,11 +129,14 @@ class V3Backend(Backend):
         saved |= self._walk("-pk", new, lambda order: order.id <= first, may_ask)
         oldest = min((shipment.stamp for shipment in changed.values()), default=0)
         saved |= self._walk("-order_updated_at", changed, lambda order: 0 < _stamp(order) < oldest, may_ask)
-        result: dict[int, list[str]] = {pk: [] for pk in saved}
+        result: dict[int, list[str] | None] = {pk: [] for pk in saved}
         for shipment in itertools.islice((shrunk | new | changed).values(), MOST_LOOKS):
             if not may_ask():
                 break
-            if (found := self._get(shipment.remote_id)) and _stamp(found) == shipment.stamp:
+            found = self._get(shipment.remote_id)
+            if found is None or _stamp(found) != shipment.stamp:
+                result[shipment.pk] = None
+            else:
                 result[shipment.pk] = translation.left_in(found.raw, _lost_parts(shipment))
         return result
 

@@ -156,15 +156,18 @@ class Ledger:
             self._pushed(plan, upsert)
         self._add(Verdict(plan, "rejected", problem))
 
-    def confirmed(self, plan: Plan, shipment: Shipment, *, saved: bool) -> None:
-        """Note whether Sendcloud has saved an accepted shipment.
+    def confirmed(self, plan: Plan, shipment: Shipment, *, saved: bool | None) -> None:
+        """Note whether Sendcloud has saved an accepted shipment; ``None``: it was not asked.
 
-        One that it has not is looked for again, each time twice as long after the push, and at last pushed again.
+        One that it has not is looked for again, each time twice as long after the push, and at last pushed again. That
+        a list does not show it is no reason to push.
         """
         pushed = shipment.last_pushed_at or self._started
         age = max(0.0, (self._started - pushed).total_seconds())
-        if not saved and age < conf().SAVE_SECONDS:
-            self._add(Verdict(plan, "accepted", wait=max(conf().CONFIRM_SECONDS, age)))
+        is_late = age >= conf().SAVE_SECONDS
+        if saved is None or not (saved or is_late):
+            wait = conf().CONFIRM_SECONDS if is_late else max(conf().CONFIRM_SECONDS, age)
+            self._add(Verdict(plan, "accepted", wait=wait))
             return
         shipment.status = ShipmentStatus.SYNCED if saved else ShipmentStatus.PENDING
         self._settled.shipments[shipment.pk] = shipment

@@ -143,7 +143,7 @@ def confirm(
             continue
         try:
             with not_after(gate.latest()):
-                saved = session.backend(integration).confirm([shipment for _, shipment in group], meanwhile)
+                found = session.backend(integration).confirm([shipment for _, shipment in group], meanwhile)
         except interruptions():
             raise
         except Exception as error:
@@ -154,10 +154,12 @@ def confirm(
             continue
         gate.succeeded(integration)
         for plan, shipment in group:
-            if saved.get(shipment.pk) and not is_frozen(shipment):
+            if shipment.pk not in found:
+                ledger.confirmed(plan, shipment, saved=None)
+            elif found[shipment.pk] and not is_frozen(shipment):
                 _clear(session, ledger, gate, plan, shipment, integration)
             else:
-                ledger.confirmed(plan, shipment, saved=shipment.pk in saved)
+                ledger.confirmed(plan, shipment, saved=found[shipment.pk] is not None)
 
 
 def _clear(
