@@ -134,7 +134,7 @@ def move(
         progress("pause")
         was_running = _pause(integration, target)
         progress("drain")
-        _drain(wait_seconds)
+        _drain(integration, wait_seconds)
         progress("adopt")
         found = _compare(integration, backend, adopt=True)
     with BACKENDS[integration.api_generation](integration, _Turns(integration)) as old:
@@ -210,8 +210,8 @@ def _pause(integration: Integration, target: ApiGeneration) -> bool:
     return True
 
 
-def _drain(wait_seconds: float) -> None:
-    """Wait until no request of the old generation is on its way, nor may still land.
+def _drain(integration: Integration, wait_seconds: float) -> None:
+    """Wait until no request of the old generation is on its way, may still land, or is accepted and not saved.
 
     Raises:
         MoveFailed: it took longer.
@@ -220,13 +220,19 @@ def _drain(wait_seconds: float) -> None:
     while True:
         clock.synchronize()
         fold_all()
-        busy = OutboxEntry.objects.filter(Q(lease__gt="") | Q(in_doubt=True), not_before__gt=clock.now()).count()
+        now = clock.now()
+        busy = OutboxEntry.objects.filter(Q(lease__gt="") | Q(in_doubt=True), not_before__gt=now).count()
+        # v2 would not find them, and they would appear after their deletion.
+        saving = now - dt.timedelta(seconds=conf().SAVE_SECONDS)
+        accepted = Shipment.objects.filter(integration=integration, status=ShipmentStatus.ACCEPTED)
+        busy += accepted.filter(last_pushed_at__gt=saving).count()
         if not busy:
             return
         if clock.monotonic() >= end:
             raise MoveFailed(
-                f"{busy} orders are still in the hands of workers, or in quarantine. Nothing was switched, and the "
-                "integration stays paused: run the move again, or resume the integration to stay as it is."
+                f"{busy} orders are still in the hands of workers, in quarantine, or not saved by Sendcloud yet. "
+                "Nothing was switched, and the integration stays paused: run the move again, or resume the "
+                "integration to stay as it is."
             )
         clock.sleep(LOOK_SECONDS)
 

@@ -217,6 +217,30 @@ def test_move_waits_for_orders_in_hand(integration: Integration, sandbox: Any, l
     assert len(records(sandbox)) == 1
 
 
+@pytest.mark.parametrize("generation", ["v3"], indirect=True)
+def test_move_waits_for_orders_being_saved(
+    integration: Integration, sandbox: Any, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """v2 would not find a cancelled order that v3 has accepted, and it would appear after its deletion."""
+    sandbox.save_delay = None
+    order = factories.order()
+    factories.outbox()
+    pump()
+    factories.forget_transaction()
+    order.delete()
+
+    def sleep(seconds: float) -> None:
+        later(seconds)
+        sandbox.save_orders()
+
+    monkeypatch.setattr("django_sendcloud.core.clock.clock.sleep", sleep)
+    move(integration, V2)
+    push()
+    sandbox.save_orders()
+    assert records(sandbox) == []
+    assert Integration.objects.get().api_generation == "v2"
+
+
 def test_resumed_integration_is_not_switched(integration: Integration, sandbox: Any) -> None:
     place(1)
 
