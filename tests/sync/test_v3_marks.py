@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import html
+import re
 from collections.abc import Callable, Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,6 +27,7 @@ from tests.factories import forget_transaction
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
 
+DOCS = Path(__file__).resolve().parents[2] / "docs"
 REFERENCES = ("shipment_uuid", "order_number", "external_order_id", "external_shipment_id")
 #: Each open question by the sandbox's switch for it, with every way it may turn out.
 MARKS: dict[str, list[Any]] = {
@@ -83,6 +86,28 @@ def save(order: Order, **values: Any) -> None:
 def test_marks_list_each_question(generation: str) -> None:
     """A switch that the sandbox gets must be listed, and with it each of its ways."""
     assert MARKS.keys() | NO_QUESTION == vars(Behaviour()).keys()
+
+
+def questions() -> str:
+    """Return the part of the documents that lists what no live account has shown."""
+    return (DOCS / "api-generations.md").read_text().partition("## Not verified")[2]
+
+
+def test_documents_ask_each_question(generation: str) -> None:
+    """Each row says how to find out, and which switch of the sandbox plays the answers."""
+    rows = [line.strip("| ").split(" | ") for line in questions().splitlines() if line.startswith("|")][2:]
+    assert all(question.endswith((")", "?")) and command for question, command, _ in rows)
+    switches = {name for *_, switch in rows for name in re.findall(r"`(\w+)`", switch)}
+    assert switches == MARKS.keys() | {"oauth_scopes"}
+
+
+def test_documented_probe_measures_saving(integration: Integration, sandbox: Any) -> None:
+    sandbox.save_delay = 0.3
+    (code,) = re.findall(r"```python\n(.*?)```", questions(), re.DOTALL)
+    namespace: dict[str, Any] = {}
+    exec(code, namespace)
+    assert 0.2 < namespace["seconds_to_save"]() < 2
+    assert sandbox.orders() == []
 
 
 @pytest.mark.parametrize(("mark", "way"), [(mark, way) for mark, ways in MARKS.items() for way in ways])
