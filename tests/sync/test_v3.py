@@ -258,6 +258,32 @@ def test_unlisted_order_is_never_pushed_unasked(
     assert not OutboxEntry.objects.exists()
 
 
+def test_unsaved_change_is_no_synced_order(
+    integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later
+) -> None:
+    """The list shows the order as it was before: its change is looked for, and pushed again if it was lost."""
+    sendcloud_settings(CONFIRM_SECONDS=3.0, SAVE_SECONDS=60.0)
+    [order] = make_orders(1)
+    push()
+    later(4)
+    pump()
+    assert statuses() == {"synced"}
+    sandbox.lose_orders(1)
+    forget_transaction()
+    order.address = "Markt 1"
+    order.save()
+    push()
+    later(4)
+    pump()
+    assert statuses() == {"accepted"}
+    for _ in range(12):
+        later(10)
+        pump()
+    assert upserts(sandbox) == [1, 1, 1]
+    assert sandbox.shipment(str(order.pk))["address"] == "Markt 1"
+    assert statuses() == {"synced"}
+
+
 def test_change_of_accepted_order_waits_and_arrives(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later
 ) -> None:
