@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Callable
 from typing import Any
@@ -580,6 +581,40 @@ def test_shipments_become_orders_of_their_own(two_shipments: Order, sandbox: Any
     cancel(two_shipments)
     push()
     assert ids(sandbox) == set()
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_orders_of_one_v3_id_never_overwrite(
+    integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """The shipment B of the order A, and the order A/B: the second is rejected, and its end is not the other's."""
+    ids_of = {"FIRST": ("A/B", None), "SECOND": ("A", "B")}
+    plain = ShopOrder.get_shipments
+
+    def get_shipments(self: ShopOrder, order: Order) -> Any:
+        order_id, shipment_id = ids_of[order.number]
+        for payload in plain(self, order):
+            yield dataclasses.replace(payload, external_order_id=order_id, external_shipment_id=shipment_id)
+
+    monkeypatch.setattr(ShopOrder, "get_shipments", get_shipments)
+    made = []
+    for number in ids_of:
+        made.append(factories.order(lines=0, number=number))
+        if not together:
+            push()
+    push()
+    [there] = sandbox.orders()
+    assert there["order_id"] == "A/B"
+    entry = OutboxEntry.objects.get()
+    assert (entry.state, entry.error_code, [*entry.error_fields]) == (
+        EntryState.REJECTED,
+        "order_conflict",
+        ["external_order_id"],
+    )
+    cancel(next(order for order in made if str(order.pk) == entry.order_pk))
+    push()
+    assert len(sandbox.orders()) == 1
+    assert not OutboxEntry.objects.exists()
 
 
 # Reconciliation and look-ups

@@ -155,6 +155,11 @@ class Backend(abc.ABC):
         """Return the names of the payload's parts that Sendcloud may keep when a later upsert leaves them out."""
         return []
 
+    @classmethod
+    def namesakes(cls, payload: ShipmentPayload) -> set[tuple[str, str]]:
+        """Return the ids of other shipments that Sendcloud would take for this one."""
+        return set()
+
     @abc.abstractmethod
     def upsert(self, items: Sequence[Item]) -> list[ItemResult]:
         """Create or update up to :attr:`max_batch` shipments, and return a result for each, in their order.

@@ -71,6 +71,12 @@ class V3Backend(Backend):
         """Return the parts that Sendcloud may keep: nothing says what leaving them out does."""
         return translation.parts_of(payload, options_of_shop())
 
+    @classmethod
+    def namesakes(cls, payload: ShipmentPayload) -> set[tuple[str, str]]:
+        """Return the other ids with the same ``order_id``: an id may hold a slash of its own."""
+        keys = translation.shipment_keys(translation.order_id_of(*payload.key))
+        return {(order, shipment or order) for order, shipment in keys} - {payload.key}
+
     # -- orders -----------------------------------------------------------------------------------
 
     def upsert(self, items: Sequence[Item]) -> list[ItemResult]:

@@ -33,6 +33,7 @@ def reserve(claim: Claim, plans: Sequence[Plan]) -> None:
                 plan.problem = Problem(
                     "order_conflict", "Another order of this batch has the same external ids.", final=False
                 )
+    _refuse_namesakes(new)
     if new:
         _insert(new)
     _note_parts(plans)
@@ -42,6 +43,26 @@ def reserve(claim: Claim, plans: Sequence[Plan]) -> None:
 def _key(upsert: Upsert) -> Key:
     """Return what makes a shipment unique at Sendcloud."""
     return upsert.integration.pk, *upsert.payload.key
+
+
+def _refuse_namesakes(new: dict[Key, tuple[Plan, Upsert]]) -> None:
+    """Take out shipments that Sendcloud would take for one of another order, which they would overwrite."""
+    namesakes = {
+        key: {(key[0], *ids) for ids in backend_class(upsert.integration).namesakes(upsert.payload)}
+        for key, (_, upsert) in new.items()
+    }
+    others = {other for each in namesakes.values() for other in each}
+    if not others:
+        return
+    rows = Shipment.objects.filter(integration__in={o[0] for o in others}, external_order_id__in={o[1] for o in others})
+    alive = rows.exclude(status=ShipmentStatus.DELETED)
+    keys = alive.values_list("integration_id", "external_order_id", "external_shipment_id")
+    there: set[Key] = set(retry_transient(lambda: list(keys)))
+    for key, others in namesakes.items():
+        if others & (there | new.keys()):
+            plan, _ = new.pop(key)
+            text = "Two orders may not share their external ids: Sendcloud keeps one of them."
+            plan.problem = Problem("order_conflict", text, {"external_order_id": [text]})
 
 
 def _insert(new: dict[Key, tuple[Plan, Upsert]]) -> None:
