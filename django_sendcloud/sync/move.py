@@ -309,10 +309,14 @@ def _is_split(shipment: Shipment) -> bool:
 def _delete_split(old: Backend, found: _Comparison) -> list[Shipment]:
     """Delete in the old generation what has another id in the new one. Return what was deleted.
 
-    Each deletion is written down before the next begins, so that an interrupted move goes on.
+    Each one is recorded as changed before, and written down before the next begins: an interrupted move goes on, and
+    one that a person ends pushes again what is gone.
     """
     gone = []
     for shipment in found.split:
+        with transaction.atomic(using=conf().DATABASE):
+            Shipment.objects.filter(pk=shipment.pk).update(digest="")
+            record(shipment.order_type, [shipment.order_pk], notify=False)
         if old.delete(shipment).outcome is not Outcome.DELETED:
             raise MoveFailed(f"{shipment} could not be deleted yet. Run the move again in a minute.")
         Shipment.objects.filter(pk=shipment.pk).update(

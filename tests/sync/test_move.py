@@ -16,6 +16,7 @@ from django_sendcloud.enums import ApiGeneration
 from django_sendcloud.exceptions import ServerError
 from django_sendcloud.models import Integration, OutboxEntry, Parcel, PauseReason, Shipment
 from django_sendcloud.sync import move as move_module
+from django_sendcloud.sync.backends import BACKENDS
 from django_sendcloud.sync.move import MoveFailed, begin_move, continue_moves, move, survey
 from django_sendcloud.sync.worker import pump
 from tests import factories
@@ -69,6 +70,7 @@ def test_move_adopts_pushed_orders_without_a_push(integration: Integration, sand
     push()
     assert (report.adopted, report.missing, report.stale, report.foreign) == (3, 0, 0, 0)
     assert records(sandbox) == sorted(str(order.pk) for order in orders)
+    assert set(Shipment.objects.values_list("remote_id", flat=True)) == {order["id"] for order in sandbox.orders()}
     assert writes(sandbox) == before
     found = Integration.objects.get()
     assert (found.api_generation, found.is_paused, found.moving_to) == ("v3", False, "")
@@ -163,6 +165,33 @@ def test_split_order_with_label_is_left_alone(integration: Integration, sandbox:
     assert records(sandbox) == before
 
 
+def test_order_split_in_panel_is_left_alone(integration: Integration, sandbox: Any) -> None:
+    (order,) = place(1, lines=2)
+    sandbox.split_order(str(order.pk), 2)
+    before = writes(sandbox)
+    for report in (survey(integration, V3), move(integration, V3)):
+        assert (report.ambiguous, report.names) == (1, {"ambiguous": [order.number]})
+    push()
+    assert writes(sandbox) == before
+    assert records(sandbox) == [str(order.pk)] * 2
+    order.delete()
+    push()
+    assert records(sandbox) == []
+
+
+@pytest.mark.parametrize("generation", ["v3"], indirect=True)
+def test_panel_split_is_recreated_by_v2(integration: Integration, sandbox: Any) -> None:
+    """v2 could neither change nor delete the parts, which have other ids: it gets the order in one piece."""
+    (order,) = place(1, lines=2)
+    sandbox.split_order(str(order.pk), 2)
+    assert move(integration, V2).names == {"recreated": [order.number]}
+    push()
+    assert records(sandbox) == [str(order.pk)]
+    order.delete()
+    push()
+    assert records(sandbox) == []
+
+
 def test_foreign_order_is_reported_and_kept(integration: Integration, sandbox: Any) -> None:
     place(1)
     Shipment.objects.all().delete()
@@ -201,6 +230,47 @@ def test_interrupted_move_continues(
     integration.refresh_from_db()
     assert (integration.api_generation, integration.is_paused) == (OTHER[generation].value, False)
     assert len(sandbox.orders()) == len(keys(sandbox)) == 4
+
+
+@both_ways
+def test_move_ended_after_deletions_loses_no_order(integration: Integration, sandbox: Any, generation: str) -> None:
+    """An operator resumes an interrupted move that has deleted what has other ids in the new generation."""
+    place(1, shipments=2)
+
+    def kill(name: str) -> None:
+        if name == "switch":
+            assert records(sandbox) == []
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        move(integration, OTHER[generation], progress=kill)
+    Integration.objects.get().resume()
+    push()
+    assert Integration.objects.get().api_generation == generation
+    assert len(records(sandbox)) == 2
+
+
+@both_ways
+def test_move_ended_during_deletion_loses_no_order(
+    integration: Integration, sandbox: Any, generation: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process ends between the deletion and its note."""
+    place(1, shipments=2)
+    backend = BACKENDS[generation]
+    delete = backend.delete
+
+    def kill(self: Any, shipment: Shipment) -> None:
+        delete(self, shipment)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(backend, "delete", kill)
+    with pytest.raises(KeyboardInterrupt):
+        move(integration, OTHER[generation])
+    monkeypatch.undo()
+    assert len(records(sandbox)) == 1
+    Integration.objects.get().resume()
+    push()
+    assert len(records(sandbox)) == 2
 
 
 def test_move_waits_for_orders_in_hand(integration: Integration, sandbox: Any, later: Later) -> None:
