@@ -24,6 +24,7 @@ from ..core.clock import clock
 from ..enums import ApiGeneration
 from ..exceptions import APIError
 from ..models import Checkpoint, Integration, OutboxEntry, Parcel, PauseReason, Shipment, ShipmentStatus
+from ..payloads.v3 import shipment_keys
 from . import limiter
 from .backends import BACKENDS, Backend, Outcome, RemoteItem
 from .fold import fold_all
@@ -257,12 +258,16 @@ def _compare(integration: Integration, backend: Backend, *, adopt: bool) -> _Com
             by_key.setdefault(remote.key, []).append(remote)
         mine = {
             (shipment.external_order_id, shipment.external_shipment_id): shipment
-            for shipment in _alive(integration).filter(external_order_id__in={key[0] for key in by_key})
+            for shipment in _alive(integration).filter(
+                external_order_id__in={order_id for key in by_key for order_id, _ in shipment_keys(key[0])}
+            )
         }
         for key, records in by_key.items():
             shipment = mine.get(key)
             if shipment is None:
-                same_order = [known for ids, known in mine.items() if ids[0] == key[0]]
+                # v2 shows a shipment that v3 made as an order of its own.
+                divided = shipment_keys(key[0])
+                same_order = [known for ids, known in mine.items() if ids[0] == key[0] or ids in divided]
                 renamed.update(known.pk for known in same_order)
                 if not same_order:
                     for remote in records:
