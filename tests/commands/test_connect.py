@@ -170,6 +170,21 @@ def test_partner_account_is_connected_by_v2(connect: Any, sendcloud_settings: An
     assert generation() == "v2"
 
 
+@pytest.mark.parametrize("status", [403, 404])
+def test_keys_without_v3_are_connected_by_v2(connect: Any, sandbox: Any, status: int) -> None:
+    sandbox.fail_next(status, match="list integrations")
+    assert "API v2" in connect("--no-webhook")
+    assert generation() == "v2"
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_chosen_closed_v3_is_no_v2(connect: Any, sandbox: Any, status: int) -> None:
+    sandbox.fail_next(status, match="list integrations")
+    with pytest.raises(CommandError, match="nothing was stored"):
+        connect("--api", "v3")
+    assert not Integration.objects.exists()
+
+
 @pytest.mark.parametrize("chosen", ["v2", "v3"])
 def test_option_api_chooses_the_generation(connect: Any, chosen: str) -> None:
     connect("--api", chosen)

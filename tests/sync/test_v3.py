@@ -237,6 +237,17 @@ def test_order_not_seen_is_polled_then_pushed(
     assert len(ids(sandbox)) == 1
 
 
+def test_look_reads_no_endless_list(integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from django_sendcloud.sync.backends import v3
+
+    monkeypatch.setattr(v3, "MAX_PAGE", 2)
+    monkeypatch.setattr(v3, "MOST_PAGES", 2)
+    make_orders(10)
+    push()
+    assert statuses() == {"synced"}
+    assert (sandbox.count("GET", "/orders"), sandbox.count("GET")) == (2, 2 + 6)
+
+
 def test_unlisted_order_is_never_pushed_unasked(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
