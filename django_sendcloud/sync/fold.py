@@ -22,7 +22,7 @@ from ..models import Change, OutboxEntry
 
 __all__ = ["add_entries", "fold", "fold_all", "fold_for_reading"]
 
-# Changes folded by one statement.
+# Changes folded together.
 CHUNK = 1000
 
 _Key = tuple[str, str]
@@ -70,39 +70,13 @@ def fold_for_reading() -> None:
 def fold(size: int = CHUNK) -> int:
     """Fold up to ``size`` changes into the outbox, oldest first. Return how many.
 
-    Concurrent folds take different changes; on a database without ``SKIP LOCKED`` the second one leaves them to the
-    first.
+    Of two concurrent folds of the same changes, the second one leaves them to the first and returns 0.
 
     Raises:
         InsideTransaction: a database of this thread is in an atomic block, which would keep the folded rows locked.
     """
     refuse_inside_transaction("Folding recorded changes")
-    connection = connections[conf().DATABASE]
-    if connection.vendor == "postgresql":
-        return retry_transient(functools.partial(_fold_in_one_statement, connection, size))
-    return retry_transient(functools.partial(_fold_step_by_step, connection, size))
-
-
-def _fold_in_one_statement(connection: BaseDatabaseWrapper, size: int) -> int:
-    changes = Change._meta.db_table
-    # Sorted, so that two workers that fold changes of the same orders take their entries in the same order.
-    sql = f"""
-        WITH taken AS (
-            DELETE FROM {changes} WHERE id = ANY(ARRAY(
-                SELECT id FROM {changes} ORDER BY id LIMIT %s FOR UPDATE SKIP LOCKED
-            )) RETURNING id, order_type, order_pk, is_deletion, only_related, is_bulk, due_at, recorded_at
-        ), folded AS (
-            INSERT INTO {OutboxEntry._meta.db_table} AS old ({_COLUMNS})
-            SELECT order_type, order_pk, (array_agg(is_deletion ORDER BY id DESC))[1], bool_and(only_related),
-                bool_and(is_bulk), min(due_at), min(recorded_at), min(recorded_at), max(recorded_at), '', '{{}}'
-            FROM taken GROUP BY order_type, order_pk ORDER BY order_type, order_pk
-            {_conflict(connection.vendor)}
-        )
-        SELECT count(*) FROM taken
-    """  # noqa: S608
-    with connection.cursor() as cursor:
-        cursor.execute(sql, [size])
-        return int(cursor.fetchone()[0])
+    return retry_transient(functools.partial(_fold, connections[conf().DATABASE], size))
 
 
 def add_entries(order_type: str, order_pks: Sequence[str], *, only_related: bool = False) -> None:
@@ -124,7 +98,7 @@ class _TakenByAnother(Exception):
     """Another worker folds these very changes."""
 
 
-def _fold_step_by_step(connection: BaseDatabaseWrapper, size: int) -> int:
+def _fold(connection: BaseDatabaseWrapper, size: int) -> int:
     rows = Change.objects.order_by("pk")
     # Read without locks: on MySQL, those would reach to where the shop inserts.
     columns = ("pk", "order_type", "order_pk", "is_deletion", "only_related", "is_bulk", "due_at", "recorded_at")
@@ -169,7 +143,7 @@ def _delete(connection: BaseDatabaseWrapper, pks: Sequence[int]) -> int:
 def _upsert(connection: BaseDatabaseWrapper, folded: dict[_Key, _Folded]) -> None:
     adapt = connection.ops.adapt_datetimefield_value
     params: list[Any] = []
-    # Sorted, as above.
+    # Sorted, so that two workers that fold changes of the same orders take their entries in the same order.
     for (order_type, order_pk), order in sorted(folded.items()):
         times = (order.due_at, order.first, order.first, order.last)
         params += (order_type, order_pk, order.is_deletion, order.only_related, order.is_bulk, *map(adapt, times))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -134,10 +133,6 @@ def test_added_entries_count_as_changed() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_changes_taken_meanwhile_are_not_folded(monkeypatch: pytest.MonkeyPatch) -> None:
     """Another worker deletes the changes after this one read them: the other worker folds them."""
-    from django.db import connection
-
-    if connection.vendor == "postgresql":
-        pytest.skip("there it is one statement")
     change()
     change("2")
     monkeypatch.setattr(folding, "_delete", lambda *args: 1)
@@ -149,8 +144,7 @@ def test_changes_taken_meanwhile_are_not_folded(monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.django_db
 def test_transient_lock_error_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     change()
-    name = "_fold_in_one_statement" if _is_postgresql() else "_fold_step_by_step"
-    original: Callable[..., int] = getattr(folding, name)
+    original = folding._fold
     failures = iter([OperationalError("deadlock"), OperationalError("locked")])
 
     def refuse(*args: Any) -> int:
@@ -158,16 +152,10 @@ def test_transient_lock_error_is_retried(monkeypatch: pytest.MonkeyPatch) -> Non
             raise error
         return original(*args)
 
-    monkeypatch.setattr(folding, name, refuse)
+    monkeypatch.setattr(folding, "_fold", refuse)
     monkeypatch.setattr("django_sendcloud.core.retry.connections", _OutsideOfTransactions())
     monkeypatch.setattr("django_sendcloud.core.retry.clock.sleep", lambda seconds: None)
     assert fold() == 1
-
-
-def _is_postgresql() -> bool:
-    from django.db import connection
-
-    return connection.vendor == "postgresql"
 
 
 class _OutsideOfTransactions:
