@@ -10,12 +10,13 @@ import logging
 import threading
 from collections.abc import Callable
 
-from .conf import Settings, conf
+from .conf import conf
 from .core.clock import clock
 from .core.interruption import interruptions
 from .maintenance import prune as prune_module
 from .models import Checkpoint
 from .parcels.poll import poll_all
+from .schedule import PERIODS
 from .sync import drift as drift_module
 from .sync import probe as probe_module
 from .sync import reconcile as reconcile_module
@@ -27,7 +28,7 @@ from .sync.move import continue_moves
 from .webhooks import apply
 
 __all__ = [
-    "PERIODS",
+    "PERIODIC",
     "RETRY_SECONDS",
     "PollIncomplete",
     "ReconcileIncomplete",
@@ -46,7 +47,6 @@ __all__ = [
 
 logger = logging.getLogger("django_sendcloud.jobs")
 
-HOUR_SECONDS = 3600.0
 # Name of the checkpoint that remembers when a job last began.
 _CHECKPOINT = "job {}".format
 # A job that failed is due again after this, instead of after its whole period.
@@ -162,17 +162,15 @@ def run_parts(job: str, *parts: Callable[[], object]) -> None:
         raise failures[0]
 
 
-Period = Callable[[Settings], float]
-
-#: Periodic jobs by the name of their task, with the seconds between two runs.
-PERIODS: dict[str, tuple[Callable[[], object], Period]] = {
-    "sweep": (sweep, lambda settings: settings.SWEEP_SECONDS),
-    "drift": (drift, lambda settings: settings.DRIFT_SECONDS),
-    "probe": (probe, lambda settings: min(settings.PROBE_SECONDS, 60.0)),
-    "poll": (poll, lambda settings: settings.POLL_SECONDS),
-    "reconcile": (reconcile, lambda settings: settings.RECONCILE_SECONDS),
-    "prune": (prune, lambda settings: HOUR_SECONDS),
-    "alert": (alert, lambda settings: 60.0),
+#: Periodic jobs by the name of their task. ``schedule.PERIODS`` has the seconds between two runs.
+PERIODIC: dict[str, Callable[[], object]] = {
+    "sweep": sweep,
+    "drift": drift,
+    "probe": probe,
+    "poll": poll,
+    "reconcile": reconcile,
+    "prune": prune,
+    "alert": alert,
 }
 
 
@@ -222,7 +220,7 @@ def _succeeds(name: str, job: Callable[[], object]) -> bool:
     except Exception as error:
         # Only the type: the text may quote an order, or an address with a password.
         logger.error("The job %s failed: %s.", name, type(error).__name__)
-        if name in PERIODS:
+        if name in PERIODIC:
             _postpone(name, RETRY_SECONDS)
         return False
     return True
@@ -233,8 +231,8 @@ def _due_jobs() -> list[tuple[str, Callable[[], object]]]:
     settings = conf()
     return [
         (name, job)
-        for name, (job, period) in PERIODS.items()
-        if Checkpoint.take(_CHECKPOINT(name), dt.timedelta(seconds=period(settings)))
+        for name, job in PERIODIC.items()
+        if Checkpoint.take(_CHECKPOINT(name), dt.timedelta(seconds=PERIODS[name](settings)))
     ]
 
 
@@ -245,7 +243,7 @@ def hasten(name: str) -> None:
 
 def _postpone(name: str, seconds: float) -> None:
     """Let a periodic job be due again after so many seconds."""
-    period = dt.timedelta(seconds=PERIODS[name][1](conf()))
+    period = dt.timedelta(seconds=PERIODS[name](conf()))
     until = clock.now() - period + dt.timedelta(seconds=seconds)
     try:
         Checkpoint.objects.filter(name=_CHECKPOINT(name)).update(until=until)

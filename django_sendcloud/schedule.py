@@ -6,20 +6,33 @@ In the module of the shop's Celery app::
 
     app.conf.beat_schedule = {**beat_schedule(), **my_own}
 
-``beat_schedule()`` reads the settings, so it is called once Django is set up.
+It may be called before Django is set up, because Celery configures its app earlier: nothing here imports a model.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-from .conf import conf
-from .jobs import HOUR_SECONDS, PERIODS
+from .conf import Settings, conf
 
 __all__ = ["beat_schedule"]
 
+_HOUR_SECONDS = 3600.0
+
+#: Seconds between two runs of each periodic job, by the name of its task.
+PERIODS: dict[str, Callable[[Settings], float]] = {
+    "sweep": lambda settings: settings.SWEEP_SECONDS,
+    "drift": lambda settings: settings.DRIFT_SECONDS,
+    "probe": lambda settings: min(settings.PROBE_SECONDS, 60.0),
+    "poll": lambda settings: settings.POLL_SECONDS,
+    "reconcile": lambda settings: settings.RECONCILE_SECONDS,
+    "prune": lambda settings: _HOUR_SECONDS,
+    "alert": lambda settings: 60.0,
+}
+
 # Celery compares the clocks of two machines to see whether a message is too old: they may differ by so much.
-_CLOCKS_DIFFER = HOUR_SECONDS
+_CLOCKS_DIFFER = _HOUR_SECONDS
 
 
 def beat_schedule() -> dict[str, dict[str, Any]]:
@@ -34,4 +47,4 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
         expires = seconds + _CLOCKS_DIFFER
         return {"task": f"django_sendcloud.{task}", "schedule": seconds, "options": {**options, "expires": expires}}
 
-    return {f"sendcloud-{name}": every(period(settings), name) for name, (_, period) in PERIODS.items()}
+    return {f"sendcloud-{name}": every(period(settings), name) for name, period in PERIODS.items()}

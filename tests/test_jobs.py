@@ -20,7 +20,7 @@ from django.core.management import CommandError, call_command
 from django_sendcloud import broker, jobs
 from django_sendcloud.conf import conf
 from django_sendcloud.models import Integration, Parcel, Shipment
-from django_sendcloud.schedule import beat_schedule
+from django_sendcloud.schedule import PERIODS, beat_schedule
 from django_sendcloud.webhooks import inbox
 from tests import factories
 from tests.webhooks.messages import parcel, raw
@@ -38,8 +38,8 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     def counter(name: str) -> Callable[[], object]:
         return lambda: found.append(name)
 
-    for name, (_, period) in jobs.PERIODS.items():
-        monkeypatch.setitem(jobs.PERIODS, name, (counter(name), period))
+    for name in jobs.PERIODIC:
+        monkeypatch.setitem(jobs.PERIODIC, name, counter(name))
     return found
 
 
@@ -59,15 +59,15 @@ def test_work_pushes_orders_and_applies_webhooks(integration: Integration, sandb
 
 def test_periodic_job_runs_once_a_period(runs: list[str], later: Callable[[float], None]) -> None:
     once()
-    assert runs == list(jobs.PERIODS), "each is due in a new shop"
+    assert runs == list(jobs.PERIODIC), "each is due in a new shop"
     once()
-    assert len(runs) == len(jobs.PERIODS)
+    assert len(runs) == len(jobs.PERIODIC)
     later(conf().SWEEP_SECONDS + 1)
     once()
-    assert runs[len(jobs.PERIODS) :] == ["sweep"]
+    assert runs[len(jobs.PERIODIC) :] == ["sweep"]
     later(conf().RECONCILE_SECONDS)
     once()
-    assert sorted(runs[len(jobs.PERIODS) + 1 :]) == sorted(jobs.PERIODS)
+    assert sorted(runs[len(jobs.PERIODIC) + 1 :]) == sorted(jobs.PERIODIC)
 
 
 def test_failed_job_is_due_after_a_minute(
@@ -77,9 +77,9 @@ def test_failed_job_is_due_after_a_minute(
         runs.append("reconcile")
         raise ValueError("canary")
 
-    monkeypatch.setitem(jobs.PERIODS, "reconcile", (fail, jobs.PERIODS["reconcile"][1]))
+    monkeypatch.setitem(jobs.PERIODIC, "reconcile", fail)
     assert once() == 1
-    assert set(runs) == set(jobs.PERIODS), "the others run all the same"
+    assert set(runs) == set(jobs.PERIODIC), "the others run all the same"
     assert "ValueError" in caplog.text
     assert "canary" not in caplog.text
     later(59)
@@ -94,7 +94,7 @@ def test_failed_job_exits_with_an_error(runs: list[str], monkeypatch: pytest.Mon
     def fail() -> None:
         raise ValueError
 
-    monkeypatch.setitem(jobs.PERIODS, "drift", (fail, jobs.PERIODS["drift"][1]))
+    monkeypatch.setitem(jobs.PERIODIC, "drift", fail)
     with pytest.raises(CommandError, match="1 jobs failed"):
         call_command("sendcloud_work", "--once", stdout=io.StringIO())
 
@@ -104,14 +104,22 @@ def test_idle_below_zero_is_refused() -> None:
         call_command("sendcloud_work", "--idle", "-1")
 
 
+def test_schedule_needs_no_django_setup() -> None:
+    """``celery beat`` and ``worker -B`` configure the app before Celery sets Django up."""
+    code = "from tests.celery_app import app; print(*app.conf.beat_schedule)"
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert set(done.stdout.split()) == {f"sendcloud-{name}" for name in jobs.PERIODIC}, done.stderr
+
+
 def test_beat_schedules_every_periodic_job() -> None:
+    assert set(PERIODS) == set(jobs.PERIODIC)
     assert {entry["task"] for entry in beat_schedule().values()} == {
-        f"django_sendcloud.{name}" for name in jobs.PERIODS
+        f"django_sendcloud.{name}" for name in jobs.PERIODIC
     }
     app = broker.celery_app()
     # As a worker does at its start.
     app.loader.import_default_modules()
-    assert {f"django_sendcloud.{name}" for name in jobs.PERIODS} <= set(app.tasks)
+    assert {f"django_sendcloud.{name}" for name in jobs.PERIODIC} <= set(app.tasks)
 
 
 def test_shop_without_celery_notifies_no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +146,7 @@ def test_process_ends_on_sigterm(tmp_path: Path) -> None:
         while time.monotonic() < deadline:
             with sqlite3.connect(tmp_path / "work.sqlite3") as database:
                 if database.execute("SELECT count(*) FROM django_sendcloud_checkpoint").fetchone()[0] == len(
-                    jobs.PERIODS
+                    jobs.PERIODIC
                 ):
                     break
             time.sleep(0.1)

@@ -162,6 +162,8 @@ def test_readme_steps_ship_and_show_orders(tmp_path: Path) -> None:
     with Sandbox() as sandbox:
         reader = Reader(tmp_path, sandbox)
         reader.follow()
+        schedule = "from yourproject.celery import app; print(*app.conf.beat_schedule)"
+        assert "sendcloud-sweep" in reader.run("python", "-c", schedule)
         with_celery = reader.order()
         with subprocess.Popen(shlex.split(COMMANDS[6]), cwd=tmp_path, env=reader.environment) as worker:
             end = time.monotonic() + 60
