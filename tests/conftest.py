@@ -76,6 +76,14 @@ def longest_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_reading_of_before() -> None:
+    """Forget the pages of another test's Sendcloud: its orders have the same ids."""
+    from django_sendcloud.sync.backends import v3
+
+    v3._readings.clear()
+
+
+@pytest.fixture(autouse=True)
 def no_shares_of_before() -> None:
     """Let a worker begin with an upsert, whatever the tests before have sent."""
     from django_sendcloud.sync import worker

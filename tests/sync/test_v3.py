@@ -123,6 +123,8 @@ def test_pushes_go_before_confirmations(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later, in_turn: bool
 ) -> None:
     """Accepted orders wait while others are pushed, but not for long: then they go first, all of them together."""
+    from django_sendcloud.sync.backends import v3
+
     sendcloud_settings(CONFIRM_SECONDS=3.0, BATCH_SIZE=2, CLAIM_SIZE=2)
     make_orders(6)
     push()
@@ -134,6 +136,7 @@ def test_pushes_go_before_confirmations(
     assert Shipment.objects.filter(status=ShipmentStatus.SYNCED).count() == 6
     make_orders(4)
     later(40)
+    v3._readings.clear()  # the next run is another process's
     before = len(sandbox.requests)
     run_in_turn() if in_turn else pump()
     assert [request.method for request in sandbox.requests[before:]] == ["GET", "POST", "POST"]
@@ -246,6 +249,31 @@ def test_look_reads_no_endless_list(integration: Integration, sandbox: Any, monk
     push()
     assert statuses() == {"synced"}
     assert (sandbox.count("GET", "/orders"), sandbox.count("GET")) == (2, 2 + 6)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_look_goes_on_where_last_stopped(
+    integration: Integration, sandbox: Any, later: Later, monkeypatch: pytest.MonkeyPatch, forgotten: bool
+) -> None:
+    """The list is longer than any look can read: each one reads the next pages, also in another run."""
+    from django_sendcloud.sync.backends import v3
+
+    monkeypatch.setattr(v3, "MAX_PAGE", 2)
+    monkeypatch.setattr(v3, "MOST_PAGES", 1)
+    monkeypatch.setattr(v3, "MOST_LOOKS", 0)
+    make_orders(10)
+    push()
+    assert OutboxEntry.objects.count() == 8
+    if forgotten:
+        [reading] = v3._readings.values()
+        reading.places["-pk"] = "a cursor from long ago", reading.places["-pk"][1]
+    for _ in range(5 if forgotten else 4):
+        later(3600)
+        pump()
+    assert statuses() == {"synced"}
+    assert not OutboxEntry.objects.exists()
+    assert upserts(sandbox) == [10]
+    assert Integration.objects.get().paused_reason == ""
 
 
 def test_unlisted_order_is_never_pushed_unasked(

@@ -7,6 +7,7 @@ order counts as synced once Sendcloud shows it as it was last sent, and a deleti
 
 from __future__ import annotations
 
+import collections
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterator, Sequence
@@ -41,6 +42,23 @@ MOST_SEEN = 50_000
 MOST_LOOKS = 50
 
 
+class _Reading:
+    """The part of an integration's list that the confirmations of this process have read.
+
+    A list may be longer than one confirmation can read. So the next one goes on at the place where the last one
+    stopped, unless it looks for newer orders only.
+    """
+
+    def __init__(self) -> None:
+        # The stamps of orders that confirmations have read and not looked for yet, by Sendcloud's id.
+        self.seen: dict[str, int] = {}
+        # By the sorting, the cursor of the next page and the lowest value that was read.
+        self.places: dict[str, tuple[str, int]] = {}
+
+
+_readings: collections.defaultdict[int, _Reading] = collections.defaultdict(_Reading)
+
+
 class V3Backend(Backend):
     """An integration's orders in the Orders API."""
 
@@ -48,11 +66,6 @@ class V3Backend(Backend):
     max_batch = MAX_BATCH
     accepts_partial = False
     service_point_check = "unsafe"
-
-    def __init__(self, *args: Any, **options: Any) -> None:
-        super().__init__(*args, **options)
-        # The stamps of orders that confirmations have read and not looked for yet, by Sendcloud's id.
-        self._seen: dict[str, int] = {}
 
     @classmethod
     def prepare(cls, payload: ShipmentPayload) -> ShipmentPayload:
@@ -132,9 +145,10 @@ class V3Backend(Backend):
         new = {key: each for key, each in wanted.items() if _is_new(each)}
         changed = {key: each for key, each in wanted.items() if key not in new}
         first = min(map(int, new), default=0)
-        saved |= self._walk("-pk", new, lambda order: order.id <= first, may_ask)
+        saved |= self._walk("-pk", new, lambda order: order.id, first, may_ask)
         oldest = min((shipment.stamp for shipment in changed.values()), default=0)
-        saved |= self._walk("-order_updated_at", changed, lambda order: 0 < _stamp(order) < oldest, may_ask)
+        # Other orders may have the same time.
+        saved |= self._walk("-order_updated_at", changed, _stamp, oldest - 1, may_ask)
         result: dict[int, list[str] | None] = {pk: [] for pk in saved}
         for shipment in itertools.islice((shrunk | new | changed).values(), MOST_LOOKS):
             if not may_ask():
@@ -150,33 +164,61 @@ class V3Backend(Backend):
         self,
         sort: str,
         wanted: dict[str, Shipment],
-        is_beyond: Callable[[Order], bool],
+        value_of: Callable[[Order], int],
+        lowest_wanted: int,
         may_ask: Callable[[], bool],
     ) -> set[int]:
         """Take shipments out of ``wanted`` that the list shows as they were last sent.
 
         The list is walked as long as a page is cheaper than asking for the rest one by one. Other orders of its pages
         are remembered for the next call: after a bulk, the list is read once for all of them.
+
+        Args:
+            sort: The sorting, descending.
+            wanted: The shipments by Sendcloud's ids.
+            value_of: The value by which the list is sorted; 0 if the order has none.
+            lowest_wanted: An order with this value, or a lower one, ends the walk.
+            may_ask: Whether one more request may be sent.
         """
         saved: set[int] = set()
-        pages = self.client.v3.orders.pages(integration_id=self.integration.remote_id, sort=sort, page_size=MAX_PAGE)
+        reading = _readings[self.integration.pk]
+        cursor, lowest = reading.places.get(sort, ("", 0))
+        if lowest <= lowest_wanted:
+            cursor = ""
+        pages = self._pages_from(cursor or None, sort)
         read = 0
         while len(wanted) > read and read < MOST_PAGES and may_ask():
             page = next(pages)
             read += 1
-            self._seen |= {str(order.id): _stamp(order) for order in page.results}
+            reading.seen |= {str(order.id): _stamp(order) for order in page.results}
             saved |= self._take_seen(wanted)
-            if page.next_cursor is None or any(is_beyond(order) for order in page.results):
+            values = [value for order in page.results if (value := value_of(order))]
+            lowest = min(values, default=lowest)
+            if page.next_cursor is None or (values and lowest <= lowest_wanted):
+                reading.places.pop(sort, None)
                 break
+            reading.places[sort] = page.next_cursor, lowest
         return saved
+
+    def _pages_from(self, cursor: str | None, sort: str) -> Iterator[Page[Order]]:
+        """Iterate over the list's pages from a cursor, or from the first one if Sendcloud has forgotten the cursor."""
+        integration_id, pages = self.integration.remote_id, self.client.v3.orders.pages
+        try:
+            yield from pages(integration_id=integration_id, sort=sort, page_size=MAX_PAGE, cursor=cursor)
+        except NotFound:
+            if cursor is None:
+                raise
+            yield from pages(integration_id=integration_id, sort=sort, page_size=MAX_PAGE)
 
     def _take_seen(self, wanted: dict[str, Shipment]) -> set[int]:
         """Take the shipments out of ``wanted`` that pages have shown as they were last sent. Stamps never repeat."""
-        found = {key: each for key, each in wanted.items() if self._seen.get(key) == each.stamp}
+        seen = _readings[self.integration.pk].seen
+        found = {key: each for key, each in wanted.items() if seen.get(key) == each.stamp}
         for key in found:
-            del wanted[key], self._seen[key]
-        if len(self._seen) > MOST_SEEN:
-            self._seen.clear()
+            del wanted[key]
+            seen.pop(key, None)  # another thread may have taken it
+        if len(seen) > MOST_SEEN:
+            seen.clear()
         return {shipment.pk for shipment in found.values()}
 
     def delete(self, shipment: Shipment) -> ItemResult:
