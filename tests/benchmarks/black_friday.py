@@ -68,7 +68,7 @@ def write(number: int, orders: int, seconds: float, folder: Path) -> None:
         due = begin
         while (moment := time.time() - begin) < seconds:
             if time.time() < due:
-                time.sleep(min(0.05, due - time.time()))
+                time.sleep(max(0.0, min(0.05, due - time.time())))
                 continue
             due += 1 / (peak if in_peak(moment, seconds) else calm or 0.1)
             with transaction.atomic():
