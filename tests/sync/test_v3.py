@@ -622,11 +622,7 @@ def test_shipments_become_orders_of_their_own(two_shipments: Order, sandbox: Any
     assert ids(sandbox) == set()
 
 
-@pytest.mark.parametrize("together", [True, False])
-def test_orders_of_one_v3_id_never_overwrite(
-    integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch, together: bool
-) -> None:
-    """The shipment B of the order A, and the order A/B: the second is rejected, and its end is not the other's."""
+def _share_one_v3_id(monkeypatch: pytest.MonkeyPatch) -> None:
     ids_of = {"FIRST": ("A/B", None), "SECOND": ("A", "B")}
     plain = ShopOrder.get_shipments
 
@@ -636,8 +632,38 @@ def test_orders_of_one_v3_id_never_overwrite(
             yield dataclasses.replace(payload, external_order_id=order_id, external_shipment_id=shipment_id)
 
     monkeypatch.setattr(ShopOrder, "get_shipments", get_shipments)
+
+
+def test_moved_orders_of_one_id_never_overwrite(
+    integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """API v2 has both. By v3 they would be one order, so neither is sent until the ids differ."""
+    _share_one_v3_id(monkeypatch)
+    integration.api_generation = "v2"
+    integration.save()
+    made = [factories.order(number=number) for number in ("FIRST", "SECOND")]
+    push()
+    assert statuses() == {"synced"}
+    integration.api_generation = "v3"
+    integration.save()
+    for order in made:
+        forget_transaction()
+        order.address = "Markt 1"
+        order.save()
+    push()
+    assert not upserts(sandbox)
+    found = OutboxEntry.objects.values_list("state", "error_code")
+    assert list(found) == [(EntryState.REJECTED, "order_conflict")] * 2
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_orders_of_one_v3_id_never_overwrite(
+    integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch, together: bool
+) -> None:
+    """The shipment B of the order A, and the order A/B: the second is rejected, and its end is not the other's."""
+    _share_one_v3_id(monkeypatch)
     made = []
-    for number in ids_of:
+    for number in ("FIRST", "SECOND"):
         made.append(factories.order(lines=0, number=number))
         if not together:
             push()

@@ -26,14 +26,17 @@ def reserve(claim: Claim, plans: Sequence[Plan]) -> None:
     A plan whose ids belong to another order gets a problem.
     """
     new: dict[Key, tuple[Plan, Upsert]] = {}
+    sent: dict[Key, tuple[Plan, Upsert]] = {}
     for plan in plans:
         for upsert in plan.upserts:
+            sent.setdefault(_key(upsert), (plan, upsert))
             upsert.parts = backend_class(upsert.integration).lasting_parts(upsert.payload)
             if upsert.shipment is None and new.setdefault(_key(upsert), (plan, upsert))[1] is not upsert:
                 plan.problem = Problem(
                     "order_conflict", "Another order of this batch has the same external ids.", final=False
                 )
-    _refuse_namesakes(new)
+    for key in _refuse_namesakes(sent):
+        new.pop(key, None)
     if new:
         _insert(new)
     _note_parts(plans)
@@ -45,24 +48,29 @@ def _key(upsert: Upsert) -> Key:
     return upsert.integration.pk, *upsert.payload.key
 
 
-def _refuse_namesakes(new: dict[Key, tuple[Plan, Upsert]]) -> None:
-    """Take out shipments that Sendcloud would take for one of another order, which they would overwrite."""
+def _refuse_namesakes(sent: dict[Key, tuple[Plan, Upsert]]) -> set[Key]:
+    """Give a problem to shipments that Sendcloud would take for one of another order. Return their keys.
+
+    Of an integration that has moved from v2, both may be there already: neither is sent.
+    """
     namesakes = {
         key: {(key[0], *ids) for ids in backend_class(upsert.integration).namesakes(upsert.payload)}
-        for key, (_, upsert) in new.items()
+        for key, (_, upsert) in sent.items()
     }
     others = {other for each in namesakes.values() for other in each}
     if not others:
-        return
+        return set()
     rows = Shipment.objects.filter(integration__in={o[0] for o in others}, external_order_id__in={o[1] for o in others})
     alive = rows.exclude(status=ShipmentStatus.DELETED)
     keys = alive.values_list("integration_id", "external_order_id", "external_shipment_id")
     there: set[Key] = set(retry_transient(lambda: list(keys)))
+    refused: set[Key] = set()
     for key, others in namesakes.items():
-        if others & (there | new.keys()):
-            plan, _ = new.pop(key)
+        if others & (there | (sent.keys() - refused)):
+            refused.add(key)
             text = "Two orders may not share their external ids: Sendcloud keeps one of them."
-            plan.problem = Problem("order_conflict", text, {"external_order_id": [text]})
+            sent[key][0].problem = Problem("order_conflict", text, {"external_order_id": [text]})
+    return refused
 
 
 def _insert(new: dict[Key, tuple[Plan, Upsert]]) -> None:
