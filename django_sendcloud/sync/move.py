@@ -222,9 +222,10 @@ def _drain(integration: Integration, wait_seconds: float) -> None:
         clock.synchronize()
         fold_all()
         now = clock.now()
-        busy = OutboxEntry.objects.filter(Q(lease__gt="") | Q(in_doubt=True), not_before__gt=now).count()
-        # v2 would not find them, and they would appear after their deletion.
+        # v3 saves later than it accepts. v2 would not find such an order, and it would appear after its deletion.
         saving = now - dt.timedelta(seconds=conf().SAVE_SECONDS)
+        landed = saving if integration.api_generation == ApiGeneration.V3 else now
+        busy = OutboxEntry.objects.filter(Q(lease__gt="") | Q(in_doubt=True), not_before__gt=landed).count()
         accepted = Shipment.objects.filter(integration=integration, status=ShipmentStatus.ACCEPTED)
         busy += accepted.filter(last_pushed_at__gt=saving).count()
         if not busy:

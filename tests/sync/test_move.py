@@ -12,6 +12,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from django_sendcloud import jobs
+from django_sendcloud.conf import conf
 from django_sendcloud.enums import ApiGeneration
 from django_sendcloud.exceptions import ServerError
 from django_sendcloud.models import Integration, OutboxEntry, Parcel, PauseReason, Shipment
@@ -309,6 +310,34 @@ def test_move_waits_for_orders_being_saved(
     sandbox.save_orders()
     assert records(sandbox) == []
     assert Integration.objects.get().api_generation == "v2"
+
+
+@pytest.mark.parametrize("generation", ["v3"], indirect=True)
+def test_move_waits_for_unanswered_order(
+    integration: Integration, sandbox: Any, later: Later, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer was lost, and v3 saves the order only after the quarantine."""
+    sandbox.save_delay = None
+    sandbox.drop_answer(times=1, after_apply=True)
+    order = factories.order()
+    pump()
+    assert OutboxEntry.objects.get().in_doubt
+    factories.forget_transaction()
+    order.delete()
+    slept = 0.0
+
+    def sleep(seconds: float) -> None:
+        nonlocal slept
+        slept += seconds
+        later(seconds)
+        if slept > conf().SAVE_SECONDS - 5:
+            sandbox.save_orders()
+
+    monkeypatch.setattr("django_sendcloud.core.clock.clock.sleep", sleep)
+    move(integration, V2, wait_seconds=600)
+    push()
+    sandbox.save_orders()
+    assert records(sandbox) == []
 
 
 def test_resumed_integration_is_not_switched(integration: Integration, sandbox: Any) -> None:
