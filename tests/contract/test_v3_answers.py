@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import json
-import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +17,7 @@ from django_sendcloud.sandbox import Sandbox
 from tests.payloads.builders import full_shipment
 from tests.sandbox.v3.conftest import order
 
+from .caller import Caller
 from .v3 import NAMES, document, operations, patched
 
 #: An id that exists nowhere.
@@ -121,46 +121,9 @@ def full_order() -> dict[str, Any]:
     }
 
 
-class Bearer(requests.auth.AuthBase):
-    """Sends a token."""
-
-    def __init__(self, token: str) -> None:
-        self.token = token
-
-    def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
-        request.headers["Authorization"] = f"Bearer {self.token}"
-        return request
-
-
-class Caller:
-    """Sends requests, checks requests and answers against the document, and remembers which there were."""
-
-    def __init__(self, sandbox: Sandbox) -> None:
-        self.sandbox = sandbox
-        self.literal = False
-        self.seen: set[tuple[str, str, str]] = set()
-        self.session = requests.Session()
-        self.session.trust_env = False
-        self.session.auth = self.credentials()
-
-    def credentials(self) -> Any:
-        keys = self.sandbox.public_key, self.sandbox.secret_key
-        if self.sandbox.integration.auth == "basic":
-            return keys
-        form = {"grant_type": "client_credentials", "scope": "api"}
-        return Bearer(self.session.post(self.sandbox.token_url, form, auth=keys, timeout=10).json()["access_token"])
-
-    def __call__(self, status: int, method: str, template: str, id: Any = None, **options: Any) -> Any:
-        path = re.sub(r"\{\w+\}", str(self.sandbox.integration_id if id is None else id), template)
-        response = self.session.request(method, f"{self.sandbox.v3_url}{path}", timeout=10, **options)
-        assert response.status_code == status, response.text
-        self.seen.add((method, template, str(status)))
-        self.check(template, response)
-        if status in (204, 429):
-            assert (response.content, response.headers.get("Content-Type")) == (b"", None)
-            return None
-        assert response.headers["Content-Type"] == "application/json"
-        return response.json()
+class V3Caller(Caller):
+    def base_url(self) -> str:
+        return self.sandbox.v3_url
 
     def check(self, template: str, response: requests.Response) -> None:
         api = contract(owner(template), literal=self.literal)
@@ -174,7 +137,7 @@ class Caller:
 @pytest.fixture(params=["basic", "oauth2"])
 def call(request: pytest.FixtureRequest) -> Iterator[Caller]:
     with Sandbox(auth=request.param) as sandbox:
-        caller = Caller(sandbox)
+        caller = V3Caller(sandbox)
         yield caller
         caller.session.close()
 
@@ -292,7 +255,7 @@ def test_answers_follow_documents(call: Caller) -> None:
 def test_answers_follow_schema_to_the_letter(sandbox: Sandbox) -> None:
     """With ``as_documented``, the sandbox keeps to the published documents, contradictions aside."""
     sandbox.as_documented = True
-    call = Caller(sandbox)
+    call = V3Caller(sandbox)
     call.literal = True
     [created] = call(201, "POST", "/orders", json=[full_order()])["data"]
     call(200, "GET", "/orders/{id}", created["id"])
@@ -318,7 +281,7 @@ def test_answers_follow_schema_to_the_letter(sandbox: Sandbox) -> None:
     ids=lambda value: ".".join(map(str, value)) if isinstance(value, tuple) else None,
 )
 def test_validator_finds_fault(sandbox: Sandbox, path: tuple[Any, ...], value: Any) -> None:
-    call = Caller(sandbox)
+    call = V3Caller(sandbox)
     call(201, "POST", "/orders", json=[full_order()])
     genuine = call.session.get(f"{sandbox.v3_url}/orders", timeout=10)
     spoilt = copy.deepcopy(genuine.json())
