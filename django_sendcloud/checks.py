@@ -23,7 +23,7 @@ from django.urls import NoReverseMatch, reverse
 
 from .adapters import OrderAdapter, Watch
 from .broker import celery_app
-from .conf import SendcloudConfigurationError, conf, problems
+from .conf import AddressError, SendcloudConfigurationError, Settings, conf, problems
 from .core.crypto import DecryptionError, keyring
 from .core.schema import unapplied_migrations
 from .enums import ParcelPhase
@@ -71,8 +71,8 @@ def _info(number: int, message: str, hint: str, obj: Any = None) -> checks.Info:
 
 def _shown(url: str) -> str:
     """Return an address without its user and password."""
-    parts = urlsplit(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    scheme, slashes, rest = url.partition("//")
+    return f"{scheme}{slashes}{rest.rpartition('@')[2]}" if slashes else url.rpartition("@")[2]
 
 
 def _settings_are_readable() -> bool:
@@ -86,7 +86,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """Check the settings.
 
     E001 a key, E002 the lease, E003 an encryption key, E004 the database alias, E005 the parcel phases, E006 the
-    router, E007 the address.
+    router, E007 the addresses.
     """
     found: list[checks.CheckMessage] = [
         _error(1, f"SENDCLOUD[{key!r}] {text}", "Correct it in your settings.")
@@ -127,14 +127,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
                 f"migrate --database {values.DATABASE}.",
             )
         )
-    if problem := _address_problem(values.BASE_URL):
-        found.append(
-            _error(
-                7,
-                f"SENDCLOUD['BASE_URL'] is {_shown(values.BASE_URL)!r}: {problem}",
-                f"Leave it out, or write the root of the API: https://{SENDCLOUD_HOST}.",
-            )
-        )
+    found += _check_addresses(values)
     phases = [phase.value for phase in ParcelPhase]
     for status, phase in values.PARCEL_PHASES.items():
         if not isinstance(status, int) or phase not in phases:
@@ -148,11 +141,39 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     return found
 
 
+def _wrong_addresses(values: Settings) -> dict[str, str]:
+    """Return the settings whose address is no root of a site, with what is wrong."""
+    found = {name: _address_problem(getattr(values, name)) for name in ("BASE_URL", "WEBHOOK_BASE_URL")}
+    return {name: problem for name, problem in found.items() if problem and getattr(values, name)}
+
+
+def _check_addresses(values: Settings) -> Iterator[checks.CheckMessage]:
+    """Check the addresses, and what else the client for Sendcloud is made of. Connects to nothing."""
+    hints = {
+        "BASE_URL": f"Leave it out, or write the root of the API: https://{SENDCLOUD_HOST}.",
+        "WEBHOOK_BASE_URL": "Write the scheme and host of the shop, for instance https://shop.example.",
+    }
+    wrong = _wrong_addresses(values)
+    for name, problem in wrong.items():
+        yield _error(7, f"SENDCLOUD[{name!r}] is {_shown(getattr(values, name))!r}: {problem}", hints[name])
+    if "BASE_URL" in wrong:
+        return
+    from .models.connection import check_connection
+
+    try:
+        check_connection()
+    except AddressError as error:
+        yield _error(7, str(error), "Correct it in your settings.")
+
+
 def _address_problem(url: str) -> str:
-    """Return what keeps an address from being the root of an API; ``""`` if nothing does."""
+    """Return what keeps an address from being the root of a site; ``""`` if nothing does."""
+    if not url.isascii() or not url.isprintable() or " " in url:
+        return "it has blanks or other characters that no address has."
     try:
         parts = urlsplit(url)
         host = parts.hostname
+        parts.port  # noqa: B018 - raises if it is no number
     except ValueError:
         return "it is no address."
     if parts.scheme not in ("http", "https"):
@@ -848,6 +869,8 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
                 "Set it to a list of Fernet keys, kept apart from the database's backups.",
             )
         )
+    if _wrong_addresses(values):
+        return found  # E007 names them.
     base = urlsplit(values.BASE_URL)
     if base.scheme != "https" and base.hostname not in LOOPBACK:
         found.append(

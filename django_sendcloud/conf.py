@@ -189,8 +189,19 @@ _RANGES: dict[str, tuple[float, float]] = {
     "UNSAFE_BURST": (1, 1e9),
     "SAFE_REQUESTS_PER_MINUTE": (0.1, 1e9),
     "SAFE_BURST": (1, 1e9),
+    "BACKOFF_MAX_SECONDS": (0.1, 86_400),
+    "GIVE_UP_HOURS": (0, 8760),
+    "SWEEP_SECONDS": (0.1, 3600),
+    "DRIFT_SECONDS": (1, 1e9),
+    "RECONCILE_SECONDS": (1, 1e9),
+    "PROBE_SECONDS": (0.1, 86_400),
+    "POLL_SECONDS": (1, 1e9),
     "WEBHOOK_MAX_BYTES": (1024, 1 << 30),
+    "INBOX_BODY_DAYS": (0, 36_500),
+    "INBOX_DAYS": (1, 36_500),
+    "TOMBSTONE_DAYS": (1, 36_500),
     "SHIPMENT_DAYS": (0, 36_500),
+    "ATTEMPT_DAYS": (0, 36_500),
     "UNLABELLED_DAYS": (0, 365),
     "UNSCANNED_DAYS": (0, 365),
     "PICKUP_DAYS": (0, 365),
@@ -280,7 +291,7 @@ def problems(raw: object) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for name, value in raw.items():
         if name not in FIELDS:
-            near = difflib.get_close_matches(str(name), FIELDS, n=1)
+            near = difflib.get_close_matches(str(name).upper(), FIELDS, n=1)
             fix = f"Did you mean '{near[0]}'?" if near else f"Known keys: {', '.join(FIELDS)}."
             found.append((str(name), f"is not a setting of django-sendcloud. {fix}"))
             continue
@@ -289,8 +300,10 @@ def problems(raw: object) -> list[tuple[str, str]]:
             shown = "" if name in _SECRET or name == "ALERTS" else f", not {value!r}"
             found.append((name, f"{problem}{shown}."))
             continue
-        low, high = _RANGES.get(name, (float("-inf"), float("inf")))
-        if isinstance(value, int | float) and not low <= value <= high:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            continue
+        low, high = _RANGES[name]
+        if not low <= value <= high:
             found.append((name, f"must be between {low:g} and {high:g}, not {value!r}."))
     return found
 
@@ -324,7 +337,7 @@ def conf_while_selling() -> Settings:
         logger.error("SENDCLOUD[%r] %s It is ignored while orders are recorded.", key, text)
     wrong = {key for key, _ in found}
     named = raw if isinstance(raw, Mapping) else {}
-    values = SilentDict((key, value) for key, value in named.items() if key not in wrong)
+    values = SilentDict((key, value) for key, value in named.items() if str(key) not in wrong)
     if values.get("DATABASE", "default") not in settings.DATABASES:
         values.pop("DATABASE", None)
     return Settings(**values)

@@ -16,6 +16,7 @@ from django.test import override_settings
 
 from django_sendcloud import OrderAdapter, checks, watch
 from django_sendcloud.adapters import temporarily_registered
+from django_sendcloud.conf import FIELDS, problems
 from django_sendcloud.models import Integration
 from django_sendcloud.registry import registry
 from tests import factories
@@ -86,7 +87,11 @@ def test_checks_run_with_manage_check(capsys: pytest.CaptureFixture[str]) -> Non
     [
         ({"BASE_ULR": "x"}, "E001", "Did you mean 'BASE_URL'?"),
         ({"BATCH_SIZE": 101}, "E001", "between 1 and 100"),
+        ({"batch_sise": 10}, "E001", "Did you mean 'BATCH_SIZE'?"),
+        ({1: 2}, "E001", "'1'"),
         ({"DEBOUNCE_SECONDS": "1"}, "E001", "must be a number"),
+        ({"INBOX_DAYS": -1}, "E001", "between 1 and"),
+        ({"SWEEP_SECONDS": float("inf")}, "E001", "between 0.1 and"),
         ("https://panel.sendcloud.sc", "E001", "must be a dict"),
         ({"LEASE_SECONDS": 20.0, "DEADLINE_SECONDS": 20.0}, "E002", "LEASE_SECONDS"),
         ({"ENCRYPTION_KEYS": ["not-a-fernet-key"]}, "E003", "ENCRYPTION_KEYS"),
@@ -101,6 +106,15 @@ def test_invalid_settings_are_named(settings: Any, setting: Any, code: str, says
     assert says in f"{message.msg} {message.hint}"
     assert message.hint
     assert "not-a-fernet-key" not in f"{message.msg} {message.hint}"
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if type(field.default) in (int, float)])
+@pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), float("-inf")])
+def test_impossible_number_is_named(name: str, value: float) -> None:
+    """A negative age would let the inbox be emptied, an infinite period no job be due."""
+    ((key, text),) = problems({name: value})
+    assert key == name
+    assert "between" in text or "whole number" in text
 
 
 @pytest.mark.parametrize(("lease", "found"), [(12.9, {"E002"}), (13.0, set()), (8.0, {"E002"})])
@@ -330,11 +344,40 @@ def test_cascades_of_database_are_named(monkeypatch: pytest.MonkeyPatch) -> None
         ("https://panel.sendcloud.sc/api", "not the root"),
         ("https://panel.sendcloud.sc/api/v2/integrations", "not the root"),
         ("https://panel.sendcloud.sc?a=b", "query"),
+        ("https://panel.sendcloud.sc:99999", "no address"),
+        ("https://[::1", "no address"),
+        (" https://panel.sendcloud.sc", "blanks"),
+        ("http://panel.sendcloud.sc", "must be https"),
+        ("https://jane:canary@panel.sendcloud.sc", "credentials"),
+        ("", "absolute https address"),
     ],
 )
 def test_invalid_base_url_is_named(settings: Any, url: str, says: str) -> None:
     settings.SENDCLOUD = {**settings.SENDCLOUD, "BASE_URL": url}
-    assert says in f"{run(checks.check_settings)['E007'].msg}{run(checks.check_settings)['E007'].hint}"
+    message = run(checks.check_settings)["E007"]
+    assert says in f"{message.msg}{message.hint}"
+    assert "canary" not in f"{message.msg}{message.hint}"
+    run(checks.check_deployment)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"TOKEN_URL": "account.sendcloud.com/oauth2/token/"}, "TOKEN_URL"),
+        ({"WEBHOOK_BASE_URL": "shop.example"}, "WEBHOOK_BASE_URL"),
+        ({"WEBHOOK_BASE_URL": "https://[shop"}, "WEBHOOK_BASE_URL"),
+        ({"PROXY_URL": "jane:canary@proxy:3128"}, "proxy"),
+        ({"CA_BUNDLE": "/no/such/file.pem"}, "ca_bundle"),
+        ({"PARTNER_ID": "acme"}, "partner_id"),
+    ],
+)
+def test_unusable_address_is_named(settings: Any, changes: dict[str, str], says: str) -> None:
+    """Before the first order finds it out."""
+    settings.SENDCLOUD = {**settings.SENDCLOUD, **changes}
+    message = run(checks.check_settings)["E007"]
+    assert says in message.msg
+    assert "canary" not in f"{message.msg}{message.hint}"
+    run(checks.check_deployment)
 
 
 @pytest.mark.parametrize(

@@ -40,11 +40,24 @@ def client_of(integration: Integration, options: Mapping[str, Any]) -> Sendcloud
     except ValueError as error:
         # A key that cannot be one: the text says which.
         raise SendcloudConfigurationError(f"Integration {integration}: {error}") from None
+    return _client(settings, {"limiter": OnlyFromSite(integration.site), "auth": auth, **options})
+
+
+def check_connection() -> None:
+    """Check that the settings let a client be made. Connects to nothing.
+
+    Raises:
+        AddressError: an address among the settings cannot be used.
+    """
+    settings = conf()
+    _check_addresses(settings, AuthScheme.OAUTH2)
+    _client(settings, {"auth": BasicAuth("any", "any")}).close()
+
+
+def _client(settings: Settings, options: Mapping[str, Any]) -> SendcloudClient:
     try:
         return SendcloudClient(
             **{
-                "limiter": OnlyFromSite(integration.site),
-                "auth": auth,
                 "base_url": settings.BASE_URL,
                 "partner_id": settings.PARTNER_ID or None,
                 "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
