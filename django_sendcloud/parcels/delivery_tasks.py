@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import operator
 from collections.abc import Mapping
 
 from django.db import models
@@ -13,7 +15,7 @@ from ..enums import ParcelPhase
 from ..models import Shipment, ShipmentStatus
 from ..models.delivery import NO_PARCEL
 
-__all__ = ["DeliveryTask", "days_of", "delivery_task", "task_of"]
+__all__ = ["DeliveryTask", "any_task", "days_of", "delivery_task", "task_of"]
 
 
 class DeliveryTask(models.TextChoices):
@@ -50,6 +52,11 @@ def delivery_task(task: DeliveryTask, now: dt.datetime) -> Q:
     since = now - dt.timedelta(days=days_of(task))
     found = Q(delivery=_DELIVERIES[task], delivery_at__range=(_oldest(now), since), delivery_handled=False)
     return found & Q(status=ShipmentStatus.SYNCED) if task is DeliveryTask.UNLABELLED else found
+
+
+def any_task(now: dt.datetime) -> Q:
+    """Return the condition on shipments with one of these tasks."""
+    return functools.reduce(operator.or_, (delivery_task(task, now) for task in DeliveryTask))
 
 
 def task_of(shipment: Shipment, now: dt.datetime) -> DeliveryTask | None:

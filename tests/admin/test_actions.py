@@ -162,6 +162,37 @@ def test_push_again_pushes_shared_order_once(operator: Client, data: Data) -> No
     assert LogEntry.objects.count() == 2
 
 
+def test_push_again_leaves_out_unshippable_orders(operator: Client, data: Data, notified: list[str]) -> None:
+    """A push of an order that Sendcloud no longer has, and that is not to be shipped, sends nothing."""
+    values = {"integration": data.integration, "order_type": "shop.order", "status": "deleted"}
+    cancelled, gone = factories.order(status="cancelled"), factories.order()
+    rows = [
+        Shipment.objects.create(**values, order_pk=str(order.pk), external_order_id=str(order.pk))
+        for order in (cancelled, gone)
+    ]
+    gone.delete()
+    factories.clear_outbox()
+    url = "admin:django_sendcloud_shipment_changelist"
+    assert said(act(operator, "push_again", rows, url=url, confirmed="yes")) == [
+        "1 order is left out: The order is not to be shipped now.",
+        "1 order is left out: The order is gone.",
+    ]
+    assert not factories.outbox().exists()
+    assert not LogEntry.objects.exists()
+    response = act(operator, "push_again", [*rows, data.shipment], url=url, confirmed="yes")
+    assert said(response)[-3] == "1 order is being pushed."
+
+
+def test_delete_asks_nothing_about_deleted_shipments(as_role: Callable[..., Client], data: Data) -> None:
+    Shipment.objects.update(status="deleted")
+    url = "admin:django_sendcloud_shipment_changelist"
+    page = act(as_role("superuser"), "delete_at_sendcloud", [data.shipment], url=url)
+    html = page.content.decode()
+    assert "1 is left out: it is deleted at Sendcloud already." in html
+    assert "They disappear" not in html
+    assert 'value="Delete at Sendcloud"' not in html
+
+
 def test_push_again_makes_stuck_order_due(operator: Client, data: Data) -> None:
     operator.post(reverse("admin:django_sendcloud_shipment_action", args=[data.shipment.pk, "push_again"]))
     data.entry.refresh_from_db()

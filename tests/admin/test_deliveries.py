@@ -222,6 +222,20 @@ def test_handled_delivery_is_no_task(boss: Client, late: dict[DeliveryTask, Ship
     assert "Mark as handled" not in page
 
 
+def test_handling_leaves_out_what_is_no_task(boss: Client, late: dict[DeliveryTask, Shipment]) -> None:
+    """A fresh shipment that is marked with the others still becomes a task later."""
+    fresh = shipment(next(iter(late.values())).integration, factories.order(), delivery="announced")
+    chosen = {"action": "mark_handled", "_selected_action": [fresh.pk, late[DeliveryTask.PROBLEM].pk]}
+    page = boss.post(reverse(SHIPMENTS), chosen)
+    assert page.context["title"] == "Mark the delivery of 1 shipment as handled"
+    assert "1 is left out: its delivery is no task." in page.content.decode()
+    page = boss.post(reverse(SHIPMENTS), {**chosen, "confirmed": "yes", "number": "1"}, follow=True)
+    assert "1 delivery is marked as handled." in page.content.decode()
+    fresh.refresh_from_db()
+    assert not fresh.delivery_handled
+    assert counts()[list(DeliveryTask).index(DeliveryTask.PROBLEM)] == 0
+
+
 def test_handling_needs_permission(as_role: Callable[..., Client], late: dict[DeliveryTask, Shipment]) -> None:
     pk = late[DeliveryTask.PROBLEM].pk
     url = reverse("admin:django_sendcloud_shipment_action", args=[pk, "mark_handled"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import messages
 from django.db import models
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
@@ -13,7 +12,6 @@ from django.utils.translation import ngettext
 from ...models import Parcel, Shipment, ShipmentStatus
 from ...models.shipment import ShipmentQuerySet
 from ...parcels.cancel import is_cancellable
-from ...registry import OrderRef
 from ..actions import Question, Rows, action, in_chunks, notify, report_count
 from ..base import may
 from ..history import log
@@ -21,7 +19,7 @@ from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import is_printable, label_action, printable
 from ..shipments.order_rows import make_due
 from .state import OrderState, keys_by_type, ref_of
-from .why import is_left_out
+from .why import at_sendcloud, is_left_out, report_left_out
 
 __all__ = ["CANCEL_LABEL", "KEEP_LABEL", "LABELS", "PUSH", "OrderPermissions"]
 
@@ -65,12 +63,8 @@ def sendcloud_push(model_admin: Any, request: HttpRequest, rows: Rows) -> None:
     reasons: dict[str, int] = {}
     for chunk in in_chunks(rows):
         orders = list(chunk)
-        known: set[OrderRef] = set()
-        for order_type, keys in keys_by_type(orders).items():
-            alive = Shipment.objects.alive().filter(order_type=order_type, order_pk__in=keys)
-            known |= {OrderRef.stored(order_type, key) for key in alive.values_list("order_pk", flat=True)}
+        known = at_sendcloud(map(ref_of, orders))
         for order in [each for each in orders if ref_of(each) not in known]:
-            # Pushing an order that is at Sendcloud may also remove it there.
             if found := is_left_out(order):
                 orders.remove(order)
                 reasons[str(found.title)] = reasons.get(str(found.title), 0) + 1
@@ -87,11 +81,7 @@ def sendcloud_push(model_admin: Any, request: HttpRequest, rows: Rows) -> None:
         notify("outbox")
         sentence = ngettext("%(number)d order is being sent.", "%(number)d orders are being sent.", number)
         report_count(request, number, sentence % {"number": number})
-    for reason, count in reasons.items():
-        sentence = ngettext(
-            "%(number)d order is left out: %(reason)s.", "%(number)d orders are left out: %(reason)s.", count
-        )
-        messages.warning(request, sentence % {"number": count, "reason": reason.rstrip(".")})
+    report_left_out(request, reasons)
 
 
 def _has_label(state: OrderState) -> bool:

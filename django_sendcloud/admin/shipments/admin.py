@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,11 @@ from django.utils.translation import gettext_lazy as _
 
 from ...enums import ApiGeneration
 from ...models import Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
-from ...parcels.delivery_tasks import task_of
+from ...parcels.delivery_tasks import any_task, task_of
 from ...parcels.matching import order_ids
 from ...parcels.poll import poll_shipment
 from ...payloads import ShipmentPayload, v3
+from ...registry import OrderRef
 from ...sync.on_demand import Busy, look_up, withdraw
 from ...sync.outcomes import reaction_to
 from ..actions import Question, Rows, action, asked, in_chunks, notify, report_count
@@ -32,6 +34,7 @@ from ..explanations.labels import changed_fields, explain_conflict
 from ..filters import DeliveryFilter, ShipmentStateFilter, age_filter
 from ..history import log
 from ..integrations.forms import FAILURES
+from ..orders.why import left_out_of, report_left_out
 from ..parcels.admin import phase_badge, timeline_of
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import label_action, printable
@@ -74,8 +77,11 @@ def _ask_push(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Q
 def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Push the orders of these shipments again, also unchanged ones."""
     orders: set[tuple[str, str]] = set()
+    left_out: dict[OrderRef, Any] = {}
     for chunk in in_chunks(rows):
         shipments = list(chunk)
+        left_out |= left_out_of({shipment.ref for shipment in shipments})
+        shipments = [shipment for shipment in shipments if shipment.ref not in left_out]
         keys = sorted({(shipment.order_type, shipment.order_pk) for shipment in shipments} - orders)
         # A push skips known content; clearing the digest sends it again.
         chunk.filter(status=ShipmentStatus.SYNCED).update(digest="")
@@ -83,9 +89,11 @@ def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> 
             make_due(order_type, [key for _, key in group])
         log(request, shipments, _("Pushed again."))
         orders.update(keys)
-    notify("outbox")
-    sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", len(orders))
-    report_count(request, len(orders), sentence % {"number": len(orders)})
+    if orders or not left_out:
+        notify("outbox")
+        sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", len(orders))
+        report_count(request, len(orders), sentence % {"number": len(orders)})
+    report_left_out(request, collections.Counter(map(str, left_out.values())))
 
 
 def _entries_of(rows: Sequence[Shipment]) -> QuerySet[OutboxEntry]:
@@ -198,17 +206,23 @@ def _is_there(shipment: Shipment) -> bool:
 def _ask_delete(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
     there = rows.exclude(status=ShipmentStatus.DELETED)
     number = there.count()
+    left = rows.count() - number
     title = ngettext("Delete %(number)d shipment at Sendcloud", "Delete %(number)d shipments at Sendcloud", number)
+    comes_back = _(
+        "An order that is still to be shipped comes back as soon as it changes. To remove it for good, "
+        "cancel it in the shop: it is then deleted at Sendcloud automatically."
+    )
+    left_out = ngettext(
+        "%(number)d is left out: it is deleted at Sendcloud already.",
+        "%(number)d are left out: they are deleted at Sendcloud already.",
+        left,
+    )
+    gone = _("They disappear from Sendcloud's list of incoming orders. Labels that were made stay valid.")
     return Question(
-        [_("They disappear from Sendcloud's list of incoming orders. Labels that were made stay valid.")],
-        [
-            _(
-                "An order that is still to be shipped comes back as soon as it changes. To remove it for good, "
-                "cancel it in the shop: it is then deleted at Sendcloud automatically."
-            )
-        ],
+        [gone] if number else [],
+        [*([comes_back] if number else []), *([left_out % {"number": left}] if left else [])],
         rows=there,
-        title=title % {"number": number},
+        title=title % {"number": number} if number else "",
         button=_("Delete at Sendcloud"),
     )
 
@@ -285,14 +299,25 @@ def _is_open(shipment: Shipment) -> bool:
 
 
 def _ask_handled(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
-    number = rows.count()
+    # Marked early, a delivery would not become a task later.
+    tasks = rows.filter(any_task(timezone.now()))
+    number = tasks.count()
+    left = rows.count() - number
     title = ngettext(
         "Mark the delivery of %(number)d shipment as handled",
         "Mark the deliveries of %(number)d shipments as handled",
         number,
     )
+    left_out = ngettext(
+        "%(number)d is left out: its delivery is no task.",
+        "%(number)d are left out: their deliveries are no tasks.",
+        left,
+    )
     return Question(
-        [_("They are no task any more, until the state of their parcels changes.")], title=title % {"number": number}
+        [_("They are no task any more, until the state of their parcels changes.")] if number else [],
+        [left_out % {"number": left}] if left else [],
+        rows=tasks,
+        title=title % {"number": number} if number else "",
     )
 
 
