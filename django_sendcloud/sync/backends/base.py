@@ -112,8 +112,6 @@ class Backend(abc.ABC):
     generation: ClassVar[str]
     #: Shipments that one upsert takes. An order's shipments are never torn apart, so that it is an order's limit, too.
     max_batch: ClassVar[int]
-    #: Whether Sendcloud takes the valid shipments of a batch with an invalid one.
-    accepts_partial: ClassVar[bool]
     #: The kind of request by which a service point is checked, for the rate limit.
     service_point_check: ClassVar[Kind]
 
@@ -294,18 +292,6 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def update_integration(self, **changes: Any) -> RemoteIntegration:
-        """Change settings of the integration, and return what Sendcloud confirms of them.
-
-        Args:
-            **changes: ``shop_name``, ``shop_url``, ``service_point_enabled``, ``service_point_carriers``,
-                ``webhook_active``, ``webhook_url``.
-
-        Raises:
-            APIError: it did not end well.
-        """
-
-    @abc.abstractmethod
     def report_failure(self, cause: str, exception_type: str = "") -> None:
         """Write a failure of the shop to the integration's log at Sendcloud.
 
@@ -316,11 +302,3 @@ class Backend(abc.ABC):
         Raises:
             APIError: it did not end well.
         """
-
-    def check(self) -> None:
-        """Check, without a request, that the integration can be talked to.
-
-        Raises:
-            SendcloudConfigurationError: the keys are missing or cannot be read, or an address is not safe.
-        """
-        self.client  # noqa: B018 - it is made at its first use

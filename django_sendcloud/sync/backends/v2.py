@@ -5,10 +5,9 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from ...api import Page
-from ...api.v2 import MAX_BATCH, IntegrationLogEntry, IntegrationPatch
+from ...api.v2 import MAX_BATCH, IntegrationLogEntry
 from ...api.v2 import Integration as RemoteIntegration
 from ...api.v2 import Parcel as RemoteParcel
 from ...api.v2 import Shipment as RemoteShipment
@@ -34,7 +33,6 @@ class V2Backend(Backend):
 
     generation = ApiGeneration.V2.value
     max_batch = MAX_BATCH
-    accepts_partial = True
     service_point_check = "safe"
 
     @classmethod
@@ -110,11 +108,6 @@ class V2Backend(Backend):
     def get_integration(self) -> RemoteIntegration:
         """Read the integration (operation: GET /integrations/{id})."""
         return self.client.v2.integrations.get(self.integration.remote_id)
-
-    def update_integration(self, **changes: Any) -> RemoteIntegration:
-        """Change the integration, and read it back (operations: PATCH and GET /integrations/{id})."""
-        self.client.v2.integrations.patch(self.integration.remote_id, IntegrationPatch(**changes))
-        return self.get_integration()
 
     def report_failure(self, cause: str, exception_type: str = "") -> None:
         """Write to the integration's log (operation: POST /integrations/{id}/logs)."""

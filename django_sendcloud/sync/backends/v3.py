@@ -11,11 +11,10 @@ import collections
 import datetime as dt
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
 
 from ...api import Page
 from ...api.v2 import Integration as RemoteIntegration
-from ...api.v3 import MAX_BATCH, MAX_PAGE, IntegrationLogEntry, IntegrationPatch, Order
+from ...api.v3 import MAX_BATCH, MAX_PAGE, IntegrationLogEntry, Order
 from ...conf import conf
 from ...core.clock import clock
 from ...enums import ApiGeneration
@@ -64,7 +63,6 @@ class V3Backend(Backend):
 
     generation = ApiGeneration.V3.value
     max_batch = MAX_BATCH
-    accepts_partial = False
     service_point_check = "unsafe"
 
     @classmethod
@@ -369,11 +367,6 @@ class V3Backend(Backend):
     def get_integration(self) -> RemoteIntegration:
         """Read the integration (operation: GET /integrations/{id})."""
         return in_v2_words(self.client.v3.integrations.get(self.integration.remote_id))
-
-    def update_integration(self, **changes: Any) -> RemoteIntegration:
-        """Change the integration, and read it back (operations: PATCH and GET /integrations/{id})."""
-        self.client.v3.integrations.patch(self.integration.remote_id, IntegrationPatch(**changes))
-        return self.get_integration()
 
     def report_failure(self, cause: str, exception_type: str = "") -> None:
         """Write to the integration's log (operation: POST /integrations/{id}/logs)."""
