@@ -138,7 +138,7 @@ def move(
         _drain(integration, wait_seconds)
         progress("adopt")
         found = _compare(integration, backend, adopt=True)
-    with BACKENDS[integration.api_generation](integration, _Turns(integration)) as old:
+    with BACKENDS[integration.api_generation](integration, limiter.AccountLimiter(integration.account.pk)) as old:
         gone = _delete_split(old, found)
     progress("switch")
     _switch(integration, target, [*found.to_push, *gone])
@@ -182,20 +182,9 @@ def _check(integration: Integration, target: ApiGeneration) -> None:
         raise MoveFailed(f"There is no API generation {target.value}: choose one of {', '.join(sorted(BACKENDS))}.")
 
 
-class _Turns:
-    """Limiter of the move's own requests: they take their turn in the account's rate, also while it is paused."""
-
-    def __init__(self, integration: Integration) -> None:
-        self._account = integration.account.pk
-
-    def acquire(self, kind: limiter.Kind) -> None:
-        while wait := limiter.acquire(self._account, kind):
-            clock.sleep(wait)
-
-
 def _backend(integration: Integration, target: ApiGeneration) -> Backend:
     """Return a backend of the new generation, for an integration that still uses the old one."""
-    return BACKENDS[target.value](integration, _Turns(integration), retries=2)
+    return BACKENDS[target.value](integration, limiter.AccountLimiter(integration.account.pk), retries=2)
 
 
 def _pause(integration: Integration, target: ApiGeneration) -> bool:
