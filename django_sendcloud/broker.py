@@ -7,6 +7,7 @@ the first message, and name the task they ask for.
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from .conf import conf
@@ -86,18 +87,25 @@ def publish(task: str, *args: Any, delay: float = 0.0) -> None:
         app.tasks[task].apply_async(args, **options)
         return
     with app.connection_for_write(connect_timeout=BROKER_TIMEOUT) as connection:
-        connection.transport_options = {**(connection.transport_options or {}), **_timeouts(connection.transport_cls)}
+        options_of_shop = connection.transport_options or {}
+        connection.transport_options = {**options_of_shop, **_timeouts(connection.transport_cls, options_of_shop)}
+        brokers = max(1, len(connection.alt))
+        # Time for each of them: the first may hang.
         connection.ensure_connection(
-            max_retries=max(1, len(connection.alt)), interval_start=0, interval_step=0, timeout=BROKER_TIMEOUT
+            max_retries=brokers, interval_start=0, interval_step=0, timeout=BROKER_TIMEOUT * brokers
         )
         app.send_task(task, args, connection=connection, ignore_result=True, **options)
 
 
-def _timeouts(transport: object) -> dict[str, float]:
+def _timeouts(transport: object, options: Mapping[str, Any]) -> dict[str, Any]:
     """Return the options that keep a client from waiting for ever; unknown clients have their own."""
     name = str(transport)
-    if name.startswith(("redis", "rediss", "sentinel")):
-        return {"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT}
+    sockets = {"socket_timeout": BROKER_TIMEOUT, "socket_connect_timeout": BROKER_TIMEOUT}
+    if name.startswith("sentinel"):
+        # Its client would ask a silent sentinel four times, with pauses, before it asks the next one.
+        return {**sockets, "sentinel_kwargs": {**sockets, "retry": None, **(options.get("sentinel_kwargs") or {})}}
+    if name.startswith(("redis", "rediss")):
+        return sockets
     if name.startswith(("amqp", "pyamqp")):
         return {"read_timeout": BROKER_TIMEOUT, "write_timeout": BROKER_TIMEOUT}
     return {}

@@ -40,6 +40,9 @@ DOCS = "See https://django-sendcloud.readthedocs.io/en/stable/reference/checks.h
 # Seconds of lease that must be left over once a whole exchange has run into its deadline.
 LEASE_MARGIN = 5.0
 
+# Extras of Celery that are not named as the scheme of a broker's address.
+EXTRAS = {"rediss": "redis", "sentinel": "redis", "sqla": "sqlalchemy"}
+
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 SENDCLOUD_HOST = "panel.sendcloud.sc"
 
@@ -772,6 +775,8 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         return []
     found: list[checks.CheckMessage] = []
     broker = app.conf.broker_write_url or app.conf.broker_url
+    if isinstance(broker, list | tuple):
+        broker = next(iter(broker), "")
     if not broker:
         found.append(
             _warning(
@@ -791,12 +796,12 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         )
     elif problem := _transport_problem(app):
         # Not the address: it may hold a password.
-        scheme = str(broker).partition(":")[0]
+        scheme = str(broker).partition(":")[0].partition("+")[0]
         found.append(
             _warning(
                 35,
                 f"Celery cannot talk to its broker ({scheme}): {problem}.",
-                f'Install what it needs, for instance: pip install "celery[{scheme}]".',
+                f'Install what it needs, for instance: pip install "celery[{EXTRAS.get(scheme, scheme)}]".',
             )
         )
     if not _settings_are_readable():
@@ -822,7 +827,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
 def _transport_problem(app: Celery) -> str:
     """Return why the library for the broker cannot be used; ``""`` if it can. Connects to nothing."""
     try:
-        app.connection_for_write()
+        app.connection_for_write().transport  # noqa: B018 - imports the library
     except Exception as error:
         return f"{type(error).__name__}: {error}" if isinstance(error, ImportError) else type(error).__name__
     return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -493,6 +494,33 @@ def test_memory_broker_is_named(celery_app: Any, settings: Any) -> None:
     celery_app.conf.broker_url = "memory://"
     settings.DEBUG = False
     assert set(run(checks.check_celery)) == {"W032"}
+
+
+def test_memory_broker_in_list_is_named(celery_app: Any, settings: Any) -> None:
+    celery_app.conf.broker_url = ["memory://", "memory://"]
+    settings.DEBUG = False
+    assert set(run(checks.check_celery)) == {"W032"}
+
+
+@pytest.mark.parametrize(
+    ("url", "extra"),
+    [
+        ("sqla+postgresql://shop:canary@db/shop", "sqlalchemy"),
+        (["sqs://key:canary@", "sqs://key:canary@"], "sqs"),
+        ("mongodb://shop:canary@db/shop", "mongodb"),
+    ],
+)
+def test_broker_without_package_names_extra(
+    celery_app: Any, monkeypatch: pytest.MonkeyPatch, url: Any, extra: str
+) -> None:
+    """Celery imports some of these libraries with the first message only."""
+    for name in ("sqlalchemy", "botocore", "pymongo"):
+        monkeypatch.setitem(sys.modules, name, None)
+    celery_app.conf.broker_url = url
+    (message,) = run(checks.check_celery).values()
+    assert message.id == "sendcloud.W035"
+    assert f'"celery[{extra}]"' in str(message.hint)
+    assert "canary" not in f"{message.msg} {message.hint}"
 
 
 def test_broker_without_package_is_named(celery_app: Any, monkeypatch: pytest.MonkeyPatch) -> None:

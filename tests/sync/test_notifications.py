@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from celery import Celery
+from kombu import Connection
+from kombu.exceptions import OperationalError
 
 from django_sendcloud import broker, tasks
 from django_sendcloud.conf import conf
@@ -159,8 +163,6 @@ def test_eager_task_pushes_until_nothing_is_due(
 )
 def test_broker_url_of_any_form_notifies(url: Any, options: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """The notifier accepts every URL that Celery accepts, and each client has a time limit."""
-    from kombu import Connection
-
     seen: list[Any] = []
 
     def connect(self: Any, **how: Any) -> Any:
@@ -175,6 +177,39 @@ def test_broker_url_of_any_form_notifies(url: Any, options: set[str], monkeypatc
     ((found, tries),) = seen
     assert options <= set(found)
     assert tries == (2 if isinstance(url, list) or ";" in url else 1)
+
+
+def test_second_broker_is_reached_while_first_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that refuses costs no time; one that is silent would take all of it."""
+    monkeypatch.setattr(broker, "BROKER_TIMEOUT", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        app = Celery("shop", broker=f"redis://127.0.0.1:{port}/0;memory://", set_as_current=False)
+        app.conf.task_default_queue = "second"
+        monkeypatch.setattr(broker, "celery_app", lambda: app)
+        broker.publish(broker.PUSH)
+    with Connection("memory://") as connection, connection.SimpleQueue("second") as queue:
+        message = queue.get(timeout=5)
+        message.ack()
+    assert message.headers["task"] == broker.PUSH
+
+
+def test_silent_sentinel_is_asked_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its client would ask it four times, with pauses: 26 seconds for each message."""
+    monkeypatch.setattr(broker, "BROKER_TIMEOUT", 0.2)
+    asked = 0
+    with socket.create_server(("127.0.0.1", 0), backlog=20) as silent:
+        app = Celery("shop", broker=f"sentinel://127.0.0.1:{silent.getsockname()[1]}", set_as_current=False)
+        app.conf.broker_transport_options = {"master_name": "shop", "sentinel_kwargs": {"password": "secret"}}
+        monkeypatch.setattr(broker, "celery_app", lambda: app)
+        with pytest.raises(OperationalError):
+            broker.publish(broker.PUSH)
+        silent.settimeout(0.1)
+        with contextlib.suppress(TimeoutError):
+            while True:
+                peer, _ = silent.accept()
+                asked += b"secret" in peer.recv(1000)
+    assert 1 <= asked <= 2, "once for each try"
 
 
 def test_message_names_task_and_wants_no_result(monkeypatch: pytest.MonkeyPatch) -> None:
