@@ -9,6 +9,8 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from .version import __version__
+
 if TYPE_CHECKING:
     from .adapters import NotShippable, OrderAdapter, PackedItem, ParcelChange, register, unregister, watch
     from .api import SendcloudClient
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from .storefront.tracking import order_shipping
     from .sync.preview import preview_order
     from .sync.record import enqueue, paused
-
-__version__ = "0.1.0"
 
 _HOMES = {
     "APIError": ".exceptions",

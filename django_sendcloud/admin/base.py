@@ -14,7 +14,7 @@ from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import SimpleTemplateResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
@@ -32,7 +32,7 @@ from .incidents import fold_once, health_of, incidents
 from .permissions import Permissions
 from .saved_filters import saved_filters, saved_filters_view
 from .search import search
-from .ui.links import admin_url
+from .ui.links import admin_url, page_url
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -223,9 +223,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
 
     def url(self, name: str, *args: Any) -> str:
         """Return the URL of one of this model's admin pages."""
-        return reverse(
-            f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}_{name}", args=[str(a) for a in args]
-        )
+        return page_url(self, name, *args)
 
     def url_of(self, obj: models.Model) -> str:
         """Return the URL of any object's admin page; ``""`` if it has none on this site."""
@@ -246,9 +244,10 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
 
     def export_view(self, request: HttpRequest) -> Any:
         """Return the list as filtered, as a CSV file."""
-        if not self.get_exported(request):
+        columns = self.get_exported(request)
+        if not columns:
             raise Http404
-        return export_view(self, request)
+        return export_view(self, request, columns, self.complete)
 
     def path(self, route: str, view: Callable[..., HttpResponse], name: str) -> URLPattern:
         """Return the route of a page of ours, protected as Django's."""

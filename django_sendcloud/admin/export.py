@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db import models
@@ -15,8 +16,7 @@ from django.utils import timezone, translation
 from django.utils.html import strip_tags
 from django.utils.text import slugify
 
-if TYPE_CHECKING:
-    from .base import SendcloudAdmin
+from .ui.links import page_url
 
 __all__ = ["cell", "export_view"]
 
@@ -45,8 +45,20 @@ def cell(value: object) -> str:
     return f"'{text}" if text.lstrip(" \u00a0").startswith(FORMULAS) else text
 
 
-def export_view(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
-    """Return the list with this request's search and filters as a CSV file."""
+def export_view(
+    model_admin: admin.ModelAdmin[Any],
+    request: HttpRequest,
+    names: Iterable[str],
+    complete: Callable[[HttpRequest, Sequence[Any]], None],
+) -> HttpResponse | StreamingHttpResponse:
+    """Return the list with this request's search and filters as a CSV file.
+
+    Args:
+        model_admin: The list's admin.
+        request: The request.
+        names: The columns: fields of the model, or methods of the admin.
+        complete: Loads what the columns show from other tables, for a portion of rows.
+    """
     if request.method not in ("GET", "HEAD"):
         return HttpResponseNotAllowed(["GET", "HEAD"])
     if not model_admin.has_view_or_change_permission(request):
@@ -54,8 +66,8 @@ def export_view(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> HttpR
     try:
         changes = model_admin.get_changelist_instance(request)
     except IncorrectLookupParameters:
-        return HttpResponseRedirect(model_admin.url("changelist"))
-    columns = [_column(model_admin, name) for name in model_admin.get_exported(request)]
+        return HttpResponseRedirect(page_url(model_admin, "changelist"))
+    columns = [_column(model_admin, name) for name in names]
     language = translation.get_language()
     rows = changes.queryset.order_by("pk")
 
@@ -66,7 +78,7 @@ def export_view(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> HttpR
             # Spreadsheets read UTF-8 by this mark.
             yield "\ufeff" + writer.writerow([cell(header) for header, _value in columns])
             for portion in _portions(rows):
-                model_admin.complete(request, portion)
+                complete(request, portion)
                 for row in portion:
                     yield writer.writerow([cell(value(row)) for _header, value in columns])
 
@@ -86,7 +98,7 @@ def _portions(rows: models.QuerySet[Any]) -> Iterator[Sequence[Any]]:
         yield portion
 
 
-def _column(model_admin: SendcloudAdmin[Any], name: str) -> tuple[object, Callable[[Any], object]]:
+def _column(model_admin: admin.ModelAdmin[Any], name: str) -> tuple[object, Callable[[Any], object]]:
     """Return the header and the values of a column: a method of the admin class, or a field."""
     method = getattr(model_admin, name, None)
     if callable(method):

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
 from django.utils.translation import gettext
 
 from ..models import Preference
-
-if TYPE_CHECKING:
-    from .base import SendcloudAdmin
+from .ui.links import page_url
 
 __all__ = ["saved_filters", "saved_filters_view"]
 
@@ -22,20 +20,20 @@ MOST_CHARACTERS = {"name": 60, "query": 2000}
 _LEFT_OUT = ("q", "p", "all", "e", "_popup", "_to_field", "_changelist_filters")
 
 
-def saved_filters(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> dict[str, Any]:
+def saved_filters(model_admin: admin.ModelAdmin[Any], request: HttpRequest) -> dict[str, Any]:
     """Return the context of the filters above a list: those of this operator, and what they could save."""
     if IS_POPUP_VAR in request.GET:
         return {}
     shown = _clean(request.GET.urlencode())
     saved = _saved(model_admin, request)
     return {
-        "sc_filters_url": model_admin.url("filters"),
+        "sc_filters_url": page_url(model_admin, "filters"),
         "sc_filters": [(name, query, query == shown) for name, query in saved.items()],
         "sc_unsaved": "" if shown in saved.values() or len(saved) >= MOST else shown,
     }
 
 
-def saved_filters_view(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> HttpResponse:
+def saved_filters_view(model_admin: admin.ModelAdmin[Any], request: HttpRequest) -> HttpResponse:
     """Save or remove a filter of the operator who asks, and lead back to the list."""
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
@@ -52,14 +50,14 @@ def saved_filters_view(model_admin: SendcloudAdmin[Any], request: HttpRequest) -
         messages.error(request, gettext("The filter is not saved: give it a name."))
     # As pairs: PostgreSQL keeps no order of keys.
     Preference.keep(request.user, _key(model_admin), [[*pair] for pair in saved.items()])
-    return HttpResponseRedirect(f"{model_admin.url('changelist')}?{query}")
+    return HttpResponseRedirect(f"{page_url(model_admin, 'changelist')}?{query}")
 
 
-def _key(model_admin: SendcloudAdmin[Any]) -> str:
+def _key(model_admin: admin.ModelAdmin[Any]) -> str:
     return f"filters of {model_admin.opts.model_name}"
 
 
-def _saved(model_admin: SendcloudAdmin[Any], request: HttpRequest) -> dict[str, str]:
+def _saved(model_admin: admin.ModelAdmin[Any], request: HttpRequest) -> dict[str, str]:
     return dict(Preference.of(request.user, _key(model_admin)) or ())
 
 

@@ -7,7 +7,7 @@ import uuid
 from types import TracebackType
 from typing import Final, Self
 
-from .. import __version__
+from ..version import __version__
 from .auth import Auth, BasicAuth
 from .limits import RateLimiter
 from .requestor import Requestor

@@ -21,13 +21,13 @@ from django.db import connections
 from django.db.models import Count
 from django.utils import timezone, translation
 
-from .. import __version__
 from ..adapters import OrderAdapter
 from ..broker import celery_app
 from ..conf import FIELDS, Settings, conf, problems
 from ..core.schema import unapplied_migrations
 from ..models import EntryState, OutboxEntry
 from ..registry import registry
+from ..version import __version__
 from .doctor import Finding, diagnose
 from .figures import figures
 

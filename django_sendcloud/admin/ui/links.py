@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-__all__ = ["admin_url", "leads_back"]
+__all__ = ["admin_url", "leads_back", "page_url"]
 
 
 def admin_url(site: admin.AdminSite, opts: Any, pk: object | None, page: str = "change") -> str:
@@ -20,6 +20,17 @@ def admin_url(site: admin.AdminSite, opts: Any, pk: object | None, page: str = "
         return reverse(f"{site.name}:{opts.app_label}_{opts.model_name}_{page}", args=args)
     except NoReverseMatch:
         return ""
+
+
+def page_url(model_admin: admin.ModelAdmin[Any], name: str, *args: Any) -> str:
+    """Return the URL of a page of this admin.
+
+    Raises:
+        NoReverseMatch: it has no such page.
+    """
+    opts = model_admin.opts
+    route = f"{model_admin.admin_site.name}:{opts.app_label}_{opts.model_name}_{name}"
+    return reverse(route, args=[str(each) for each in args])
 
 
 def leads_back(request: HttpRequest, url: str) -> bool:
