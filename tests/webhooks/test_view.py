@@ -71,7 +71,7 @@ def test_body_is_encrypted_at_rest(client: Client, integration: Integration) -> 
 
 
 def test_webhook_costs_two_statements_and_one_write(client: Client, integration: Integration) -> None:
-    # Whatever it is verified by.
+    # Every key that may verify it is set.
     integration.webhook_signature_key = "third"  # type: ignore[assignment]
     integration.replace_secret_key("new")
     integration.keys_by_webhook_until = timezone.now() + dt.timedelta(minutes=1)
