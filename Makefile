@@ -44,7 +44,7 @@ coverage: $(INSTALLED_COVERAGE) ## Run the tests (or FAST=1) and show which line
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
-matrix: $(INSTALLED_MATRIX) ## Run the tests without browser and processes on each Python, Django and database that is here (ARGS="--list" shows them)
+matrix: $(INSTALLED_MATRIX) ## Run the tests of FAST=1 on each Python, Django and database that is here (ARGS="--list": show them; SENDCLOUD_EXHAUSTIVE=1: add the long ones)
 	$(BIN)/python -m nox $(if $(ARGS),$(ARGS),-s tests)
 
 build: $(INSTALLED_MATRIX) ## Build sdist and wheel into dist/, and check both in clean environments

@@ -1,6 +1,7 @@
 """The version matrix: ``make matrix`` runs every cell for which this machine has the interpreter and the database.
 
-A cell runs all tests that need no browser and no processes, and records its result in ``docs/reference/versions.md``.
+A cell runs the tests of ``make test FAST=1``, and records its result in ``docs/reference/versions.md``.
+``SENDCLOUD_EXHAUSTIVE=1`` adds every other test that needs no browser and no processes.
 ``make matrix ARGS="-s 'tests(3.11-5.2-sqlite)'"`` runs one of them.
 """
 
@@ -22,7 +23,11 @@ nox.options.default_venv_backend = "virtualenv"
 nox.options.error_on_missing_interpreters = False
 nox.options.reuse_venv = "yes"
 
-ENGINE = ("-m", "not browser and not processes", "--ignore-glob=*_fuzzed.py")
+EXHAUSTIVE = bool(os.environ.get("SENDCLOUD_EXHAUSTIVE"))
+TESTS = (
+    *("-m", "not browser and not processes" + ("" if EXHAUSTIVE else " and not long")),
+    "--ignore-glob=*_fuzzed.py",
+)
 PAGE = Path("docs/reference/versions.md")
 
 
@@ -70,7 +75,7 @@ def tests(session: nox.Session, django: str, database: str) -> None:
     session.install("-e", ".", "--group", "test", f"Django~={django}.0")
     report = Path(session.create_tmp()) / "report.xml"
     session.run(
-        *("python", "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", *ENGINE, f"--junitxml={report}"),
+        *("python", "-m", "pytest", "-q", "-n", "auto", "--dist", "worksteal", *TESTS, f"--junitxml={report}"),
         *session.posargs,
         env={"TEST_DATABASE_URL": URLS[database], "PYTHONDONTWRITEBYTECODE": ""},
         success_codes=[0, 1],
