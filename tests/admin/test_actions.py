@@ -29,7 +29,7 @@ NOTHING_LEFT = "Nothing of this selection is left. A colleague may have done it,
 
 
 @pytest.fixture
-def operator(as_role: Callable[[str], Client]) -> Client:
+def operator(as_role: Callable[[str], Client], connected: Integration) -> Client:
     return as_role("operator")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,8 @@ __all__ = [
     "explain_finding",
     "explain_health",
     "explain_paused",
+    "explain_stopped",
+    "is_stopped",
 ]
 
 LABELS: Mapping[Level, StrOrPromise] = {
@@ -157,6 +160,25 @@ def explain_paused(integration: Integration) -> Explanation:
         advice = gettext("Sending resumes automatically: %(time)s. Resume it to send earlier.")
         advice %= {"time": clock_time(integration.paused_until)}
     return Explanation(title, why, advice)
+
+
+def is_stopped(integration: Integration) -> bool:
+    """Return whether it sends nothing until a person or a probe starts it again."""
+    return integration.is_paused or not integration.is_active
+
+
+def explain_stopped(integration: Integration) -> Explanation:
+    """Explain why nothing is sent through a stopped integration, to a reader who sees one of its orders."""
+    if integration.is_active:
+        found = explain_paused(integration)
+    elif integration.paused_reason == PauseReason.COPY:
+        found = MARKED_AS_COPY
+    else:
+        advice = _(
+            "Mark it as in use, and the order is sent automatically. Or save the order, if it goes elsewhere now."
+        )
+        found = dataclasses.replace(WORDS[Code.NOT_IN_USE], advice=advice)
+    return dataclasses.replace(found, title=f"{integration}: {found.title}")
 
 
 def explain_health(health: IntegrationHealth, *, sees_orders: bool = True) -> Explanation:

@@ -18,13 +18,14 @@ from django.utils.translation import gettext_lazy as _
 
 from ... import jobs
 from ...conf import conf
-from ...models import Integration, ReconciliationRun, Shipment, ShipmentStatus
+from ...models import Integration, OutboxEntry, ReconciliationRun, Shipment, ShipmentStatus
 from ...sync import reconcile
 from ..actions import notify, report_count
 from ..base import ago
 from ..history import log
 from ..permissions import Permissions
 from ..shipments.order_rows import make_due
+from ..shipments.pushing import held_back, report_pushed
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -152,20 +153,23 @@ def _press(request: HttpRequest, integration: Integration) -> None:
 
 
 def _send(request: HttpRequest, rows: list[Shipment]) -> None:
-    by_type: dict[str, list[str]] = {}
+    by_type: dict[str, set[str]] = {}
     for row in rows:
-        by_type.setdefault(row.order_type, []).append(row.order_pk)
+        by_type.setdefault(row.order_type, set()).add(row.order_pk)
     with transaction.atomic(using=conf().DATABASE):
         mine = Shipment.objects.filter(pk__in=[row.pk for row in rows])
         # A push skips known content, and a deletion what counts as deleted.
         mine.filter(status=ShipmentStatus.DELETED).update(status=ShipmentStatus.PENDING)
         mine.update(digest="", mismatches=0)
         for order_type, keys in by_type.items():
-            make_due(order_type, sorted(set(keys)))
+            make_due(order_type, sorted(keys))
+    held = sum(
+        held_back(request, OutboxEntry.objects.filter(order_type=order_type, order_pk__in=keys))
+        for order_type, keys in by_type.items()
+    )
     log(request, rows, _("Pushed again."))
     notify("outbox")
-    sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", len(rows))
-    report_count(request, len(rows), sentence % {"number": len(rows)})
+    report_pushed(request, sum(map(len, by_type.values())), held)
 
 
 def _compare(request: HttpRequest, integration: Integration) -> None:

@@ -9,15 +9,16 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ...models import Parcel, Shipment, ShipmentStatus
+from ...models import OutboxEntry, Parcel, Shipment, ShipmentStatus
 from ...models.shipment import ShipmentQuerySet
 from ...parcels.cancel import is_cancellable
-from ..actions import Question, Rows, action, in_chunks, notify, report_count
+from ..actions import Question, Rows, action, in_chunks, notify
 from ..base import may
 from ..history import log
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import is_printable, label_action, printable
 from ..shipments.order_rows import make_due
+from ..shipments.pushing import held_back, report_pushed
 from .state import OrderState, keys_by_type, ref_of
 from .why import at_sendcloud, is_left_out, report_left_out
 
@@ -59,7 +60,7 @@ def _ask_push(model_admin: Any, request: HttpRequest, rows: Rows) -> Question:
 @action(_("Push to Sendcloud now"), permission="sendcloud_push", ask=_ask_push, asks_for_one=False)
 def sendcloud_push(model_admin: Any, request: HttpRequest, rows: Rows) -> None:
     """Push these orders now, also unchanged ones."""
-    number = 0
+    number = held = 0
     reasons: dict[str, int] = {}
     for chunk in in_chunks(rows):
         orders = list(chunk)
@@ -75,13 +76,18 @@ def sendcloud_push(model_admin: Any, request: HttpRequest, rows: Rows) -> None:
             pushed = Shipment.objects.filter(order_type=order_type, order_pk__in=keys)
             pushed.filter(status=ShipmentStatus.SYNCED).update(digest="")
             make_due(order_type, keys)
+            held += held_back(request, OutboxEntry.objects.filter(order_type=order_type, order_pk__in=keys))
         log(request, orders, _("Pushed to Sendcloud."))
         number += len(orders)
     if number:
         notify("outbox")
-        sentence = ngettext("%(number)d order is being sent.", "%(number)d orders are being sent.", number)
-        report_count(request, number, sentence % {"number": number})
+        report_pushed(request, number, held, _being_sent)
     report_left_out(request, reasons)
+
+
+def _being_sent(number: int) -> str:
+    sentence = ngettext("%(number)d order is being sent.", "%(number)d orders are being sent.", number)
+    return sentence % {"number": number}
 
 
 def _has_label(state: OrderState) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any, Protocol
 
 from django.contrib import admin
@@ -15,12 +14,12 @@ from ...sync.health import is_retried
 from ..actions import Action
 from ..base import ago, in_time
 from ..explanations.errors import ERRORS, Explanation, FieldProblem, explain_entry, fields_of
-from ..explanations.health import explain_paused
+from ..explanations.health import explain_stopped, is_stopped
 from ..explanations.labels import changed_fields, explain_conflict
 from ..explanations.statuses import advice_for
 from ..incidents import fold_once
 from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
-from ..shipments.outbox import is_moving
+from ..shipments.outbox import is_moving, is_on_hold
 from ..ui.badges import SHIPMENT_TONES, badge
 from ..ui.links import admin_url
 from .state import OrderState, order_type_of, ref_of, states_of
@@ -67,19 +66,19 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
     if state is None:
         return {"problems": [_Problem(ERRORS["adapter_missing"])]}
     models.prefetch_related_objects(state.parcels, "timeline")
-    paused = _paused_for(state)
+    stopped = _stopped_for(state)
     last_pushed_at = max((s.last_pushed_at for s in state.shipments if s.last_pushed_at), default=None)
     links, may_see_payload = _Links(desk, request), desk.has_sendcloud_payload_permission(request)
     return {
         "badge": state.badge(),
-        "is_retried": state.entry is not None and is_retried(state.entry),
+        "is_retried": state.entry is not None and is_retried(state.entry) and not is_on_hold(state.entry),
         "refresh": REFRESH_SECONDS if is_moving(state.entry) else 0,
         "why": why_not_sent(order, state),
         "tone": state.tone,
         "last_sent": ago(last_pushed_at) if last_pushed_at else "",
-        "due": _due(state.entry) if paused is None else "",
+        "due": _due(state.entry) if stopped is None else "",
         "entry_url": links.url(state.entry),
-        "problems": [*_problems_of(state, paused), *_conflicts_of(state)],
+        "problems": [*_problems_of(state, stopped), *_conflicts_of(state)],
         "details_withheld": not may_see_payload,
         "shipments": [
             (shipment, links.url(shipment), badge(shipment.get_status_display(), SHIPMENT_TONES[shipment.status]))
@@ -135,14 +134,13 @@ class _Problem:
         self.explanation, self.fields, self.detail, self.code = explanation, fields or [], detail, code
 
 
-def _problems_of(state: OrderState, paused: Integration | None) -> list[_Problem]:
+def _problems_of(state: OrderState, stopped: Integration | None) -> list[_Problem]:
     entry = state.entry
     if entry is not None and entry.error_code and not is_retried(entry):
         code, fields = entry.error_code, fields_of(entry.error_fields)
         return [_Problem(explain_entry(entry.state, code), fields, detail=entry.error_detail, code=code)]
-    if paused is not None:
-        why = explain_paused(paused)
-        return [_Problem(dataclasses.replace(why, title=f"{paused}: {why.title}"))]
+    if stopped is not None:
+        return [_Problem(explain_stopped(stopped))]
     if entry is not None:
         return []
     refused = [shipment for shipment in state.shipments if shipment.status == ShipmentStatus.REJECTED]
@@ -159,8 +157,8 @@ def _conflicts_of(state: OrderState) -> list[_Problem]:
     return found
 
 
-def _paused_for(state: OrderState) -> Integration | None:
-    """Return the paused integration that an order waits for. One query at most."""
+def _stopped_for(state: OrderState) -> Integration | None:
+    """Return the integration that an order waits for, if it is paused or not in use. One query at most."""
     if state.entry is None or state.entry.state != EntryState.PENDING:
         return None
     integration = state.entry.integration
@@ -168,7 +166,7 @@ def _paused_for(state: OrderState) -> Integration | None:
         # An entry without an integration most likely waits for the only one in use.
         active = list(Integration.objects.filter(is_active=True)[:2])
         integration = active[0] if len(active) == 1 else None
-    return integration if integration is not None and integration.is_paused else None
+    return integration if integration is not None and is_stopped(integration) else None
 
 
 def _due(entry: OutboxEntry | None) -> Any:

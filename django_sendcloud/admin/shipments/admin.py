@@ -45,6 +45,7 @@ from .comparison import compare
 from .order_rows import OrderRowAdmin, api_of, as_json, as_text, attempts_of, make_due, notes_on
 from .outbox import ask_push_alike, entry_badge, entry_badge_with_problem, retry
 from .panel_links import incoming_order
+from .pushing import held_back, report_pushed
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -77,6 +78,7 @@ def _ask_push(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Q
 def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Push the orders of these shipments again, also unchanged ones."""
     orders: set[tuple[str, str]] = set()
+    held = 0
     left_out: dict[OrderRef, Any] = {}
     for chunk in in_chunks(rows):
         shipments = list(chunk)
@@ -86,13 +88,14 @@ def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> 
         # A push skips known content; clearing the digest sends it again.
         chunk.filter(status=ShipmentStatus.SYNCED).update(digest="")
         for order_type, group in itertools.groupby(keys, lambda key: key[0]):
-            make_due(order_type, [key for _, key in group])
+            mine = [key for _, key in group]
+            make_due(order_type, mine)
+            held += held_back(request, OutboxEntry.objects.filter(order_type=order_type, order_pk__in=mine))
         log(request, shipments, _("Pushed again."))
         orders.update(keys)
     if orders or not left_out:
         notify("outbox")
-        sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", len(orders))
-        report_count(request, len(orders), sentence % {"number": len(orders)})
+        report_pushed(request, len(orders), held)
     report_left_out(request, collections.Counter(map(str, left_out.values())))
 
 

@@ -25,6 +25,7 @@ from ..incidents import fold_once
 from ..permissions import Permissions
 from ..ui.links import admin_url, leads_back
 from .order_rows import know_numbers
+from .pushing import held_back, report_held_back
 
 if TYPE_CHECKING:
     from ..base import SendcloudAdmin
@@ -289,10 +290,15 @@ def _save(request: HttpRequest, rows: list[Row]) -> tuple[int, int]:
 
 def _report(request: HttpRequest, rows: list[Row], saved: int, wrong: int) -> None:
     if saved:
+        pushed = OutboxEntry.objects.filter(pk__in=[row.entry.pk for row in rows if row.is_saved])
+        held = held_back(request, pushed)
         sentence = ngettext(
             "%(number)d order is fixed and being sent.", "%(number)d orders are fixed and being sent.", saved
         )
+        if held:
+            sentence = ngettext("%(number)d order is fixed.", "%(number)d orders are fixed.", saved)
         messages.success(request, sentence % {"number": saved})
+        report_held_back(request, held)
     changed = sum(row.changed_meanwhile for row in rows)
     if changed:
         sentence = ngettext(

@@ -22,10 +22,11 @@ from django.views.decorators.csrf import csrf_protect
 from ...models import EntryState, OutboxEntry, Shipment
 from ...registry import registry
 from ...sync.health import HEALING, is_retried
-from ..actions import Question, Rows, action, asked, in_chunks, notify, report_count
+from ..actions import Question, Rows, action, asked, in_chunks, notify
 from ..base import EMPTY, in_time
 from ..explanations.causes import cause_of, causes, with_causes
 from ..explanations.errors import explain, explain_entry, fields_of
+from ..explanations.health import explain_stopped, is_stopped
 from ..filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
 from ..history import log
 from ..permissions import ORDER, Permissions
@@ -34,6 +35,7 @@ from ..ui.badges import ENTRY_TONES, badge, badge_with
 from ..ui.humanize import clock_time
 from .fixing import desk_url, fixing_view
 from .order_rows import OrderRowAdmin, attempts_of, know_numbers
+from .pushing import held_back, report_pushed
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -52,15 +54,16 @@ __all__ = [
 
 def retry(request: HttpRequest, rows: Rows) -> None:
     """Make these due immediately, reset their counters, log it, notify workers, and report the number."""
-    number = 0
+    number = held = 0
     for chunk in in_chunks(rows):
         entries = list(chunk)
         know_numbers(entries)
-        number += OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries]).retry()
+        pushed = OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries])
+        number += pushed.retry()
+        held += held_back(request, pushed)
         log(request, entries, _("Pushed again."))
     notify("outbox")
-    sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", number)
-    report_count(request, number, sentence % {"number": number})
+    report_pushed(request, number, held)
 
 
 def _push_title(number: int) -> str:
@@ -122,7 +125,7 @@ def is_on_hold(entry: OutboxEntry) -> bool:
     if entry.state != EntryState.PENDING or entry.is_leased:
         return False
     integration = entry.integration if OutboxEntry.integration.is_cached(entry) else None
-    if integration is not None and (integration.is_paused or not integration.is_active):
+    if integration is not None and is_stopped(integration):
         return True
     return bool(entry.error_code) and not is_retried(entry) and entry.error_code not in HEALING
 
@@ -137,10 +140,10 @@ def is_moving(entry: OutboxEntry | None) -> bool:
 def entry_badge(entry: OutboxEntry) -> SafeString:
     """Return the state of an entry as a badge."""
     if entry.state == EntryState.PENDING:
-        if entry.is_leased or is_retried(entry):
-            return badge(_("Sending"), "busy")
         if is_on_hold(entry):
             return badge(_("On hold"), "bad")
+        if entry.is_leased or is_retried(entry):
+            return badge(_("Sending"), "busy")
         if entry.error_code:
             return badge(_("Waiting"), "warn")
     return badge(entry.get_state_display(), ENTRY_TONES.get(entry.state, "off"))
@@ -148,9 +151,9 @@ def entry_badge(entry: OutboxEntry) -> SafeString:
 
 def entry_badge_with_problem(entry: OutboxEntry) -> SafeString:
     """Return the badge with its problem and the first field below."""
-    if is_retried(entry):
+    if is_retried(entry) and not is_on_hold(entry):
         return badge_with(entry_badge(entry), _("Fixed, sending…"))
-    if not entry.error_code:
+    if not entry.error_code or is_retried(entry):
         return badge_with(entry_badge(entry), _("Will be deleted at Sendcloud") if entry.is_deletion else "")
     problems = fields_of(entry.error_fields)
     detail = ""
@@ -289,14 +292,21 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
         return Q(order_number__icontains=word) | Q(order_pk__icontains=word) | Q(order_pk__in=pushed)
 
     def panel(self, request: HttpRequest, obj: OutboxEntry) -> dict[str, Any]:
+        problem: dict[str, Any] = {}
+        if obj.error_code and not is_retried(obj):
+            problem = {
+                "explanation": explain_entry(obj.state, obj.error_code),
+                "fields": fields_of(obj.error_fields),
+                "detail": obj.error_detail,
+                "code": obj.error_code,
+            }
+        elif obj.integration is not None and is_on_hold(obj):
+            problem = {"explanation": explain_stopped(obj.integration)}
         return {
-            "explanation": explain_entry(obj.state, obj.error_code) if obj.error_code and not is_retried(obj) else None,
-            "is_retried": is_retried(obj),
+            **problem,
+            "is_retried": is_retried(obj) and not is_on_hold(obj),
             "is_moving": is_moving(obj),
-            "fields": fields_of(obj.error_fields),
             "attempts": attempts_of(obj.order_type, obj.order_pk),
-            "detail": obj.error_detail,
-            "code": obj.error_code,
             "details_withheld": not self.has_payload_permission(request),
             "order_url": self.order_url(obj),
             "payload_url": self.url("payload", obj.pk),
@@ -350,6 +360,8 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
             return _("when it changes")
         if row.is_leased:
             return _("now")
+        if row.integration is not None and is_stopped(row.integration):
+            return EMPTY
         return in_time(max(row.due_at, row.not_before))
 
     @admin.display(description=_("failed attempts"), ordering="failures")
