@@ -22,7 +22,7 @@ from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_sav
 from .adapters import OrderAdapter, Watch
 from .broker import notify_workers, pass_on_report, remember_app
 from .models import Integration, OutboxEntry
-from .registry import registry
+from .registry import keys_of, registry, translate_keys
 from .routers import primary_reads
 from .signals import (
     adapter_registered,
@@ -72,17 +72,29 @@ class _Related:
         self.adapter = adapter
         self.model = model
         self.watch = watch
+        # A foreign key that the path begins with.
         self.hop: Any = None
         self.rest = ""
+        self.first = ""
+        # The model at the path's end: that of the orders, or a parent or child of it.
+        self.end: type[models.Model] = adapter.model
+        # Fields of the row by whose values it belongs to its orders: saving them may move it to another order.
+        self.leading: list[Any] = []
         if isinstance(watch.path, str):
-            first, _, self.rest = watch.path.partition(LOOKUP_SEP)
-            self.first = first
+            self.first, _, self.rest = watch.path.partition(LOOKUP_SEP)
             with contextlib.suppress(FieldDoesNotExist):
-                field = model._meta.get_field(first)
-                # A foreign key: saving the row may move it to another order.
+                field: Any = model._meta.get_field(self.first)
                 self.hop = field if isinstance(field, models.ForeignKey) else None
-        else:
-            self.first = ""
+                self.leading = _leading(model, field)
+                self.end = _end(model, watch.path)
+        # The row's fields that matter, under both of their names; None for all.
+        self.names: set[str] | None = None
+        if watch.fields:
+            self.names = {self.first, *watch.fields}
+            for name in watch.fields:
+                with contextlib.suppress(FieldDoesNotExist):
+                    self.names |= _names([model._meta.get_field(name)])
+            self.names |= _names(self.leading)
 
     def concerns(self, sender: type[models.Model]) -> bool:
         """Return whether an instance of ``sender`` may stand for a row of this model."""
@@ -90,67 +102,88 @@ class _Related:
 
     def may_matter(self, update_fields: frozenset[str] | None) -> bool:
         """Return whether a save of only these fields can change an order."""
-        if update_fields is None or not self.watch.fields:
-            return True
-        names = {*self.watch.fields, self.first, getattr(self.hop, "attname", "")}
-        return not names.isdisjoint(update_fields)
+        return update_fields is None or self.names is None or not self.names.isdisjoint(update_fields)
 
     def may_move(self, update_fields: frozenset[str] | None) -> bool:
         """Return whether a save of only these fields can take the row to another order."""
         if callable(self.watch.path):
             return True
-        return self.hop is not None and (
-            update_fields is None or not {self.hop.name, self.hop.attname}.isdisjoint(update_fields)
-        )
+        return bool(self.leading) and (update_fields is None or not _names(self.leading).isdisjoint(update_fields))
 
     def orders_of(self, instance: models.Model, using: str) -> list[Any]:
         """Return primary keys of the orders of a row as the instance has it: no query if its own column is the key."""
         if callable(self.watch.path):
             return self._called(self.watch.path, instance)
         if self.hop is None or not isinstance(instance, self.model._meta.concrete_model or self.model):
-            return self.stored_orders(instance.pk, using)
+            return self.stored_orders(instance, using)
         value = getattr(instance, self.hop.attname)
         if value is None:
             return []
         if not self.rest and self.hop.target_field.primary_key:
-            return [value]
+            return translate_keys([value], self.end, self.adapter.model, using)
         target = self.hop.remote_field.model
         rows = target._base_manager.using(using).filter(**{self.hop.target_field.name: value})
-        return self._keys(rows, f"{self.rest}{LOOKUP_SEP}pk" if self.rest else "pk")
+        return self._keys(rows, f"{self.rest}{LOOKUP_SEP}pk" if self.rest else "pk", using)
 
-    def stored_orders(self, pk: Any, using: str) -> list[Any]:
+    def stored_orders(self, instance: models.Model, using: str) -> list[Any]:
         """Return primary keys of the orders of a row as the database has it."""
-        rows: Any = self.model._base_manager.using(using).filter(pk=pk)
+        rows = self._stored(instance, using)
         if callable(self.watch.path):
             return [key for row in rows for key in self._called(self.watch.path, row)]
         if self.hop is not None and not self.rest and self.hop.target_field.primary_key:
-            return self._keys(rows, self.hop.attname)
-        return self._keys(rows, f"{self.watch.path}{LOOKUP_SEP}pk")
+            return self._keys(rows, self.hop.attname, using)
+        return self._keys(rows, f"{self.watch.path}{LOOKUP_SEP}pk", using)
 
-    def is_unchanged(self, instance: models.Model, using: str) -> bool:
-        """Return whether the watched fields of a row are stored as the instance has them. One query."""
-        if not self.watch.fields or not isinstance(instance, self.model._meta.concrete_model or self.model):
-            return False
+    def watched_as_stored(self, instance: models.Model, using: str) -> dict[str, Any] | None:
+        """Return the watched values of a row as the database has them; ``None`` if a save may change others. One query.
+
+        A save changes no relation that other tables hold; and that of a parent's instance changes nothing of the child.
+        """
+        if self.names is None or not self.watch.fields:
+            return None
         try:
             fields: list[Any] = [self.model._meta.get_field(name) for name in self.watch.fields]
         except FieldDoesNotExist:
-            return False  # the system check names it
-        if not all(field.concrete and not field.many_to_many for field in fields):
-            return False
-        fields += [self.hop] if self.hop is not None else []
-        names = [field.attname for field in fields]
-        stored = self.model._base_manager.using(using).filter(pk=instance.pk).values_list(*names).first()
-        return stored == tuple(getattr(instance, name) for name in names)
+            return None  # the system check names it
+        fields = [field for field in fields if not field.many_to_many] + self.leading
+        if not all(field.concrete for field in fields):
+            return None
+        names = [field.attname for field in fields if isinstance(instance, field.model)]
+        return self._stored(instance, using).values(*names).first() if names else {}
 
-    @staticmethod
-    def _keys(rows: Any, path: str) -> list[Any]:
-        return [pk for pk in rows.values_list(path, flat=True).distinct() if pk is not None]
+    def _stored(self, instance: models.Model, using: str) -> Any:
+        """Return the row of an instance as the database has it."""
+        rows: Any = self.model._base_manager.using(using)
+        return rows.filter(pk__in=keys_of(instance, self.model, using))
+
+    def _keys(self, rows: Any, path: str, using: str) -> list[Any]:
+        return translate_keys(rows.values_list(path, flat=True).distinct(), self.end, self.adapter.model, using)
 
     @staticmethod
     def _called(path: Callable[[Any], Iterable[Any]], instance: models.Model) -> list[Any]:
         # The shop's own code: a replica may not have the row's relations yet.
         with primary_reads():
             return [pk for pk in path(instance) if pk is not None]
+
+
+def _leading(model: type[models.Model], field: Any) -> list[Any]:
+    """Return the fields of a row by whose values it is at the other end of a relation that begins with ``field``."""
+    if field.concrete:
+        return [] if field.many_to_many else [field]
+    generic = getattr(field, "field", None)  # the other end of a GenericRelation
+    names = [getattr(generic, f"{name}_field_name", None) for name in ("content_type", "object_id")]
+    return [model._meta.get_field(name) for name in names if name]
+
+
+def _end(model: type[models.Model], path: str) -> type[models.Model]:
+    """Return the model that a path of field names ends at."""
+    for part in path.split(LOOKUP_SEP):
+        model = model._meta.get_field(part).related_model or model
+    return model
+
+
+def _names(fields: Iterable[Any]) -> set[str]:
+    return {name for field in fields for name in (field.name, getattr(field, "attname", field.name))}
 
 
 class _OrderReceivers:
@@ -202,14 +235,14 @@ class _OrderReceivers:
         """Record the order before it is committed: without a transaction, ``post_save`` runs afterwards."""
         if raw or (instance._state.adding and instance.pk is None) or connections[using].in_atomic_block:
             return
-        record(self.order_type, [instance.pk], notify=False, using=using)
+        self._record_order(instance, using, notify=False)
 
     def order_post_save(self, *, instance: models.Model, raw: bool, using: str, **kwargs: Any) -> None:
         if not raw:
-            record(self.order_type, [instance.pk], using=using)
+            self._record_order(instance, using)
 
     def order_pre_delete(self, *, instance: models.Model, using: str, **kwargs: Any) -> None:
-        record(self.order_type, [instance.pk], is_deletion=True, using=using)
+        self._record_order(instance, using, is_deletion=True)
 
     def order_m2m_changed(
         self,
@@ -223,16 +256,18 @@ class _OrderReceivers:
     ) -> None:
         if not reverse:
             if action in ("post_add", "post_remove", "post_clear"):
-                record(self.order_type, [instance.pk], using=using)
-        elif action in ("post_add", "post_remove"):
-            record(self.order_type, pk_set or (), using=using)
-        elif action == "pre_clear":
-            # After the clearing, no row says which orders it was about.
-            through, model = kwargs["sender"], self.adapter.model
-            for field in model._meta.many_to_many:
-                if field.remote_field.through is through and isinstance(instance, field.related_model):
-                    rows = through._base_manager.using(using).filter(**{field.m2m_reverse_field_name(): instance})
-                    record(self.order_type, rows.values_list(field.m2m_field_name(), flat=True), using=using)
+                self._record_order(instance, using)
+            return
+        # After a clearing, no row says which orders it was about.
+        if action not in ("post_add", "post_remove", "pre_clear"):
+            return
+        for field in self.adapter.model._meta.many_to_many:
+            if field.remote_field.through is kwargs["sender"] and isinstance(instance, field.related_model):
+                near = _near_side(field, instance, pk_set, using)
+                record(self.order_type, translate_keys(near, field.model, self.adapter.model, using), using=using)
+
+    def _record_order(self, instance: models.Model, using: str, **options: bool) -> None:
+        record(self.order_type, keys_of(instance, self.adapter.model, using), using=using, **options)
 
     # -- rows that the order depends on ---------------------------------------------------------
 
@@ -265,24 +300,27 @@ class _OrderReceivers:
 
         (Without a transaction the row is committed before ``post_save`` runs.)
         """
-        unchanged = []
+        before: dict[_Related, dict[str, Any]] = {}
         is_new = instance._state.adding and (instance.pk is None or type(instance)._meta.pk.has_default())
         for related in [] if raw or is_new else self.related:
             if not related.concerns(sender) or not related.may_matter(update_fields):
                 continue
-            if update_fields is None and related.is_unchanged(instance, using):
-                unchanged.append(related)
+            stored = related.watched_as_stored(instance, using) if update_fields is None else None
+            if stored is not None and _has(instance, stored):
+                before[related] = stored
                 continue
             now = self._orders(related, functools.partial(related.orders_of, instance, using))
             if related.may_move(update_fields):
-                before = self._orders(related, functools.partial(related.stored_orders, instance.pk, using))
-                self._record([pk for pk in before if pk not in now], using)
+                left = self._orders(related, functools.partial(related.stored_orders, instance, using))
+                # Without a foreign key, ``now`` is what the database has as well.
+                stays = () if related.hop is None and not callable(related.watch.path) else now
+                self._record([pk for pk in left if pk not in stays], using)
             if not connections[using].in_atomic_block:
                 self._record(now, using, notify=False)
-        if unchanged:
-            vars(instance).setdefault(_UNCHANGED, {})[self] = unchanged
+        if before:
+            vars(instance).setdefault(_BEFORE, {})[self] = before
         else:
-            vars(instance).get(_UNCHANGED, {}).pop(self, None)
+            vars(instance).get(_BEFORE, {}).pop(self, None)
 
     def related_post_save(
         self,
@@ -295,9 +333,10 @@ class _OrderReceivers:
         update_fields: frozenset[str] | None = None,
         **kwargs: Any,
     ) -> None:
-        unchanged = vars(instance).get(_UNCHANGED, {}).pop(self, ())
+        before = vars(instance).get(_BEFORE, {}).pop(self, {})
         for related in [] if raw else self.related:
-            if not related.concerns(sender) or related in unchanged:
+            # (A receiver of the shop, or the field itself, may have changed a value since.)
+            if not related.concerns(sender) or (related in before and _has(instance, before[related])):
                 continue
             if created or related.may_matter(update_fields):
                 self._record(self._orders(related, functools.partial(related.orders_of, instance, using)), using)
@@ -327,12 +366,14 @@ class _OrderReceivers:
             for field in related.model._meta.many_to_many:
                 if field.remote_field.through is not sender:
                     continue
-                if related.watch.fields and field.name not in (*related.watch.fields, related.first):
+                if related.names is not None and field.name not in related.names:
                     continue
                 target = field.remote_field.model
-                if related.watch.path == field.name and issubclass(target, self.adapter.model):
+                if related.watch.path == field.name:
                     # The row is connected with the orders themselves.
-                    self._record(_far_side(field, instance, reverse, pk_set, using), using)
+                    far = _far_side(field, instance, reverse, pk_set, using)
+                    find = functools.partial(translate_keys, far, target, self.adapter.model, using)
+                    self._record(self._orders(related, find), using)
                     continue
                 rows: Iterable[models.Model] = [instance]
                 if reverse:
@@ -342,8 +383,12 @@ class _OrderReceivers:
                     self._record(self._orders(related, functools.partial(related.orders_of, row, using)), using)
 
 
-# Name under which an instance remembers, during its save, whose watched fields it leaves as they are.
-_UNCHANGED = "_sendcloud_unchanged"
+# Name under which an instance remembers, during its save, the watched values that it seems to leave as they are.
+_BEFORE = "_sendcloud_before"
+
+
+def _has(instance: models.Model, values: Mapping[str, Any]) -> bool:
+    return all(getattr(instance, name) == value for name, value in values.items())
 
 
 def _intermediates(
@@ -365,17 +410,31 @@ def _intermediates(
             ahead = field.name if field.concrete else ""
             if number and (keys := tuple(filter(None, (behind, ahead)))):
                 yield model, Watch(LOOKUP_SEP.join(parts[number:]), keys)
+            if field.many_to_many:
+                yield from _through(field, parts[number + 1 :])
             if not isinstance(field.related_model, type) or issubclass(field.related_model, adapter.model):
                 break
-            # The other end of a reverse relation is a foreign key of the next model.
-            behind = "" if field.concrete or field.many_to_many else getattr(field.remote_field, "name", "")
+            # The other end of a reverse relation is a field of the next model.
+            behind = "" if field.concrete else getattr(field.remote_field, "name", "")
             model = field.related_model
+
+
+def _through(field: Any, rest: list[str]) -> Iterator[tuple[type[models.Model], Watch]]:
+    """Yield the shop's own model of a many-to-many relation: its rows may be saved and deleted like any other.
+
+    Django's own model of one sends ``m2m_changed`` instead.
+    """
+    relation = field if field.concrete else field.remote_field
+    through = relation.remote_field.through
+    if not through._meta.auto_created:
+        ends = relation.m2m_field_name(), relation.m2m_reverse_field_name()
+        yield through, Watch(LOOKUP_SEP.join([ends[1] if field.concrete else ends[0], *rest]), ends)
 
 
 def _far_side(field: Any, instance: models.Model, reverse: bool, pk_set: Iterable[Any] | None, using: str) -> list[Any]:
     """Return primary keys of the rows at the field's other end."""
     if reverse:
-        return [instance.pk]
+        return keys_of(instance, field.related_model, using)
     if pk_set is not None:
         return list(pk_set)
     through = field.remote_field.through._base_manager.using(using)

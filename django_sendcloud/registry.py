@@ -27,9 +27,12 @@ __all__ = [
     "database_for",
     "database_of",
     "key_field",
+    "keys_of",
     "orders_by_key",
+    "own_key",
     "registry",
     "stored_key",
+    "translate_keys",
 ]
 
 OrderT = TypeVar("OrderT", bound=models.Model)
@@ -113,14 +116,6 @@ class Registry:
             and model._meta.concrete_model is not adapter.model._meta.concrete_model
         ]
 
-    def order_type(self, model: type[models.Model]) -> str:
-        """Return the stored name for orders of this kind: the label of the registered model.
-
-        Raises:
-            RegistrationError: no adapter is responsible for ``model``.
-        """
-        return str(self.responsible(model).model._meta.label_lower)
-
     def responsible(self, model: type[models.Model]) -> OrderAdapter[Any]:
         """Return the adapter for instances of ``model``.
 
@@ -164,6 +159,48 @@ def stored_key(model: type[models.Model], pk: Any) -> str:
     return str(value)
 
 
+def own_key(order: models.Model, model: type[models.Model]) -> Any:
+    """Return the primary key that an instance of ``model``, or of a child of it, bears as a row of ``model``.
+
+    A child with a key of its own keeps its parent's key beside it.
+    """
+    return getattr(order, model._meta.pk.attname)
+
+
+def keys_of(row: models.Model, model: type[models.Model], using: str) -> list[Any]:
+    """Return the primary keys that the row of an instance has as a row of ``model``: one, or none.
+
+    Args:
+        row: An instance of ``model``, of a child, or of a parent.
+        model: The model.
+        using: Alias of their database. It is asked only for a parent's row whose child has a key of its own.
+    """
+    if isinstance(row, model._meta.concrete_model or model):
+        key = own_key(row, model)
+        return [] if key is None else [key]
+    return translate_keys([row.pk], type(row), model, using)
+
+
+def translate_keys(keys: Iterable[Any], source: type[models.Model], model: type[models.Model], using: str) -> list[Any]:
+    """Return the primary keys of ``model`` for those of a parent or a child of it: without a query if they are equal.
+
+    Args:
+        keys: Primary keys of ``source``.
+        source: The model that they are keys of.
+        model: The model whose keys are wanted.
+        using: Alias of their database.
+    """
+    keys = [key for key in keys if key is not None]
+    if not keys or key_field(source) is key_field(model):
+        return keys
+    is_child = issubclass(source, model._meta.concrete_model or model)
+    child, parent = (source, model) if is_child else (model, source)
+    rows = child._base_manager.using(using)
+    name = parent._meta.pk.attname
+    given, wanted = ("pk", name) if is_child else (name, "pk")
+    return list(rows.filter(**{f"{given}__in": keys}).values_list(wanted, flat=True))
+
+
 def database_of(order: models.Model) -> str:
     """Return the alias of the database that an order lives in, also if it was read from a replica of that."""
     model, alias = type(order), order._state.db
@@ -194,7 +231,8 @@ class OrderRef:
         Raises:
             RegistrationError: no adapter is responsible for its model.
         """
-        return cls.to(type(order), order.pk, database_of(order))
+        registered = registry.responsible(type(order)).model
+        return cls.to(registered, own_key(order, registered), database_of(order))
 
     @classmethod
     def to(cls, model: type[models.Model], pk: Any, using: str | None = None) -> OrderRef:
@@ -249,7 +287,9 @@ class OrderRef:
         return self if order is None else dataclasses.replace(self, key=stored_key(type(order), order.pk))
 
 
-def orders_by_key(orders: models.QuerySet[OrderT], keys: Iterable[str]) -> dict[str, OrderT]:
+def orders_by_key(
+    orders: models.QuerySet[OrderT], keys: Iterable[str], model: type[models.Model] | None = None
+) -> dict[str, OrderT]:
     """Return the orders with these stored keys, each by the key it was asked for.
 
     The database decides which keys are equal: an order that it returns under another text (other case, trailing
@@ -258,20 +298,22 @@ def orders_by_key(orders: models.QuerySet[OrderT], keys: Iterable[str]) -> dict[
     Args:
         orders: The queryset to load them with.
         keys: Keys as ``stored_key`` writes them. Those that cannot be a key of the model are left out.
+        model: The model that they are keys of: that of the queryset by default, or a parent of it.
     """
-    model = orders.model
-    field = key_field(model)
+    model = model or orders.model
+    field, name = key_field(model), model._meta.pk.attname
     asked = {}
     for key in keys:
         with contextlib.suppress(ValidationError, ValueError):
             asked[key] = field.to_python(key)
-    found = {stored_key(model, order.pk): order for order in _load(orders.filter(pk__in=list(asked.values())))}
+    rows = _load(orders.filter(**{f"{name}__in": list(asked.values())}))
+    found = {stored_key(model, own_key(order, model)): order for order in rows}
     missing = [key for key in asked if key not in found]
     if missing and (isinstance(field, models.CharField | models.TextField) or found.keys() - asked.keys()):
-        rows = orders.prefetch_related(None).filter(pk__in=[asked[key] for key in missing])
-        if list(rows.values_list("pk", flat=True)):
+        equal = orders.prefetch_related(None).filter(**{f"{name}__in": [asked[key] for key in missing]})
+        if list(equal.values_list("pk", flat=True)):
             for key in missing:
-                for order in _load(orders.filter(pk=asked[key])):
+                for order in _load(orders.filter(**{name: asked[key]})):
                     found[key] = order
     return {key: found[key] for key in asked if key in found}
 

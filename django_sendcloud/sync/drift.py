@@ -76,7 +76,7 @@ def _scan(adapter: OrderAdapter[Any], since: dt.datetime) -> int:
     recent: QuerySet[Any] = model._base_manager.using(alias).filter(**{f"{field}__gt": since}).order_by()
     for other in registry.nearer(adapter):
         # Their own adapter looks at them.
-        recent = recent.exclude(pk__in=other.model._base_manager.using(alias).values("pk"))
+        recent = recent.exclude(pk__in=other.model._base_manager.using(alias).values(model._meta.pk.attname))
     rows = recent.values_list("pk", field).iterator(chunk_size=CHUNK)
     found = 0
     while chunk := {stored_key(model, pk): modified for pk, modified in itertools.islice(rows, CHUNK)}:

@@ -24,7 +24,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 from ..conf import conf_while_selling
 from ..core.clock import clock
 from ..models import Change, OutboxEntry
-from ..registry import OrderRef, database_of, registry, stored_key
+from ..registry import OrderRef, database_of, own_key, registry, stored_key
 from ..signals import work_due
 
 __all__ = ["enqueue", "paused", "record"]
@@ -356,14 +356,14 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
         TypeError: something that is neither orders nor a queryset of them.
     """
     if isinstance(orders, models.QuerySet):
-        order_type = registry.order_type(orders.model)
+        registered = registry.responsible(orders.model).model
         if not orders.query.is_sliced:
             # Only a slice depends on the order of its rows.
             orders = orders.order_by()
         # From the primary database, unless the queryset names one: a replica may not have them yet.
         using = getattr(orders, "_db", None) or router.db_for_write(orders.model)
-        pks = orders.using(using).values_list("pk", flat=True).iterator(chunk_size=CHUNK)
-        return record(order_type, pks, is_bulk=True, using=using)
+        pks = orders.using(using).values_list(registered._meta.pk.attname, flat=True).iterator(chunk_size=CHUNK)
+        return record(registered._meta.label_lower, pks, is_bulk=True, using=using)
     if isinstance(orders, models.Model):
         orders = [orders]
     by_type: dict[tuple[str, str], list[Any]] = {}
@@ -372,7 +372,7 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
             raise TypeError(f"enqueue() takes orders or a queryset of them, not {type(order).__name__}.")
         if order.pk is None:
             raise ValueError(f"enqueue() takes saved orders; this {type(order).__name__} has no primary key yet.")
-        using = database_of(order)
-        by_type.setdefault((registry.order_type(type(order)), using), []).append(order.pk)
+        registered, using = registry.responsible(type(order)).model, database_of(order)
+        by_type.setdefault((registered._meta.label_lower, using), []).append(own_key(order, registered))
     is_bulk = sum(len(pks) for pks in by_type.values()) > 1
     return sum(record(order_type, pks, is_bulk=is_bulk, using=using) for (order_type, using), pks in by_type.items())

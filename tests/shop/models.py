@@ -6,6 +6,7 @@ import uuid
 from decimal import Decimal
 
 from django.conf import settings
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
 from django.db import models
 
 
@@ -103,3 +104,77 @@ class Item(models.Model):
 
     package = models.ForeignKey(Package, on_delete=models.CASCADE, null=True, related_name="items")
     name = models.CharField(max_length=50, default="Mug")
+
+
+class OwnKeyOrder(Order):
+    """A child whose key is not its parent's."""
+
+    code = models.CharField(max_length=20, primary_key=True)
+
+
+class Stamp(models.Model):
+    """A second parent of orders, with keys of its own."""
+
+    stamp = models.BigAutoField(primary_key=True)
+    note = models.CharField(max_length=20, default="")
+
+
+class StampedOrder(Order, Stamp):
+    pass
+
+
+class VipCustomer(Customer):
+    level = models.IntegerField(default=1)
+
+
+class OwnKeyCustomer(Customer):
+    code = models.CharField(max_length=20, primary_key=True)
+
+
+class Ticket(models.Model):
+    title = models.CharField(max_length=20)
+
+
+class TicketOrder(models.Model):
+    """An order whose key is another row's."""
+
+    ticket = models.OneToOneField(Ticket, on_delete=models.CASCADE, primary_key=True, related_name="order")
+
+
+class NumberedItem(models.Model):
+    """A row with a key of two fields."""
+
+    pk = models.CompositePrimaryKey("package_id", "position")
+    package = models.ForeignKey(Package, on_delete=models.CASCADE)
+    position = models.IntegerField()
+
+
+class Shelf(models.Model):
+    """A row between packages and orders, with a relation that packages see from the other end."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, null=True, related_name="shelves")
+    packages = models.ManyToManyField(Package, related_name="shelves")
+
+
+class Gift(models.Model):
+    """A row connected with orders by rows that the shop saves itself."""
+
+    orders = models.ManyToManyField(Order, through="Present", related_name="gifts")
+
+
+class Present(models.Model):
+    gift = models.ForeignKey(Gift, on_delete=models.CASCADE)
+    order = models.ForeignKey(Order, on_delete=models.CASCADE)
+
+
+class Remark(models.Model):
+    """A row that belongs to a row of any model."""
+
+    # The tables of this app are made before those of apps with migrations.
+    content_type = models.ForeignKey("contenttypes.ContentType", on_delete=models.CASCADE, db_constraint=False)
+    object_id = models.CharField(max_length=50)
+    content_object = GenericForeignKey()
+
+
+class RemarkedOrder(models.Model):
+    remarks = GenericRelation(Remark, related_query_name="order")

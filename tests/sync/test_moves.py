@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
+from django.db.models.functions import Upper
+from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 
 from django_sendcloud import OrderAdapter, watch
@@ -15,7 +18,25 @@ from django_sendcloud.models import Change
 from django_sendcloud.payloads import ShipmentPayload
 from tests import factories
 from tests.factories import clear_outbox
-from tests.shop.models import CodedNote, CodedOrder, Customer, Item, Order, OrderProxy, Package, WholesaleOrder
+from tests.shop.models import (
+    CodedNote,
+    CodedOrder,
+    Customer,
+    Gift,
+    Item,
+    NumberedItem,
+    Order,
+    OrderLine,
+    OrderProxy,
+    OwnKeyCustomer,
+    Package,
+    Present,
+    Remark,
+    RemarkedOrder,
+    Shelf,
+    VipCustomer,
+    WholesaleOrder,
+)
 
 
 class Unused(OrderAdapter[Any]):
@@ -223,3 +244,164 @@ def test_row_between_that_moves_is_recorded(db: None) -> None:
         item.package = packages[1]
         item.save()
         assert recorded() == {str(a.pk), str(b.pk)}
+
+
+class ByShelf(Unused):
+    related = {Item: "package__shelves__order"}
+
+
+@pytest.mark.parametrize("end", ["shelf", "package"])
+@pytest.mark.parametrize("change", ["add", "remove", "clear"])
+def test_m2m_between_is_recorded(db: None, change: str, end: str) -> None:
+    """The relation belongs to the model that is nearer to the order."""
+    with temporarily_registered(ByShelf, WholesaleOrder):
+        (order,) = orders(1)
+        package = Package.objects.create()
+        Item.objects.create(package=package)
+        shelf = Shelf.objects.create(order=order)
+        if change != "add":
+            shelf.packages.add(package)
+        clear_outbox()
+        rows: Any = shelf.packages if end == "shelf" else package.shelves
+        getattr(rows, change)(*([] if change == "clear" else [package if end == "shelf" else shelf]))
+        assert recorded() == {str(order.pk)}
+        clear_outbox()
+        shelf.save()
+        assert recorded() == set(), "nothing has moved"
+
+
+class ByGift(Unused):
+    related = {Gift: "orders"}
+
+
+@pytest.mark.parametrize("change", ["create", "move", "delete", "add", "remove"])
+def test_row_of_shops_through_is_recorded(db: None, change: str) -> None:
+    with temporarily_registered(ByGift, WholesaleOrder):
+        a, b = orders(2)
+        gift = Gift.objects.create()
+        if change in ("move", "delete", "remove"):
+            Present.objects.create(gift=gift, order=a)
+        clear_outbox()
+        {
+            "create": lambda: Present.objects.create(gift=gift, order=a),
+            "move": lambda: Present(pk=Present.objects.get().pk, gift=gift, order=b).save(),
+            "delete": lambda: Present.objects.get().delete(),
+            "add": lambda: gift.orders.add(a),
+            "remove": lambda: gift.orders.remove(a),
+        }[change]()
+        assert recorded() == {str(a.pk)} | ({str(b.pk)} if change == "move" else set())
+
+
+@pytest.mark.parametrize("fields", [None, ["content_type", "object_id"]])
+@pytest.mark.parametrize("watched", [[], ["content_type"]])
+def test_move_by_generic_key_records_both(db: None, fields: Any, watched: list[str]) -> None:
+    class ByRemark(Unused):
+        related = {Remark: watch("order", *watched)}
+
+    with temporarily_registered(ByRemark, RemarkedOrder):
+        a, b = RemarkedOrder.objects.create(), RemarkedOrder.objects.create()
+        remark = Remark.objects.create(content_object=a)
+        clear_outbox()
+        remark.content_object = b
+        remark.save(update_fields=fields)
+        assert recorded() == {str(a.pk), str(b.pk)}
+
+
+def test_row_with_composite_key_is_recorded(db: None) -> None:
+    class ByNumber(Unused):
+        related = {NumberedItem: "package__order"}
+
+    with temporarily_registered(ByNumber, WholesaleOrder):
+        (a,) = orders(1)
+        item = NumberedItem(package=Package.objects.create(order=a), position=1)
+        clear_outbox()
+        for change in (item.save, item.save, item.delete):
+            change()
+            assert recorded() == {str(a.pk)}
+            clear_outbox()
+
+
+# -- watched fields, written in other ways --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("watched", ["order", "order_id"])
+@pytest.mark.parametrize("saved", ["order", "order_id"])
+def test_column_of_watched_key_is_recorded(db: None, watched: str, saved: str) -> None:
+    class ByColumn(Unused):
+        related = {OrderLine: watch(lambda line: [line.order_id], watched)}
+
+    with temporarily_registered(ByColumn, WholesaleOrder):
+        a, b = orders(2)
+        line = OrderLine.objects.create(order=a)
+        clear_outbox()
+        line.order_id = b.pk
+        line.save(update_fields=[saved])
+        changes = Change.objects.filter(order_type="shop.wholesaleorder")
+        assert {change.order_pk for change in changes} == {str(a.pk), str(b.pk)}
+
+
+def test_expression_counts_as_changed_value(customer: Customer) -> None:
+    other: Any = customer
+    other.name = Upper(F("name"))
+    other.save()
+    assert of_proxy() == 0
+    other.email = Upper(F("email"))
+    other.save()
+    assert of_proxy() == 1
+
+
+def test_value_changed_by_receiver_is_recorded(customer: Customer) -> None:
+    """The shop's own receiver runs after ours."""
+
+    def normalise(instance: Customer, **kwargs: Any) -> None:
+        instance.email = "normal@example.com"
+
+    pre_save.connect(normalise, sender=Customer)
+    try:
+        customer.save()
+    finally:
+        pre_save.disconnect(normalise, sender=Customer)
+    assert of_proxy() == 1
+
+
+def test_deferred_row_records_watched_fields(customer: Customer) -> None:
+    named = Customer.objects.only("name").get()
+    named.name = "Somebody else"
+    named.save()
+    assert of_proxy() == 0
+    with_email = Customer.objects.defer("name").get()
+    with_email.email = "new@example.com"
+    with_email.save()
+    assert of_proxy() == 1
+
+
+@pytest.mark.parametrize("kind", [VipCustomer, OwnKeyCustomer])
+def test_child_of_watched_model_is_compared(customer: Customer, kind: type[Customer]) -> None:
+    child = kind(name="Jane Doe", email="jane@example.com")
+    if isinstance(child, OwnKeyCustomer):
+        child.code = "C-1"
+    child.save()
+    OrderProxy.objects.create(number="2", customer=child)
+    clear_outbox()
+    child.name = "Somebody else"
+    child.save()
+    assert of_proxy() == 0
+    child.email = "new@example.com"
+    child.save()
+    assert of_proxy() == 1
+
+
+def test_parent_of_watched_model_is_compared(db: None) -> None:
+    class OfVips(Unused):
+        related = {VipCustomer: watch("orders", "email", "level")}
+
+    with temporarily_registered(OfVips, OrderProxy):
+        OrderProxy.objects.create(number="1", customer=VipCustomer.objects.create(name="Jane", email="a@example.com"))
+        clear_outbox()
+        parent = Customer.objects.get()
+        parent.name = "Somebody else"
+        parent.save()
+        assert of_proxy() == 0
+        parent.email = "new@example.com"
+        parent.save()
+        assert of_proxy() == 1

@@ -246,9 +246,10 @@ def _leave_to_others(
         rows = other.model._base_manager.using(database_for(order_type, other.model))
         kind = OrderRef.stored(order_type, "")
         of_other = dataclasses.replace(kind, model=other.model._meta.label_lower).order_type
-        for key in orders_by_key(rows.only("pk"), orders):
+        fields = rows.only("pk", adapter.model._meta.pk.name)
+        for key, order in orders_by_key(fields, orders, adapter.model).items():
             del orders[key]
-            theirs.append((of_other, key, key))
+            theirs.append((of_other, key, stored_key(other.model, order.pk)))
     for kind_of_change, keys in itertools.groupby(
         sorted(theirs, key=lambda their: (their[0], only_related[their[1]])),
         key=lambda their: (their[0], only_related[their[1]]),
