@@ -106,7 +106,7 @@ class Registry:
                 return adapter
         return None
 
-    def nearer(self, adapter: OrderAdapter[Any]) -> list[OrderAdapter[Any]]:
+    def children(self, adapter: OrderAdapter[Any]) -> list[OrderAdapter[Any]]:
         """Return the adapters of models that inherit from this one's with a table of their own."""
         return [
             other

@@ -1,4 +1,4 @@
-"""The end of the line for an account: until when nothing is sent, and why. All workers share it, in the account's row.
+"""The circuit breaker of an account: until when nothing is sent, and why. All workers share it, in the account's row.
 
 Sendcloud asks for a pause with a 429. Failures close the account as well: each counts two points, each success takes
 one back, and at ten points (five failures in a row, or more than a third of many requests) nothing is sent for 30

@@ -1,7 +1,7 @@
 """Claims: due entries, taken under a lease.
 
-Attempts are counted here, not at the end, so that an order that kills its worker is counted as well: it
-is taken in ever smaller company, then alone, then not at all.
+Attempts are counted here, not at the end, so that an order that kills its worker is counted as well: it is claimed in
+ever smaller batches, then alone, then not at all.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ..conf import conf
 from ..core.clock import clock
 from ..models import EntryState, OutboxEntry, Shipment
 from ..models.outbox import OutboxQuerySet
-from .isolation import after_lost_claims, together
+from .isolation import after_lost_claims, batch_limit
 
 # After so many claims without an answer an order is dead-lettered.
 DEAD_AFTER = 8
@@ -50,7 +50,7 @@ _COLUMNS = tuple(field.name for field in dataclasses.fields(Claimed))
 
 
 def claimable(now: dt.datetime) -> OutboxQuerySet:
-    """Return the entries that may be claimed now: the due ones, and changes that need not wait for company.
+    """Return the entries that may be claimed now: the due ones, and changes that need not wait for others.
 
     A change is due after the debounce. It is pushed immediately, however, unless its order was pushed within the
     debounce: so a single change does not wait, and a burst of changes is pushed once per debounce.
@@ -96,7 +96,7 @@ def claim(
     lanes: Collection[int | None] | None = None,
     due_or_not: bool = False,
 ) -> Claim:
-    """Take up to ``limit`` due entries: changes heard by a signal before bulk work, then the oldest first.
+    """Take up to ``limit`` due entries: changes that a signal reported before bulk work, then the oldest first.
 
     Args:
         limit: At most so many.
@@ -112,8 +112,7 @@ def claim(
     # Measured from before the claim is written, so that the lease never ends later here than there.
     deadline = clock.monotonic() + settings.LEASE_SECONDS
     database = settings.DATABASE
-    entries_there = OutboxEntry.objects
-    due = entries_there.pending().filter(not_before__lte=now) if due_or_not else claimable(now)
+    due = OutboxEntry.objects.pending().filter(not_before__lte=now) if due_or_not else claimable(now)
     if lanes is not None:
         due = due.filter(in_lanes(lanes))
     due = due.filter(attempts__lt=DEAD_AFTER)
@@ -138,14 +137,14 @@ def claim(
             entries = _of_one_kind([Claimed(*row) for row in candidates.select_for_update(skip_locked=True)[:limit]])
             if entries:
                 values["isolation"] = entries[0].isolation
-                entries_there.filter(pk__in=[entry.pk for entry in entries]).update(**values)
+                OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries]).update(**values)
     else:
         # The condition is part of the UPDATE: of two workers that saw the same rows, one gets each.
         entries = _of_one_kind([Claimed(*row) for row in candidates[:limit]])
         pks = [entry.pk for entry in entries]
         taken = due.filter(pk__in=pks).update(**values, isolation=entries[0].isolation) if entries else 0
         if taken < len(entries):
-            mine = set(entries_there.filter(lease=lease).values_list("pk", flat=True))
+            mine = set(OutboxEntry.objects.filter(lease=lease).values_list("pk", flat=True))
             entries = [entry for entry in entries if entry.pk in mine]
     least = int(now.timestamp())
     for entry in entries:
@@ -162,7 +161,7 @@ def _of_one_kind(entries: list[Claimed]) -> list[Claimed]:
     for entry in entries:
         entry.isolation = max(entry.isolation, after_lost_claims(entry.attempts))
     alike = [entry for entry in entries if entry.isolation == entries[0].isolation]
-    return alike[: together(alike[0].isolation)] if alike and alike[0].isolation else alike
+    return alike[: batch_limit(alike[0].isolation)] if alike and alike[0].isolation else alike
 
 
 def dead_letter_exhausted() -> int:

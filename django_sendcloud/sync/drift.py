@@ -74,7 +74,7 @@ def _scan(adapter: OrderAdapter[Any], since: dt.datetime) -> int:
     model, field = adapter.model, adapter.changed_at
     alias = router.db_for_write(model)
     recent: QuerySet[Any] = model._base_manager.using(alias).filter(**{f"{field}__gt": since}).order_by()
-    for other in registry.nearer(adapter):
+    for other in registry.children(adapter):
         # Their own adapter looks at them.
         recent = recent.exclude(pk__in=other.model._base_manager.using(alias).values(model._meta.pk.attname))
     rows = recent.values_list("pk", field).iterator(chunk_size=CHUNK)

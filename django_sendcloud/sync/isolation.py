@@ -1,29 +1,29 @@
-"""The one number that says how alone an order travels: 0 in a full request, 7 without company.
+"""The isolation of an order: 0 in a full batch, 7 in a batch of its own.
 
-A request may fail because of one of its orders, and a worker may die of one. Each such failure halves the company of
-all orders involved, until the culprit stands alone; an order that is accepted loses its number with its entry.
+A request may fail because of one of its orders, and an order may kill its worker. Each such failure halves the batch of
+all orders involved, until the culprit is alone. An order that is accepted loses its isolation with its entry.
 """
 
 from __future__ import annotations
 
 from ..conf import conf
 
-__all__ = ["ALONE", "after_lost_claims", "isolation_for", "together"]
+__all__ = ["ALONE", "after_lost_claims", "batch_limit", "isolation_for"]
 
 #: Alone, whatever the batch size: 2**7 exceeds the largest one.
 ALONE = 7
-# After so many claims without an answer an order travels alone.
+# After so many claims without an answer an order is sent alone.
 _ALONE_AFTER = 3
 
 
-def together(isolation: int) -> int:
-    """Return how many shipments may travel together at this isolation."""
+def batch_limit(isolation: int) -> int:
+    """Return how many shipments a batch may have at this isolation."""
     return max(1, -(-conf().BATCH_SIZE // (1 << isolation)))
 
 
 def isolation_for(size: int) -> int:
-    """Return the isolation at which at most ``size`` shipments travel together."""
-    return next((level for level in range(ALONE) if together(level) <= size), ALONE)
+    """Return the isolation at which a batch has at most ``size`` shipments."""
+    return next((level for level in range(ALONE) if batch_limit(level) <= size), ALONE)
 
 
 def after_lost_claims(attempts: int) -> int:

@@ -82,7 +82,7 @@ def ask(integration: Integration, kind: Kind, *, trial: bool = False) -> float |
     now = clock.now()
     account_pk = integration.account.pk
     closed = connections[database].ops.adapt_datetimefield_value(now)
-    if _take(kind, _WELCOME if trial else _WELCOME_IF_CLOSED, account_pk, closed, integration.pk, reserve=True):
+    if _take(kind, _MAY_TRY if trial else _MAY_SEND, account_pk, closed, integration.pk, reserve=True):
         return 0.0
     rows = Account.objects.filter(pk=account_pk)
     running = Integration.objects.running().filter(pk=integration.pk)
@@ -100,11 +100,11 @@ def ask(integration: Integration, kind: Kind, *, trial: bool = False) -> float |
 
 # Constant, because a worker needs them before each request while it leases hundreds of orders: building them with the
 # ORM each time takes several times as long as the statement.
-_WELCOME = (
+_MAY_TRY = (
     "AND (closed_until IS NULL OR closed_until <= %s OR closed_reason = 'failing') AND EXISTS "  # noqa: S608
     f"(SELECT 1 FROM {Integration._meta.db_table} WHERE id = %s AND is_active AND paused_since IS NULL)"
 )
-_WELCOME_IF_CLOSED = f"{_WELCOME} AND openings = 0"
+_MAY_SEND = f"{_MAY_TRY} AND openings = 0"
 
 
 def _take(kind: Kind, condition: str, account_pk: int, *params: Any, reserve: bool = False) -> bool:

@@ -36,9 +36,7 @@ __all__ = ["AT_REST", "SUSPICIOUS", "Reaction", "reaction_to"]
 
 # Problems of orders that are on hold until a person, or the probe, resumes their integration.
 AT_REST = frozenset({"paused", "credentials", "permission", "tls", "redirected", "address", "gone"})
-
-
-# Problems that a request may have met because of one of its orders, so that it is tried in smaller company.
+# Problems that a request may have met because of one of its orders, so that it is tried in a smaller batch.
 SUSPICIOUS = frozenset({"server_error", "unreadable_answer", "answer_incomplete", "no_answer", "conflict"})
 
 
@@ -51,7 +49,8 @@ class Reaction:
     unknown: bool = False
     # Seconds to wait; ``None``: backoff.
     wait: float | None = None
-    burns: bool = True
+    # Counts as a failed attempt of the orders.
+    is_failure: bool = True
     # Nothing was tried in effect: give the orders back as they were.
     release: bool = False
     # Counts for the breaker.
@@ -86,7 +85,7 @@ def reaction_to(error: Exception) -> Reaction:
             return Reaction(problem("rate_limited"), release=True, block=True)
         case StillProcessing():
             # Nothing is wrong and nothing was done: the batch waits as a whole.
-            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), burns=False)
+            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), is_failure=False)
         case TooLarge() | RequestRejected():
             return Reaction(problem("rejected", final=True), divide=True)
         case RequestNotSent():

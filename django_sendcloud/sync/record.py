@@ -15,7 +15,7 @@ import operator
 import weakref
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import OperationalError, ProgrammingError, connections, models, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -63,10 +63,18 @@ def paused() -> Iterator[None]:
 
 # -- the memory of a transaction ------------------------------------------------------------------------
 
-# Stored type and key of an order, whether it is being deleted, whether only a related row changed, and whether it is
-# bulk work.
-_Recorded = tuple[str, str, bool, bool, bool]
-_KIND = operator.itemgetter(0, 2, 3, 4)
+
+class _Recorded(NamedTuple):
+    """One change; the fields are those of ``Change``."""
+
+    order_type: str
+    order_pk: str
+    is_deletion: bool
+    only_related: bool
+    is_bulk: bool
+
+
+_KIND = operator.attrgetter("order_type", "is_deletion", "only_related", "is_bulk")
 
 
 class _Savepoints(set[str]):
@@ -130,9 +138,9 @@ class _Transaction:
 
     def covers(self, change: _Recorded) -> bool:
         """Return whether this change, or one that says more, is recorded already."""
-        order_type, key, is_deletion, only_related, is_bulk = change
+        order_type, order_pk, is_deletion, only_related, is_bulk = change
         kinds = itertools.product({False, only_related}, {False, is_bulk})
-        return any((order_type, key, is_deletion, *kind) in self.recorded for kind in kinds)
+        return any((order_type, order_pk, is_deletion, *kind) in self.recorded for kind in kinds)
 
     def remember(self, change: _Recorded, connection: BaseDatabaseWrapper) -> None:
         self.recorded.add(change)
@@ -154,7 +162,7 @@ class _Transaction:
         for (order_type, is_deletion, only_related, is_bulk), changes in itertools.groupby(
             sorted(self.recorded, key=_KIND), key=_KIND
         ):
-            keys = [change[1] for change in changes]
+            keys = [change.order_pk for change in changes]
             record(order_type, keys, is_deletion=is_deletion, only_related=only_related, is_bulk=is_bulk)
 
 
@@ -224,13 +232,13 @@ def record(
     if adapter and using and not ref.database and using != router.db_for_write(adapter.model):
         order_type = dataclasses.replace(ref, database=using).order_type
     keys = (stored_key(adapter.model, pk) if adapter else str(pk) for pk in order_pks)
-    changes = ((order_type, key, is_deletion, only_related, is_bulk) for key in keys if _is_storable(key))
+    changes = (_Recorded(order_type, key, is_deletion, only_related, is_bulk) for key in keys if _is_storable(key))
     fresh = changes if current is None else (change for change in changes if not current.covers(change))
     written = 0
     while chunk := list(dict.fromkeys(itertools.islice(fresh, CHUNK))):
         seconds = max(delay, settings.DEBOUNCE_SECONDS)
         kind = is_deletion, only_related, is_bulk
-        if not _insert(connection, order_type, [change[1] for change in chunk], kind, seconds):
+        if not _insert(connection, order_type, [change.order_pk for change in chunk], kind, seconds):
             return 0
         if current is not None:
             for change in chunk:

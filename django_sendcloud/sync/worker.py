@@ -235,7 +235,7 @@ class _Run:
         return max(retry_transient(functools.partial(limiter.wait, account)), self.paced_until - clock.monotonic())
 
     def _wait_for_rate(self, account: Account) -> bool:
-        """Wait until the account may be sent a request, and for company; not for long. Returns whether it may."""
+        """Wait a moment until a request may be sent that others have had time to join. Returns whether it may."""
         wait = self._wait(account)
         if wait > self.session.wait_budget:
             self.skipped[account.pk] = wait

@@ -110,7 +110,7 @@ class Backend(abc.ABC):
 
     #: The value of ``Integration.api_generation``.
     generation: ClassVar[str]
-    #: Shipments that one upsert takes. An order's shipments are never torn apart, so that it is an order's limit, too.
+    #: Shipments that one upsert takes. All shipments of an order go into one upsert, so it is an order's limit, too.
     max_batch: ClassVar[int]
     #: The kind of request by which a service point is checked, for the rate limit.
     service_point_check: ClassVar[Kind]

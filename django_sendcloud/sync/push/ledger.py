@@ -113,7 +113,7 @@ class Ledger:
             self._judge(worst)
         elif len(results) < plan.size and worst.state in ("done", "accepted", "rejected"):
             stop = stop or Stop(0.0)
-            self._judge(Verdict(plan, "retry", stop.problem, wait=stop.wait, burns=False))
+            self._judge(Verdict(plan, "retry", stop.problem, wait=stop.wait, is_failure=False))
         else:
             self._judge(worst)
 
@@ -143,7 +143,7 @@ class Ledger:
                 self.rejected(plan, upsert, Problem("rejected", fields=remote_errors(result.errors)))
             case Outcome.BUSY | Outcome.SENT_WITH_CULPRIT:
                 busy = Problem("conflict", final=False) if result.outcome is Outcome.BUSY else None
-                self._add(Verdict(plan, "retry", busy, wait=result.wait, burns=False))
+                self._add(Verdict(plan, "retry", busy, wait=result.wait, is_failure=False))
             case _:
                 text = "Sendcloud's answer did not say what became of it."
                 self._add(Verdict(plan, "retry", Problem("answer_incomplete", text, final=False), unknown=True))
@@ -179,7 +179,7 @@ class Ledger:
     def cleared(self, plan: Plan, shipment: Shipment, result: ItemResult) -> None:
         """Note the deletion of a saved shipment that had kept parts which its order has lost: it is created again."""
         if result.outcome is Outcome.BUSY:
-            self._add(Verdict(plan, "retry", Problem("conflict", final=False), wait=result.wait, burns=False))
+            self._add(Verdict(plan, "retry", Problem("conflict", final=False), wait=result.wait, is_failure=False))
             return
         if result.outcome is not Outcome.DELETED:
             self.confirmed(plan, shipment, saved=True)
@@ -187,12 +187,12 @@ class Ledger:
         shipment.status = ShipmentStatus.PENDING
         shipment.digest, shipment.remote_id, shipment.uuid, shipment.parts = "", "", None, {}
         self._settled.shipments[shipment.pk] = shipment
-        self._add(Verdict(plan, "retry", wait=0.0, burns=False))
+        self._add(Verdict(plan, "retry", wait=0.0, is_failure=False))
 
     def deleted(self, plan: Plan, shipment: Shipment, result: ItemResult) -> None:
         """Note the result of one deletion."""
         if result.outcome is not Outcome.DELETED:
-            self._add(Verdict(plan, "retry", Problem("conflict", final=False), wait=result.wait, burns=False))
+            self._add(Verdict(plan, "retry", Problem("conflict", final=False), wait=result.wait, is_failure=False))
             return
         shipment.status = ShipmentStatus.DELETED
         shipment.errors, shipment.digest = {}, ""
@@ -211,17 +211,22 @@ class Ledger:
             self._add(Verdict(plan, "rejected", reaction.problem))
             return
         # An order that was only sent to find out whether Sendcloud is back has not failed itself.
-        burns = reaction.burns and not self.claim.trial
+        is_failure = reaction.is_failure and not self.claim.trial
         self._add(
             Verdict(
-                plan, "retry", reaction.problem, unknown=reaction.unknown, wait=self._wait(plan, reaction), burns=burns
+                plan,
+                "retry",
+                reaction.problem,
+                unknown=reaction.unknown,
+                wait=self._wait(plan, reaction),
+                is_failure=is_failure,
             )
         )
 
     def _wait(self, plan: Plan, reaction: Reaction) -> float | None:
         """Return the seconds an order waits: what the reaction says, and much longer if that has not helped."""
         since = plan.entry.failing_since
-        if reaction.wait is None or reaction.burns or since is None:
+        if reaction.wait is None or reaction.is_failure or since is None:
             return reaction.wait
         age = (clock.now() - since).total_seconds()
         return reaction.wait if age < CONFLICT_GRACE_SECONDS else min(age, conf().BACKOFF_MAX_SECONDS)
@@ -237,7 +242,7 @@ class Ledger:
     # -- settling ---------------------------------------------------------------------------------
 
     def settle_in_time(self) -> None:
-        """Settle what has waited long enough for company."""
+        """Settle the verdicts, if the first has waited long enough for others."""
         if clock.monotonic() - self._settled_at >= SETTLE_EVERY:
             self.settle()
 
@@ -272,7 +277,7 @@ def _problem_verdict(plan: Plan, problem: Problem) -> Verdict:
     if problem.final:
         return Verdict(plan, "rejected", problem)
     if problem.code == "order_conflict":
-        return Verdict(plan, "retry", problem, wait=CONFLICT_SECONDS, burns=False)
+        return Verdict(plan, "retry", problem, wait=CONFLICT_SECONDS, is_failure=False)
     if problem.code in UNASSIGNED:
-        return Verdict(plan, "retry", problem, wait=UNASSIGNED_SECONDS, burns=False)
+        return Verdict(plan, "retry", problem, wait=UNASSIGNED_SECONDS, is_failure=False)
     return Verdict(plan, "retry", problem)

@@ -231,7 +231,7 @@ def _leave_to_others(
 ) -> None:
     """Leave orders to the entry that is theirs: they count as gone here, and are recorded there.
 
-    A recorded change knows only the model whose signal was heard (that of the parent, of a line, of a bulk write), and
+    A recorded change knows only the model that sent the signal (that of the parent, of a line, of a bulk write), and
     the key as that row bears it, which may be another text for the same key.
     """
     only_related = {entry.order_pk: entry.only_related for entry in entries}
@@ -242,7 +242,7 @@ def _leave_to_others(
             del orders[key]
             if own not in orders:
                 theirs.append((order_type, key, own))
-    for other in registry.nearer(adapter) if orders else ():
+    for other in registry.children(adapter) if orders else ():
         rows = other.model._base_manager.using(database_for(order_type, other.model))
         kind = OrderRef.stored(order_type, "")
         of_other = dataclasses.replace(kind, model=other.model._meta.label_lower).order_type
@@ -309,7 +309,7 @@ def _plan(
     if plan.problem is not None:
         return plan
     parts = take_out(wanted, known)
-    kept = _compare(plan, parts, known, doubtful)
+    kept = _compare(plan, parts, known, doubtful=doubtful)
     if plan.unassigned is not None:
         # Packages that have no integration now may be at Sendcloud, and have a label.
         return plan
@@ -335,7 +335,7 @@ def _keep_frozen(plan: Plan, conflict: LabelConflict) -> list[Shipment]:
     """Delete no shipment that has a label, and note the conflict instead. Return these shipments."""
     frozen = [shipment for shipment in plan.deletes if is_frozen(shipment)]
     plan.deletes = [shipment for shipment in plan.deletes if not is_frozen(shipment)]
-    plan.labelled += [Conflict(shipment, _open(shipment, conflict)) for shipment in frozen]
+    plan.labelled += [Conflict(shipment, _unless_arrived(shipment, conflict)) for shipment in frozen]
     return frozen
 
 
@@ -344,7 +344,7 @@ def _offer_only_apart(plan: Plan, frozen: Sequence[Shipment]) -> None:
     plan.upserts = [each for each in plan.upserts if each.shipment is not None or are_distinct(each.payload, frozen)]
 
 
-def _open(shipment: Shipment, conflict: LabelConflict) -> LabelConflict | None:
+def _unless_arrived(shipment: Shipment, conflict: LabelConflict) -> LabelConflict | None:
     """Return the conflict, unless it begins after the parcels have arrived: there is nothing left to decide then."""
     return None if has_arrived(shipment) and not shipment.label_conflict else conflict
 
@@ -362,7 +362,7 @@ def _is_older(placed_at: dt.datetime | None, integration: Integration | Problem)
     return placed_at is not None and isinstance(integration, Integration) and placed_at < integration.created_at
 
 
-def _compare(plan: Plan, wanted: Iterable[Wanted], known: Iterable[Shipment], doubtful: bool) -> set[int]:
+def _compare(plan: Plan, wanted: Iterable[Wanted], known: Iterable[Shipment], *, doubtful: bool) -> set[int]:
     """Note what Sendcloud does not have yet; return the primary keys of the shipments the order still wants."""
     by_key = {(s.integration_id, s.external_order_id, s.external_shipment_id): s for s in known}
     kept = set()
@@ -405,8 +405,8 @@ def _is_older_than_all(placed_at: dt.datetime, chosen: Integration | None, integ
 def _conflict(each: Wanted, shipment: Shipment, changed: list[str], digest: str) -> Conflict:
     """Return the conflict of a label with its order, which names the fields that differ."""
     if each.was_divided and SUMS.issuperset(changed):
-        return Conflict(shipment, _open(shipment, LabelConflict.REPLACED))
-    conflict = _open(shipment, LabelConflict.CHANGED) if changed else None
+        return Conflict(shipment, _unless_arrived(shipment, LabelConflict.REPLACED))
+    conflict = _unless_arrived(shipment, LabelConflict.CHANGED) if changed else None
     return Conflict(shipment, conflict, changed if conflict else [], digest)
 
 

@@ -1,4 +1,4 @@
-"""The second stage: write shipments down before Sendcloud hears of them.
+"""The second stage: store new shipments before they are sent.
 
 A shipment that may come to exist at Sendcloud must be deletable from here, even if the worker dies right after sending.
 """

@@ -1,4 +1,4 @@
-"""The last stage: write down what became of each order, in one short transaction, if the claim still stands."""
+"""The last stage: store the result of each order in one short transaction, if the claim is still valid."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ logger = logging.getLogger("django_sendcloud.sync")
 BACKOFF_BASE_SECONDS = 2.0
 # An entry that another transaction has locked is tried again so many times.
 LOCKED_TRIES = 6
-# From so many failed attempts on, each one quarters the company of an order that may be their cause.
+# From so many failed attempts on, each one quarters the batch of an order that may be their cause.
 SUSPECT_AFTER = 3
 # The same for orders whose batch Sendcloud is still processing after so long.
 CONFLICT_ISOLATION_SECONDS = 15.0
@@ -73,7 +73,7 @@ class Verdict:
         problem: The reason.
         unknown: Whether something may have been sent that may still arrive late.
         wait: Seconds to wait at least; ``None``: the backoff decides.
-        burns: Whether it counts as a failed attempt.
+        is_failure: Whether it counts as a failed attempt.
     """
 
     plan: Plan
@@ -81,7 +81,7 @@ class Verdict:
     problem: Problem | None = None
     unknown: bool = False
     wait: float | None = None
-    burns: bool = True
+    is_failure: bool = True
 
 
 @dataclasses.dataclass(slots=True)
@@ -99,8 +99,8 @@ class Settled:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Now:
-    """An entry as it stands when it is settled."""
+class _Stored:
+    """An entry as it is stored when it is settled."""
 
     version: int
     in_doubt: bool
@@ -145,9 +145,9 @@ def _write(
     now = clock.now()
     entries = OutboxEntry.objects
     with transaction.atomic(using=database):
-        there = _lock(claim, verdicts)
-        ours = [verdict for verdict in verdicts if verdict.plan.entry.pk in there]
-        missing = [verdict for verdict in verdicts if verdict.plan.entry.pk not in there]
+        stored = _lock(claim, verdicts)
+        ours = [verdict for verdict in verdicts if verdict.plan.entry.pk in stored]
+        missing = [verdict for verdict in verdicts if verdict.plan.entry.pk not in stored]
         lost, locked = _lost_or_locked(claim, missing) if missing else ([], [])
         lost_orders = {(v.plan.entry.order_type, v.plan.entry.order_pk) for v in lost}
         shipments = [s for s in pushed.values() if (s.order_type, s.order_pk) not in lost_orders]
@@ -156,16 +156,16 @@ def _write(
             accepted = Shipment.objects.filter(pk__in=now_synced, status=ShipmentStatus.ACCEPTED)
             accepted.update(status=ShipmentStatus.SYNCED)
         settled = [
-            v for v in ours if there[v.plan.entry.pk].version == v.plan.entry.version and not _overtaken(v, there)
+            v for v in ours if stored[v.plan.entry.pk].version == v.plan.entry.version and not _overtaken(v, stored)
         ]
         done = [v.plan.entry.pk for v in settled if v.state == "done"]
         if done:
             entries.filter(pk__in=done).delete()
         rejected = [v for v in settled if v.state == "rejected"]
-        _write_rejected(rejected, there, now)
+        _write_rejected(rejected, stored, now)
         finished = {*done, *(verdict.plan.entry.pk for verdict in rejected)}
         left = [verdict for verdict in ours if verdict.plan.entry.pk not in finished]
-        for values, group in _grouped(left, there, now):
+        for values, group in _grouped(left, stored, now):
             entries.filter(pk__in=[verdict.plan.entry.pk for verdict in group]).update(**values)
         _write_numbers(left)
         ScheduledLook.objects.schedule(
@@ -173,18 +173,18 @@ def _write(
             for v in ours
             if v.plan.look_again_at is not None
         )
-        attempts.write([(v.plan, v.state, v.problem if v.burns else None) for v in ours], now)
+        attempts.write([(v.plan, v.state, v.problem if v.is_failure else None) for v in ours], now)
     return lost, locked
 
 
-def _lock(claim: Claim, verdicts: Sequence[Verdict]) -> dict[int, _Now]:
-    """Lock the entries that are still leased to this claim, and return how they stand."""
+def _lock(claim: Claim, verdicts: Sequence[Verdict]) -> dict[int, _Stored]:
+    """Lock the entries that are still leased to this claim, and return them as they are stored."""
     database = conf().DATABASE
     rows = OutboxEntry.objects.filter(pk__in=[verdict.plan.entry.pk for verdict in verdicts], lease=claim.lease)
     if connections[database].features.has_select_for_update_skip_locked:
         # One entry that is held must not delay the others.
         rows = rows.select_for_update(skip_locked=True)
-    return {pk: _Now(version, in_doubt) for pk, version, in_doubt in rows.values_list("pk", "version", "in_doubt")}
+    return {pk: _Stored(version, in_doubt) for pk, version, in_doubt in rows.values_list("pk", "version", "in_doubt")}
 
 
 def _lost_or_locked(claim: Claim, missing: Sequence[Verdict]) -> tuple[list[Verdict], list[Verdict]]:
@@ -233,12 +233,12 @@ def _write_numbers(verdicts: Sequence[Verdict]) -> None:
         OutboxEntry.objects.bulk_update(fresh, ["order_number"])
 
 
-def _write_rejected(verdicts: Sequence[Verdict], there: Mapping[int, _Now], now: dt.datetime) -> None:
+def _write_rejected(verdicts: Sequence[Verdict], stored: Mapping[int, _Stored], now: dt.datetime) -> None:
     """Write rejections together, though each has errors of its own."""
     names: set[str] = set()
     rows = []
     for verdict in verdicts:
-        values = _values(verdict, there, now, 0.0)
+        values = _values(verdict, stored, now, 0.0)
         values["order_number"] = verdict.plan.order_number or verdict.plan.entry.order_number
         names |= values.keys()
         rows.append(OutboxEntry(pk=verdict.plan.entry.pk, **values))
@@ -263,14 +263,14 @@ def _push_again(lost: Sequence[Verdict]) -> None:
             )
 
 
-def _overtaken(verdict: Verdict, there: Mapping[int, _Now]) -> bool:
+def _overtaken(verdict: Verdict, stored: Mapping[int, _Stored]) -> bool:
     """Return whether a worker that had lost this lease before may have pushed after this one."""
     entry = verdict.plan.entry
-    return there[entry.pk].in_doubt and not entry.in_doubt
+    return stored[entry.pk].in_doubt and not entry.in_doubt
 
 
 def _grouped(
-    verdicts: Sequence[Verdict], there: Mapping[int, _Now], now: dt.datetime
+    verdicts: Sequence[Verdict], stored: Mapping[int, _Stored], now: dt.datetime
 ) -> list[tuple[dict[str, Any], list[Verdict]]]:
     """Return the values for entries that stay, one group for all that get the same."""
     groups: list[tuple[dict[str, Any], list[Verdict]]] = []
@@ -281,7 +281,7 @@ def _grouped(
         wait = verdict.wait
         if wait is None and verdict.state == "retry":
             wait = waits.setdefault(entry.failures, backoff(entry.failures))
-        values = _values(verdict, there, now, wait or 0.0)
+        values = _values(verdict, stored, now, wait or 0.0)
         for other, members in groups:
             if other == values:
                 members.append(verdict)
@@ -291,25 +291,25 @@ def _grouped(
     return groups
 
 
-def _values(verdict: Verdict, there: Mapping[int, _Now], now: dt.datetime, wait: float) -> dict[str, Any]:
+def _values(verdict: Verdict, stored: Mapping[int, _Stored], now: dt.datetime, wait: float) -> dict[str, Any]:
     """Return the new values of an entry that stays.
 
     Args:
         verdict: What became of the order.
-        there: All entries, as they stand now.
+        stored: All entries as they are stored now.
         now: The time.
         wait: Seconds to wait at least, unless the order has changed.
     """
     entry, problem = verdict.plan.entry, verdict.problem
-    changed = there[entry.pk].version != entry.version
-    values = _times(verdict, there, now, wait, changed=changed)
+    changed = stored[entry.pk].version != entry.version
+    values = _times(verdict, stored, now, wait, changed=changed)
     if verdict.state == "release":
         return values | _released(verdict, changed=changed)
     values["attempts"] = 0
     values["is_accepted"] = verdict.state == "accepted" and not changed and _is_all_accepted(verdict.plan)
     values["in_doubt"] = (
         verdict.unknown
-        or _overtaken(verdict, there)
+        or _overtaken(verdict, stored)
         or (verdict.state not in ("done", "accepted") and (entry.in_doubt or entry.attempts > 1))
     )
     afresh = {"failures": 0, "failing_since": None, "isolation": 0}
@@ -330,10 +330,10 @@ def _is_all_accepted(plan: Plan) -> bool:
 
 
 def _times(
-    verdict: Verdict, there: Mapping[int, _Now], now: dt.datetime, wait: float, *, changed: bool
+    verdict: Verdict, stored: Mapping[int, _Stored], now: dt.datetime, wait: float, *, changed: bool
 ) -> dict[str, Any]:
     """Return the end of the lease: when the order may be sent again, and when it is looked at."""
-    rest = conf().QUARANTINE_SECONDS if verdict.unknown or _overtaken(verdict, there) else 0.0
+    rest = conf().QUARANTINE_SECONDS if verdict.unknown or _overtaken(verdict, stored) else 0.0
     if verdict.state == "accepted":
         # Sendcloud still saves it: a change must wait as well.
         rest = max(rest, wait)
@@ -362,7 +362,7 @@ def _failure(verdict: Verdict, now: dt.datetime) -> dict[str, Any]:
     """Return the counters of an entry that is retried."""
     entry, problem = verdict.plan.entry, verdict.problem
     isolation = entry.isolation
-    if not verdict.burns:
+    if not verdict.is_failure:
         if problem is None or problem.code != "conflict":
             return {"isolation": isolation}
         # An order that Sendcloud is never done with must not hold up the others of its batch.

@@ -13,7 +13,7 @@ from ...exceptions import RequestNotSent
 from ...models import Integration, Shipment
 from ..backends import Item, ItemResult
 from ..integrations import Integrations
-from ..isolation import isolation_for, together
+from ..isolation import batch_limit, isolation_for
 from .frozen import is_frozen
 from .gate import Gate
 from .ledger import Ledger
@@ -25,7 +25,7 @@ __all__ = ["confirm", "upsert"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Part:
-    """The shipments of one order that go to one integration. They are never torn apart."""
+    """The shipments of one order that go to one integration. One request has all of them."""
 
     plan: Plan
     upserts: list[Upsert]
@@ -44,7 +44,7 @@ class Batch:
         return sum(len(part.upserts) for part in self.parts)
 
     def halves(self) -> tuple[Batch, Batch]:
-        """Divide a batch that was refused, and remember for each order in how small a company it is tried next."""
+        """Divide a batch that was refused, and raise the isolation of its orders for the next attempt."""
         isolation = isolation_for(-(-self.size // 2))
         for part in self.parts:
             part.plan.entry.isolation = max(part.plan.entry.isolation, isolation)
@@ -79,7 +79,7 @@ def batches(plans: Sequence[Plan]) -> Iterator[Batch]:
     for (integration_pk, isolation), group in sorted(groups.items(), key=lambda item: item[0][1]):
         batch = Batch(integrations[integration_pk], [])
         for part in group.values():
-            if batch.parts and batch.size + len(part.upserts) > together(isolation):
+            if batch.parts and batch.size + len(part.upserts) > batch_limit(isolation):
                 yield batch
                 batch = Batch(batch.integration, [])
             batch.parts.append(part)
