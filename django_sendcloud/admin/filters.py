@@ -17,7 +17,7 @@ from ..models.carriers import carrier_name
 from ..models.delivery import PHASES
 from ..models.webhook_event import ACTIONS
 from ..parcels.delivery_tasks import DeliveryTask, delivery_task
-from ..sync.health import due, in_hand, later, retried, start_of_day
+from ..sync.health import claimed, due, later, retried, start_of_day
 from .explanations.causes import causes, with_causes
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class EntryStateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        moments = [("due", _("Waiting: due now")), ("in_hand", _("Sending")), ("later", _("Waiting: not due yet"))]
+        moments = [("due", _("Waiting: due now")), ("claimed", _("Sending")), ("later", _("Waiting: not due yet"))]
         return [("stuck", _("Fix needed or stopped")), *_states(), *moments]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -61,7 +61,7 @@ class EntryStateFilter(admin.SimpleListFilter):
 
 
 #: Waiting entries by whether they could go now, as the overview counts them.
-MOMENTS: Mapping[str, Callable[[dt.datetime], Q]] = {"due": due, "in_hand": in_hand, "later": later}
+MOMENTS: Mapping[str, Callable[[dt.datetime], Q]] = {"due": due, "claimed": claimed, "later": later}
 
 
 def _states() -> list[tuple[Any, Any]]:

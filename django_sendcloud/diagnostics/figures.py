@@ -31,7 +31,7 @@ class Figures:
         """Return the numbers of orders by state."""
         return {
             "due": backlog.due,
-            "in_hand": backlog.in_hand,
+            "claimed": backlog.claimed,
             "later": backlog.later,
             "rejected": backlog.rejected,
             "dead": backlog.dead,

@@ -61,12 +61,12 @@ class OutboxQuerySet(OrderReferenceQuerySet["OutboxEntry"]):
         """
         clock.synchronize()
         now = clock.now()
-        in_hand = ~Q(lease="") & Q(not_before__gt=now)
+        claimed = ~Q(lease="") & Q(not_before__gt=now)
         return self.update(
             # MySQL assigns from left to right, so a column is read before it is written.
             in_doubt=Case(When(attempts__gt=0, then=Value(True)), default=F("in_doubt")),
-            attempts=Case(When(in_hand, then=F("attempts")), default=Value(0)),
-            due_at=Case(When(in_hand, then=F("due_at")), default=Greatest(F("not_before"), Value(now))),
+            attempts=Case(When(claimed, then=F("attempts")), default=Value(0)),
+            due_at=Case(When(claimed, then=F("due_at")), default=Greatest(F("not_before"), Value(now))),
             state=EntryState.PENDING,
             failures=0,
             failing_since=None,

@@ -43,10 +43,10 @@ __all__ = [
     "Inbox",
     "IntegrationHealth",
     "Level",
-    "Problem",
+    "ProblemCount",
+    "claimed",
     "due",
     "health",
-    "in_hand",
     "inbox",
     "is_retried",
     "late_after",
@@ -141,7 +141,7 @@ class Backlog:
 
     Args:
         due: To be sent now: only a free worker is missing.
-        in_hand: Claimed by a worker.
+        claimed: Claimed by a worker.
         later: Not due yet: backing off, debounced, or in quarantine.
         rejected: Need a fix.
         dead: Dead-lettered.
@@ -158,7 +158,7 @@ class Backlog:
     """
 
     due: int = 0
-    in_hand: int = 0
+    claimed: int = 0
     later: int = 0
     rejected: int = 0
     dead: int = 0
@@ -176,7 +176,7 @@ class Backlog:
     @property
     def waiting(self) -> int:
         """Return the number of orders that go out without an operator, now or later."""
-        return self.due + self.in_hand + self.later
+        return self.due + self.claimed + self.later
 
     @property
     def stuck(self) -> int:
@@ -210,7 +210,7 @@ class IntegrationHealth:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Problem:
+class ProblemCount:
     """Number of orders with the same problem, over all integrations.
 
     Args:
@@ -239,7 +239,7 @@ class Health:
     now: dt.datetime
     integrations: list[IntegrationHealth]
     unassigned: Backlog
-    problems: list[Problem]
+    problems: list[ProblemCount]
     sweep_age: float | None
 
     @property
@@ -320,7 +320,7 @@ def due(now: dt.datetime) -> Q:
     return Q(state=EntryState.PENDING, due_at__lte=now, not_before__lte=now)
 
 
-def in_hand(now: dt.datetime) -> Q:
+def claimed(now: dt.datetime) -> Q:
     """Return the condition for entries that a worker has claimed."""
     return Q(state=EntryState.PENDING, not_before__gt=now) & ~Q(lease="")
 
@@ -356,7 +356,7 @@ class _Group:
     number: int
     failing: int
     due: int
-    in_hand: int
+    claimed: int
     oldest_due: dt.datetime | None
     next_at: dt.datetime | None
     failing_since: dt.datetime | None
@@ -364,7 +364,7 @@ class _Group:
 
     @property
     def later(self) -> int:
-        return self.number - self.due - self.in_hand
+        return self.number - self.due - self.claimed
 
 
 def _groups(now: dt.datetime) -> list[_Group]:
@@ -375,7 +375,7 @@ def _groups(now: dt.datetime) -> list[_Group]:
             number=Count("pk"),
             failing=Count("pk", filter=~Q(error_code="") & ~retried()),
             due=Count("pk", filter=due(now)),
-            in_hand=Count("pk", filter=in_hand(now)),
+            claimed=Count("pk", filter=claimed(now)),
             oldest_due=Min("due_at", filter=due(now)),
             next_at=Min(Greatest("due_at", "not_before"), filter=later(now)),
             oldest_failure=Min("failing_since"),
@@ -397,7 +397,7 @@ def _sum_up(groups: Sequence[_Group]) -> Backlog:
     dead = [group for group in groups if group.state == EntryState.DEAD]
     return Backlog(
         due=sum(group.due for group in waiting),
-        in_hand=sum(group.in_hand for group in waiting),
+        claimed=sum(group.claimed for group in waiting),
         later=sum(group.later for group in waiting),
         rejected=sum(group.number for group in rejected),
         dead=sum(group.number for group in dead),
@@ -414,14 +414,14 @@ def _sum_up(groups: Sequence[_Group]) -> Backlog:
     )
 
 
-def _problems(groups: Sequence[_Group]) -> list[Problem]:
+def _problems(groups: Sequence[_Group]) -> list[ProblemCount]:
     numbers: dict[tuple[str, str], int] = {}
     for group in groups:
         fresh = group.number - group.failing if group.state == EntryState.PENDING else 0
         for code, number in ((group.code, group.number - fresh), ("", fresh)):
             if number:
                 numbers[group.state, code] = numbers.get((group.state, code), 0) + number
-    found = [Problem(state, code, number) for (state, code), number in numbers.items()]
+    found = [ProblemCount(state, code, number) for (state, code), number in numbers.items()]
     return sorted(found, key=lambda problem: (-problem.number, problem.code))
 
 

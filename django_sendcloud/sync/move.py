@@ -36,11 +36,11 @@ logger = logging.getLogger("django_sendcloud.sync")
 
 # Sendcloud shows only the last year unless it is asked for more.
 EARLIEST = dt.date(2015, 1, 1)
-# Seconds between two looks at what workers still have in hand.
+# Seconds between two looks at the orders that workers have claimed.
 LOOK_SECONDS = 1.0
 # Orders of each kind that a report names.
 NAMED = 20
-# Seconds until an interrupted move is begun again, and for which it then waits for orders in hand.
+# Seconds until an interrupted move is begun again, and for which it then waits for claimed orders.
 AGAIN_SECONDS = 120.0
 DRAIN_SECONDS = 60.0
 
@@ -117,14 +117,14 @@ def move(
     Args:
         integration: The integration.
         target: The generation it moves to.
-        wait_seconds: Seconds to wait for the orders that workers have in hand.
+        wait_seconds: Seconds to wait for the orders that workers have claimed.
         progress: Called with the name of each step: ``pause``, ``drain``, ``adopt``, ``switch``.
 
     Returns:
         The report, after the switch.
 
     Raises:
-        MoveFailed: a worker still has orders in hand, or a person resumed the integration meanwhile.
+        MoveFailed: orders are still claimed by workers, or a person resumed the integration meanwhile.
         APIError: Sendcloud could not be asked. The integration stays paused; call it again, or resume it to stay.
         SendcloudConfigurationError: the keys are missing, or cannot be read.
     """
@@ -221,7 +221,7 @@ def _drain(integration: Integration, wait_seconds: float) -> None:
             return
         if clock.monotonic() >= end:
             raise MoveFailed(
-                f"{busy} orders are still in the hands of workers, in quarantine, or not saved by Sendcloud yet. "
+                f"{busy} orders are still claimed by workers, in quarantine, or not saved by Sendcloud yet. "
                 "Nothing was switched, and the integration stays paused: run the move again, or resume the "
                 "integration to stay as it is."
             )

@@ -28,7 +28,7 @@ WAIT_SECONDS = 3.0
 
 
 class Busy(Exception):
-    """A worker has the order in hand, or Sendcloud takes no more requests for the moment: a little later it goes."""
+    """A worker has claimed the order, or the rate limit leaves no request: it works a little later."""
 
 
 def look_up(shipment: Shipment) -> Any:

@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from django_sendcloud.admin.explanations.health import explain_finding
 from django_sendcloud.models import Account, Integration, OutboxEntry, PauseReason
-from django_sendcloud.sync.health import IntegrationHealth, due, in_hand
+from django_sendcloud.sync.health import IntegrationHealth, claimed, due
 from django_sendcloud.sync.health import health as read
 from django_sendcloud.sync.health import later as later_
 
@@ -164,9 +164,9 @@ def test_waiting_entries_are_counted_by_moment(integration: Integration) -> None
     entry(integration=integration, due_at=soon, not_before=past)
     entry(integration=integration, due_at=soon, not_before=past, lease="somebody who died")
     backlog = health(integration).backlog
-    assert (backlog.due, backlog.in_hand, backlog.later, backlog.waiting) == (1, 1, 3, 5)
+    assert (backlog.due, backlog.claimed, backlog.later, backlog.waiting) == (1, 1, 3, 5)
     assert (backlog.oldest_due, backlog.next_at) == (past, soon)
-    for filtered, number in ((due, 1), (in_hand, 1), (later_, 3)):
+    for filtered, number in ((due, 1), (claimed, 1), (later_, 3)):
         assert OutboxEntry.objects.filter(filtered(now)).count() == number
 
 

@@ -166,7 +166,7 @@ def two(beat: None, integration: Any) -> tuple[Integration, Integration]:
 
 
 def figures_of(found: dict[str, Any]) -> dict[str, Any]:
-    names = ["due", "later", "in_flight", "rejected", "dead", "inbox", "inbox_failed"]
+    names = ["due", "later", "claimed", "rejected", "dead", "inbox", "inbox_failed"]
     return {name: found[name] for name in names if found[name]}
 
 
@@ -175,10 +175,10 @@ def test_status_has_figures_per_integration(two: Any) -> None:
     first, second = found["integrations"]
     assert figures_of(first) == {"due": 1, "later": 1}
     assert 90 <= first["oldest_due_seconds"] < 100
-    assert figures_of(second) == {"in_flight": 1, "rejected": 2, "dead": 1, "inbox": 1, "inbox_failed": 2}
+    assert figures_of(second) == {"claimed": 1, "rejected": 2, "dead": 1, "inbox": 1, "inbox_failed": 2}
     assert 100 <= second["inbox_lag_seconds"] < 110
     assert figures_of(found) == {
-        "due": 1, "later": 1, "in_flight": 1, "rejected": 2, "dead": 1, "inbox": 1, "inbox_failed": 2,
+        "due": 1, "later": 1, "claimed": 1, "rejected": 2, "dead": 1, "inbox": 1, "inbox_failed": 2,
     }  # fmt: skip
     table = [line.split() for line in run()[1].splitlines()]
     assert table[1][:4] == ["Webshop", "1", "1", "min"]

@@ -278,7 +278,7 @@ def test_move_waits_for_orders_in_hand(integration: Integration, sandbox: Any, l
     factories.order()
     entry = factories.outbox().get()
     OutboxEntry.objects.update(lease="a worker", not_before=timezone.now() + dt.timedelta(seconds=3600))
-    with pytest.raises(MoveFailed, match="1 orders are still in the hands of workers"):
+    with pytest.raises(MoveFailed, match="1 orders are still claimed by workers"):
         move(integration, V3, wait_seconds=5)
     assert Integration.objects.get().api_generation == "v2"
     later(3700)

@@ -325,7 +325,7 @@ def test_worker_ends_when_rate_is_exhausted(
     wait = run_in_turn()
     assert clock.monotonic() - begin < 3, "it does not sleep through the rate"
     assert 1 < wait <= 3
-    assert not OutboxEntry.objects.exclude(lease="").exists(), "it keeps nothing in hand"
+    assert not OutboxEntry.objects.exclude(lease="").exists(), "it leaves nothing claimed"
     assert 0 < len(sandbox.shipments()) < 10
 
 

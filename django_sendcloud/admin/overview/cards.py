@@ -131,8 +131,8 @@ def _of_orders(snapshot: Snapshot, integration: Integration, health: Integration
         found = [counted(_("on hold"), backlog.waiting, "pending", "warn")]
     else:
         found = [counted(_("due now"), backlog.due, "due")]
-        if backlog.in_hand:
-            found.append(counted(_("sending"), backlog.in_hand, "in_hand"))
+        if backlog.claimed:
+            found.append(counted(_("sending"), backlog.claimed, "claimed"))
         if backlog.later and backlog.next_at:
             resting = gettext("waiting, next try %(time)s") % {"time": clock_time(backlog.next_at)}
             found.append(counted(resting, backlog.later, "later"))

@@ -145,7 +145,7 @@ def _not_yet(snapshot: Snapshot) -> Headline | None:
 
 def _yes(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
     sentences = []
-    due = sum(health.backlog.in_hand for health in snapshot.health.in_use)
+    due = sum(health.backlog.claimed for health in snapshot.health.in_use)
     if due and snapshot.sees_orders:
         sentence = ngettext("{number} order is being sent now.", "{number} orders are being sent now.", due)
         sentences.append(format_html(sentence, number=grouped(due)))

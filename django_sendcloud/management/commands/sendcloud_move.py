@@ -14,7 +14,7 @@ from ...sync.move import MoveFailed, MoveReport, move, survey
 
 STEPS = {
     "pause": "Pausing the integration; the shop goes on, and its changes are kept.",
-    "drain": "Waiting for the orders that workers have in hand.",
+    "drain": "Waiting for the orders that workers have claimed.",
     "adopt": "Reading the orders that Sendcloud has.",
     "switch": "Switching.",
 }
@@ -41,7 +41,7 @@ class Command(BaseCommand):
         parser.add_argument("--integration", type=int, metavar="ID", help="Sendcloud's id, where there are several.")
         parser.add_argument("--dry-run", action="store_true", help="Report only.")
         parser.add_argument(
-            "--wait", type=float, default=300.0, metavar="SECONDS", help="For orders in hand. Default: 300."
+            "--wait", type=float, default=300.0, metavar="SECONDS", help="For claimed orders. Default: 300."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -68,7 +68,7 @@ class Figures:
     due: int = 0
     oldest_due_seconds: float = 0.0
     later: int = 0
-    in_flight: int = 0
+    claimed: int = 0
     rejected: int = 0
     dead: int = 0
     failing: int = 0
@@ -120,7 +120,7 @@ class Report:
             due=backlog.due,
             oldest_due_seconds=self.age(backlog.oldest_due),
             later=backlog.later,
-            in_flight=backlog.in_hand,
+            claimed=backlog.claimed,
             rejected=backlog.rejected,
             dead=backlog.dead,
             failing=backlog.failing,
@@ -317,7 +317,7 @@ class Command(BaseCommand):
         return [
             str(figures.due),
             _duration(figures.oldest_due_seconds) if figures.due else "-",
-            str(figures.in_flight),
+            str(figures.claimed),
             str(figures.later),
             str(figures.rejected),
             str(figures.dead),
