@@ -18,7 +18,6 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
-from django.utils.timesince import timesince, timeuntil
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_protect
@@ -32,6 +31,7 @@ from .incidents import fold_once, health_of, incidents
 from .permissions import Permissions
 from .saved_filters import saved_filters, saved_filters_view
 from .search import search
+from .ui.humanize import in_future, in_past
 from .ui.links import admin_url, page_url
 
 if TYPE_CHECKING:
@@ -393,7 +393,7 @@ def ago(moment: dt.datetime | None) -> Any:
     if moment is None:
         return EMPTY
     just_now = timezone.now() - moment < dt.timedelta(minutes=1)
-    return _moment(moment, _("just now") if just_now else _("%(time)s ago") % {"time": timesince(moment, depth=1)})
+    return _moment(moment, _("just now") if just_now else in_past(moment))
 
 
 def in_time(moment: dt.datetime) -> Any:
@@ -402,7 +402,7 @@ def in_time(moment: dt.datetime) -> Any:
         return _("now")
     if moment - timezone.now() < dt.timedelta(minutes=1):
         return _moment(moment, _("in less than a minute"))
-    return _moment(moment, _("in %(time)s") % {"time": timeuntil(moment, depth=1)})
+    return _moment(moment, in_future(moment))
 
 
 def _moment(moment: dt.datetime, text: str) -> SafeString:

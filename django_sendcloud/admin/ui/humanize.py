@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.utils import timezone
 from django.utils.formats import number_format
 from django.utils.html import format_html
 from django.utils.timesince import timesince, timeuntil
-from django.utils.translation import gettext
+from django.utils.translation import gettext, npgettext_lazy
 
 from ...core.dates import clock_time
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["clock_time", "grouped", "sent_today", "since", "when"]
+__all__ = ["clock_time", "grouped", "in_future", "in_past", "sent_today", "since", "when"]
+
+# Django's own units are in the nominative, and German declines them after "vor" and "in".
+_UNITS: dict[str, Any] = {
+    "year": npgettext_lazy("after ago or in", "%(num)d year", "%(num)d years", "num"),
+    "month": npgettext_lazy("after ago or in", "%(num)d month", "%(num)d months", "num"),
+    "week": npgettext_lazy("after ago or in", "%(num)d week", "%(num)d weeks", "num"),
+    "day": npgettext_lazy("after ago or in", "%(num)d day", "%(num)d days", "num"),
+    "hour": npgettext_lazy("after ago or in", "%(num)d hour", "%(num)d hours", "num"),
+    "minute": npgettext_lazy("after ago or in", "%(num)d minute", "%(num)d minutes", "num"),
+}
 
 
 def grouped(number: int) -> str:
@@ -30,10 +40,20 @@ def when(moment: dt.datetime) -> SafeString:
     if abs(now - moment) < dt.timedelta(minutes=1):
         text = gettext("just now")
     elif moment < now:
-        text = gettext("%(time)s ago") % {"time": timesince(moment, now, depth=1)}
+        text = in_past(moment, now)
     else:
-        text = gettext("in %(time)s") % {"time": timeuntil(moment, now, depth=1)}
+        text = in_future(moment, now)
     return _marked(moment, f"{text} ({clock_time(moment)})")
+
+
+def in_past(moment: dt.datetime, now: dt.datetime | None = None) -> str:
+    """Format the age of a moment: *5 minutes ago*."""
+    return gettext("%(time)s ago") % {"time": timesince(moment, now, time_strings=_UNITS, depth=1)}
+
+
+def in_future(moment: dt.datetime, now: dt.datetime | None = None) -> str:
+    """Format the time until a moment: *in 5 minutes*."""
+    return gettext("in %(time)s") % {"time": timeuntil(moment, now, time_strings=_UNITS, depth=1)}
 
 
 def since(moment: dt.datetime) -> SafeString:
