@@ -17,7 +17,7 @@ from ..sync.fold import fold_for_reading
 from ..sync.health import Code, Finding, Health, IntegrationHealth, health
 from .explanations.health import explain_finding
 from .permissions import Permissions
-from .ui.humanize import clock_time, grouped
+from .ui.humanize import clock_time, grouped, stopped_once
 from .ui.links import admin_url
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def _incident(
     if finding.detail == PauseReason.PERSON and health.integration.paused_detail:
         sentences.append(f"“{health.integration.paused_detail}”")
     sentences.append(explanation.advice)
-    # A time may end with a full stop itself: "11 p.m.".
-    text = " ".join(str(sentence) for sentence in sentences).replace("..", ".")
+    text = stopped_once(" ".join(str(sentence) for sentence in sentences))
     return Incident(TONES[finding.code], title, text, permissions.url(health.integration))
 
 

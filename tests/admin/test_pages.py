@@ -814,6 +814,32 @@ def test_sent_entry_leads_to_its_order(boss: Client, data: Data) -> None:
     assert boss.get(old.replace(str(data.entry.pk), "999")).status_code == 302, "as Django answers for what never was"
 
 
+def test_removed_entry_is_not_called_sent(boss: Client, data: Data) -> None:
+    """Its order was cancelled: what was sent is a deletion."""
+    moment = timezone.now()
+    Shipment.objects.update(status="deleted", deleted_at=moment, last_pushed_at=moment)
+    factories.clear_outbox()
+    url = reverse("backoffice:django_sendcloud_outboxentry_change", args=[data.entry.pk])
+    html = boss.get(f"{url}?order=shop.order:{data.order.pk}", follow=True).content.decode()
+    assert f"{data.order.number} was removed at Sendcloud at" in html
+    assert "m.." not in html
+    assert "was sent at" not in html
+    assert "Last sent" not in html
+    assert "It is sent again as soon as it changes, or if you push it." in html
+
+
+def test_entry_without_push_leads_to_order(boss: Client, connected: Integration) -> None:
+    """An unpaid order has an entry for a moment, and no shipment. A link to nothing is answered as Django does."""
+    order = factories.order(status="cancelled")
+    factories.clear_outbox()
+    url = reverse("backoffice:django_sendcloud_outboxentry_change", args=[999])
+    response = boss.get(f"{url}?order=shop.order:{order.pk}")
+    assert response.headers["location"] == reverse("backoffice:shop_order_change", args=[order.pk])
+    for nothing in ("shop.order:0", "shop.nothing:1", "shop.order@nowhere:1", "shop.order:%00", ":"):
+        response = boss.get(f"{url}?order={nothing}", follow=True)
+        assert "doesn’t exist" in response.content.decode(), nothing
+
+
 @pytest.mark.long
 def test_problems_are_grouped_by_field_and_rule(boss: Client, data: Data) -> None:
     factories.clear_outbox()

@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...models import Integration, PauseReason
 from ...sync.health import Code, Finding, IntegrationHealth, Level
-from ..ui.humanize import clock_time
+from ..ui.humanize import clock_time, stopped_once
 from .errors import Explanation, explain, explain_pause
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def explain_paused(integration: Integration) -> Explanation:
         why = f"“{integration.paused_detail}” {why}"
     if integration.paused_until is not None:
         advice = gettext("Sending resumes automatically: %(time)s. Resume it to send earlier.")
-        advice %= {"time": clock_time(integration.paused_until)}
+        advice = stopped_once(advice % {"time": clock_time(integration.paused_until)})
     return Explanation(title, why, advice)
 
 

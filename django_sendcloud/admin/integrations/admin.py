@@ -37,7 +37,7 @@ from ..history import log
 from ..incidents import health_of
 from ..notes import NoteForm, name_of
 from ..ui.badges import badge, badge_with
-from ..ui.humanize import clock_time
+from ..ui.humanize import clock_time, stopped_once
 from . import pending_secrets
 from .copies import is_a_copy, may_be_copy, ships_here
 from .differences import differences_page
@@ -180,7 +180,8 @@ def pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> No
             log(request, [integration], _("Paused until %(time)s."), time=until)
     sentence = ngettext("%(number)d integration is paused now.", "%(number)d integrations are paused now.", number)
     if number and until is not None:
-        sentence += " " + gettext("Sending resumes automatically: %(time)s.") % {"time": clock_time(until)}
+        resumes = gettext("Sending resumes automatically: %(time)s.") % {"time": clock_time(until)}
+        sentence += " " + stopped_once(resumes)
     if number:
         report_count(request, number, sentence % {"number": number})
 

@@ -67,7 +67,9 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
         return {"problems": [_Problem(ERRORS["adapter_missing"])]}
     models.prefetch_related_objects(state.parcels, "timeline")
     stopped = _stopped_for(state)
-    last_pushed_at = max((s.last_pushed_at for s in state.shipments if s.last_pushed_at), default=None)
+    # The last push of a removed shipment was its removal.
+    there = [shipment for shipment in state.shipments if shipment.deleted_at is None]
+    last_pushed_at = max((shipment.last_pushed_at for shipment in there if shipment.last_pushed_at), default=None)
     links, may_see_payload = _Links(desk, request), desk.has_sendcloud_payload_permission(request)
     return {
         "badge": state.badge(),

@@ -43,7 +43,7 @@ def why_not_sent(order: models.Model, state: OrderState) -> NotSent | None:
     """Return why an order is not at Sendcloud; ``None`` if it is there or on its way."""
     if state.entry is not None or any(shipment.status != ShipmentStatus.DELETED for shipment in state.shipments):
         return None
-    return _ask(order)
+    return _ask(order, was_there=bool(state.shipments))
 
 
 def is_left_out(order: models.Model) -> NotSent | None:
@@ -94,7 +94,7 @@ def _by_type(refs: Iterable[OrderRef]) -> dict[str, list[str]]:
     return found
 
 
-def _ask(order: models.Model) -> NotSent | None:
+def _ask(order: models.Model, *, was_there: bool = False) -> NotSent | None:
     adapter = registry.for_model(type(order))
     if adapter is None:
         return None
@@ -120,6 +120,12 @@ def _ask(order: models.Model) -> NotSent | None:
         return NotSent(
             title,
             _("It is sent automatically as soon as the shop marks it as ready to ship: a paid order, for instance."),
+        )
+    if was_there:
+        return NotSent(
+            _("Removed at Sendcloud"),
+            _("It is sent again as soon as it changes, or if you push it."),
+            can_push=True,
         )
     return NotSent(
         _("No change of this order has been recorded"),

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
 from ...models import EntryState, OutboxEntry, Shipment
-from ...registry import registry
+from ...registry import OrderRef, registry
 from ...sync.health import HEALING, is_retried
 from ..actions import Question, Rows, action, asked, in_chunks, notify
 from ..base import EMPTY, in_time
@@ -32,7 +32,7 @@ from ..history import log
 from ..permissions import ORDER, Permissions
 from ..search import spellings
 from ..ui.badges import ENTRY_TONES, badge, badge_with
-from ..ui.humanize import clock_time
+from ..ui.humanize import clock_time, stopped_once
 from .fixing import desk_url, fixing_view
 from .order_rows import OrderRowAdmin, attempts_of, know_numbers
 from .pushing import held_back, report_pushed
@@ -246,27 +246,36 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
         return super().change_view(request, object_id, form_url, extra_context)
 
     def _order_of_sent(self, request: HttpRequest, key: str) -> str:
-        """Return the page of the order behind an entry that is gone, known by its link or by the log."""
+        """Return the page of the order behind an entry that is gone, known by its link or by the log.
+
+        An order that needed no push has no shipment; its page says why it is not sent.
+        """
         if not self.has_view_or_change_permission(request):
             return ""
-        order_type, _sep, order_pk = request.GET.get(ORDER, "").partition(":")
+        order_type, _sep, order_pk = request.GET.get(ORDER, "").replace("\0", "").partition(":")
         shipments = Shipment.objects.filter(order_type=order_type, order_pk=order_pk)
         if not order_pk:
             # Imported here, because its app need not be installed to import this module.
             from django.contrib.admin.models import LogEntry
 
-            logged = LogEntry.objects.filter(content_type__model=self.opts.model_name, object_id=key).first()
+            mine = {"content_type__app_label": self.opts.app_label, "content_type__model": self.opts.model_name}
+            logged = LogEntry.objects.filter(**mine, object_id=key).first()
             number = logged.object_repr if logged is not None else ""
             shipments = Shipment.objects.filter(order_number=number) if number else Shipment.objects.none()
         shipment = shipments.order_by("-last_pushed_at", "-pk").first()
         if shipment is None:
-            return ""
+            ref = OrderRef.stored(order_type, order_pk)
+            return self.permissions(request).order_url(ref) if ref.load() is not None else ""
         vars(shipment)["_permissions"] = self.permissions(request)
         url = self.order_url(shipment) or self.permissions(request).url(shipment)
-        if url and shipment.last_pushed_at is not None:
+        if url and shipment.deleted_at is not None:
+            text = gettext("%(order)s was removed at Sendcloud at %(time)s.")
+            values = {"order": shipment, "time": clock_time(shipment.deleted_at)}
+            messages.success(request, stopped_once(text % values))
+        elif url and shipment.last_pushed_at is not None:
             text = gettext("%(order)s was sent at %(time)s.")
-            time = clock_time(shipment.last_pushed_at)
-            messages.success(request, text % {"order": shipment, "time": time})
+            values = {"order": shipment, "time": clock_time(shipment.last_pushed_at)}
+            messages.success(request, stopped_once(text % values))
         return url
 
     def search_exactly(self, word: str, permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:

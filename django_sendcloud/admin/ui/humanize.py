@@ -16,7 +16,7 @@ from ...core.dates import clock_time
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["clock_time", "grouped", "in_future", "in_past", "sent_today", "since", "when"]
+__all__ = ["clock_time", "grouped", "in_future", "in_past", "sent_today", "since", "stopped_once", "when"]
 
 # Django's own units are in the nominative, and German declines them after "vor" and "in".
 _UNITS: dict[str, Any] = {
@@ -64,6 +64,11 @@ def since(moment: dt.datetime) -> SafeString:
 def sent_today() -> str:
     """Name the figure of today's pushes, with the time zone of the shop's local day."""
     return gettext("sent today (%(zone)s)") % {"zone": timezone.get_default_timezone_name()}
+
+
+def stopped_once(text: str) -> str:
+    """Return sentences without the second full stop after a time that ends with one: *11 p.m.*"""
+    return text.replace("..", ".")
 
 
 def _marked(moment: dt.datetime, text: str) -> SafeString:
