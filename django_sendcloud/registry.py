@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import models, router
+from django.db import connections, models, router
 from django.utils.connection import ConnectionDoesNotExist
 
 from .exceptions import RegistrationError
@@ -29,6 +29,7 @@ __all__ = [
     "key_field",
     "keys_of",
     "orders_by_key",
+    "orders_of_type",
     "own_key",
     "registry",
     "stored_key",
@@ -324,6 +325,15 @@ def _load(orders: models.QuerySet[OrderT]) -> list[OrderT]:
     except KeyError:
         # Django joins prefetched rows in Python, where keys that are equal for the database are not.
         return list(orders.prefetch_related(None))
+
+
+def orders_of_type(orders: models.QuerySet[OrderT], order_type: str, keys: Iterable[str]) -> dict[str, OrderT]:
+    """Return the orders stored under this name, as ``orders_by_key`` does, from the database that it names.
+
+    None if the shop has removed that database from its settings.
+    """
+    database = database_for(order_type, orders.model)
+    return orders_by_key(orders.using(database), keys) if database in connections else {}
 
 
 def database_for(order_type: str, model: type[models.Model]) -> str:

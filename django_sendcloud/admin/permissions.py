@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import urlencode
 
 from django.apps import apps
 from django.contrib import admin
 from django.contrib.admin.exceptions import NotRegistered
 from django.contrib.auth import get_permission_codename
-from django.db import models
+from django.db import models, router
 from django.http import HttpRequest
 
+from ..adapters import OrderAdapter
+from ..core.dispatch import innermost_frame
 from ..models import OutboxEntry
-from ..registry import OrderRef, database_for, orders_by_key, registry
+from ..registry import OrderRef, orders_of_type, registry
 from .ui.links import admin_url
 
 __all__ = ["ORDER", "Permissions"]
+
+logger = logging.getLogger("django_sendcloud.admin")
 
 #: Name of the order in links to outbox entries.
 ORDER = "order"
@@ -68,7 +74,8 @@ class Permissions:
     def order_urls(self, refs: Iterable[OrderRef]) -> dict[OrderRef, str]:
         """Return the URL of each order's page, as `order_url` does.
 
-        An adapter that names a page of its own is asked, with the orders, which are loaded together.
+        An adapter that names a page of its own is asked, with the orders, which are loaded together. If it fails, the
+        page in the admin is used.
         """
         types: dict[str, list[OrderRef]] = {}
         for ref in refs:
@@ -77,18 +84,38 @@ class Permissions:
         for order_type, group in types.items():
             adapter = registry.for_order_type(order_type)
             if adapter is not None and adapter.has_own_page:
-                orders = adapter.get_queryset().using(database_for(order_type, adapter.model))
-                found = orders_by_key(orders, [ref.key for ref in group])
-                urls |= {ref: adapter.get_order_url(found[ref.key]) if ref.key in found else "" for ref in group}
+                found = orders_of_type(adapter.get_queryset(), order_type, [ref.key for ref in group])
+                urls |= {ref: self._own_page(adapter, ref, found.get(ref.key)) for ref in group}
             else:
                 urls |= {ref: self._page_of(ref) for ref in group}
         return urls
 
-    def _page_of(self, ref: OrderRef) -> str:
+    def shows(self, ref: OrderRef) -> bool:
+        """Return whether the admin's own page shows this order, and not that of the same key in another database."""
         try:
-            return self.url_by_key(apps.get_model(ref.model), ref.key)
+            model = apps.get_model(ref.model)
         except (LookupError, ValueError):
+            return False
+        if not self._site.is_registered(model):
+            return not ref.database
+        database = self._site.get_model_admin(model).get_queryset(self._request).db
+        if ref.database:
+            return database == ref.database
+        return database in (router.db_for_read(model), router.db_for_write(model))
+
+    def _page_of(self, ref: OrderRef) -> str:
+        return self.url_by_key(apps.get_model(ref.model), ref.key) if self.shows(ref) else ""
+
+    def _own_page(self, adapter: OrderAdapter[Any], ref: OrderRef, order: models.Model | None) -> str:
+        if order is None:
             return ""
+        try:
+            return adapter.get_order_url(order)
+        except Exception as error:
+            # The shop's own code may raise anything. Only the type: a text may quote the buyer.
+            name = f"{type(adapter).__qualname__}.get_order_url()"
+            logger.error("%s failed: %s at %s.", name, type(error).__name__, innermost_frame(error))
+            return self._page_of(ref)
 
     def _ask(self, model: type[models.Model]) -> bool:
         try:

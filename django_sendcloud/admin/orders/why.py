@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from ...adapters import NotShippable
 from ...core.dates import date_and_time
 from ...models import Shipment, ShipmentStatus
-from ...registry import OrderRef, database_for, orders_by_key, registry
+from ...registry import OrderRef, orders_of_type, registry
 from .state import OrderState
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def left_out_of(refs: Collection[OrderRef]) -> dict[OrderRef, StrOrPromise]:
         if adapter is None:
             # The push says so.
             continue
-        orders = orders_by_key(adapter.get_queryset().using(database_for(order_type, adapter.model)), keys)
+        orders = orders_of_type(adapter.get_queryset(), order_type, keys)
         for key in keys:
             if key not in orders:
                 left[OrderRef.stored(order_type, key)] = _("The order is gone")

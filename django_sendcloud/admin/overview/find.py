@@ -14,7 +14,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from ...models import OutboxEntry, Overview, Parcel, Shipment
-from ...registry import registry
+from ...registry import OrderRef, registry
 from ..base import SearchedAdmin
 from ..incidents import fold_once
 from ..permissions import Permissions
@@ -92,8 +92,9 @@ def find(site: admin.AdminSite, request: HttpRequest, words: str) -> Findings:
     others = {parcel.shipment_id for parcel in parcels if parcel.shipment_id is not None} - known
     behind = [*shipments, *Shipment.objects.filter(pk__in=others)] if permissions.may_see(Shipment) else []
     keys: dict[str, set[str]] = {}
-    for row in [*behind, *entries]:
-        keys.setdefault(row.ref.model, set()).add(row.order_pk)
+    for ref in {row.ref for row in [*behind, *entries]}:
+        if permissions.shows(ref):
+            keys.setdefault(ref.model, set()).add(ref.key)
     orders = [
         order
         for model in _order_models(site)
@@ -114,9 +115,9 @@ def _only(
 ) -> str:
     rows = [url for group in groups for _row, url in group.rows]
     if len(orders) == 1:
-        mine = {str(orders[0].pk)}
+        mine = {OrderRef.of(orders[0])}
         loose = any(parcel.shipment_id is None for parcel in parcels)
-        if {row.order_pk for row in [*behind, *entries]} <= mine and not loose:
+        if {row.ref for row in [*behind, *entries]} <= mine and not loose:
             return rows[0]
     return rows[0] if len(rows) == 1 else ""
 

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist, PermissionDenied
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
@@ -177,6 +177,9 @@ def _orders(
             continue
         rows = site.get_model_admin(adapter.model).get_queryset(request)
         if database := OrderRef.stored(order_type, "").database:
+            if database not in connections:
+                # The shop has removed it from its settings.
+                continue
             rows = rows.using(database)
         for order in rows.filter(pk__in=mine):
             found[order_type, str(order.pk)] = order

@@ -21,7 +21,7 @@ from ...enums import ApiGeneration
 from ...exceptions import OrderProblem, PayloadError, RegistrationError
 from ...models import Attempt, Integration, OutboxEntry, Shipment
 from ...payloads import ShipmentPayload, preflight, v3
-from ...registry import OrderRef, database_for, orders_by_key, registry
+from ...registry import OrderRef, orders_of_type, registry
 from ...sync.backends import backend_class
 from ...sync.backends.v3 import options_of_shop
 from ...sync.fold import add_entries
@@ -90,8 +90,8 @@ def _numbers_of_orders(order_type: str, keys: list[str]) -> dict[str, str]:
     adapter = registry.for_order_type(order_type)
     if adapter is None or not adapter.number_field:
         return {}
-    orders = adapter.model._base_manager.using(database_for(order_type, adapter.model))
-    return {key: adapter.order_number(order) for key, order in orders_by_key(orders, keys).items()}
+    orders = orders_of_type(adapter.model._base_manager.all(), order_type, keys)
+    return {key: adapter.order_number(order) for key, order in orders.items()}
 
 
 # Attempts shown of an order.
