@@ -11,7 +11,7 @@ import uuid
 from typing import Any
 
 from django.contrib.auth.decorators import login_not_required
-from django.db import Error, transaction
+from django.db import Error
 from django.http import HttpResponse, HttpResponseNotAllowed
 from django.http.request import HttpRequest, RawPostDataException, UnreadablePostError
 from django.utils.crypto import constant_time_compare
@@ -25,6 +25,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from .conf import SendcloudConfigurationError, conf
+from .core.transactions import outside_transactions
 from .diagnostics.metrics import MetricsMissing, exposition
 from .models import Integration
 from .silent import SilentBytes, SilentStr
@@ -53,7 +54,7 @@ class _AlwaysJson(BaseContentNegotiation):
         return renderers[0], renderers[0].media_type
 
 
-@method_decorator([transaction.non_atomic_requests, csrf_exempt, login_not_required], name="dispatch")
+@method_decorator([outside_transactions, csrf_exempt, login_not_required], name="dispatch")
 class WebhookView(APIView):
     """Endpoint for one signed webhook: stores it and answers immediately; a worker applies it.
 
@@ -132,7 +133,7 @@ def _body(request: HttpRequest, length: int) -> bytes | None:
         return None
 
 
-@transaction.non_atomic_requests
+@outside_transactions
 @login_not_required
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer a monitor with the metrics, in the text format of Prometheus.

@@ -13,7 +13,9 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
-__all__ = ["outside_for"]
+from ..core.transactions import outside_transactions
+
+__all__ = ["outside_for", "outside_if_ours"]
 
 
 def outside_for(patterns: Iterable[URLPattern], pages: tuple[str, ...], names: Callable[[], set[str]]) -> None:
@@ -28,10 +30,16 @@ def outside_for(patterns: Iterable[URLPattern], pages: tuple[str, ...], names: C
     """
     for pattern in patterns:
         if (pattern.name or "").endswith(pages):
-            pattern.callback = _wrapped(pattern.callback, names)
+            pattern.callback = outside_if_ours(pattern.callback, names)
 
 
-def _wrapped(view: Callable[..., HttpResponse], names: Callable[[], set[str]]) -> Callable[..., HttpResponse]:
+def outside_if_ours(view: Callable[..., HttpResponse], names: Callable[[], set[str]]) -> Callable[..., HttpResponse]:
+    """Return the view as one that runs our actions outside of ``ATOMIC_REQUESTS``, and everything else inside it.
+
+    Args:
+        view: A view that runs the action named by ``action`` in its form.
+        names: Returns the names of our actions.
+    """
     excluded: set[str] = getattr(view, "_non_atomic_requests", set())
 
     @functools.wraps(view)
@@ -44,9 +52,7 @@ def _wrapped(view: Callable[..., HttpResponse], names: Callable[[], set[str]]) -
                     stack.enter_context(transaction.atomic(using=alias))
             return view(request, *args, **kwargs)
 
-    # Django opens a transaction for each database that is not named here.
-    wrapper._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
-    return wrapper
+    return outside_transactions(wrapper)
 
 
 def _atomic_databases() -> Iterator[str]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import SEARCH_VAR, ChangeList
 from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path
@@ -23,6 +23,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.csrf import csrf_protect
 
 from ..core.dates import date_and_time
+from ..core.transactions import outside_transactions
 from .actions import Action
 from .atomic import outside_for
 from .export import export_view
@@ -285,7 +286,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         still_there = self.get_object(request, object_id) is not None
         return HttpResponseRedirect(self.url("change", obj.pk) if still_there else self.url("changelist"))
 
-    transaction.non_atomic_requests(action_view)
+    outside_transactions(action_view)
 
     def report(self, request: HttpRequest, level: int, title: Any, *sentences: Any) -> None:
         """Show a message: a short title, then whole sentences."""

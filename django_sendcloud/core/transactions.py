@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any, TypeVar
+
 from django.db import connections
 
-__all__ = ["InsideTransaction", "OutsideTransactions", "is_inside_transaction", "refuse_inside_transaction"]
+__all__ = [
+    "InsideTransaction",
+    "OutsideTransactions",
+    "is_inside_transaction",
+    "outside_transactions",
+    "refuse_inside_transaction",
+]
+
+ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
 class InsideTransaction(RuntimeError):
@@ -35,6 +46,15 @@ def refuse_inside_transaction(work: str) -> None:
             f"{work} inside an atomic block would hold its locks meanwhile, and a rollback would not undo it. Do it "
             "after the block: in transaction.on_commit(), or in a view with @transaction.non_atomic_requests."
         )
+
+
+def outside_transactions(view: ViewT) -> ViewT:
+    """Run a view outside of the transactions of ``ATOMIC_REQUESTS``, of every database.
+
+    Django's own ``non_atomic_requests`` names one database, and leaves those of the others open.
+    """
+    view._non_atomic_requests = set(connections)  # type: ignore[attr-defined]
+    return view
 
 
 class OutsideTransactions:

@@ -9,11 +9,11 @@ import pytest
 from django.contrib import messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.messages import get_messages
-from django.db import connection
+from django.db import connections
 from django.test import Client
 from django.urls import reverse
 
-from django_sendcloud.models import OutboxEntry, Parcel, Shipment
+from django_sendcloud.models import Integration, OutboxEntry, Parcel, Shipment
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.factories import forget_transaction
@@ -24,11 +24,17 @@ class ActionError(Exception):
     """The end of an action fails."""
 
 
+pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "elsewhere"])
+
+
 @pytest.fixture
-def atomic_requests(transactional_db: None) -> Iterator[None]:
-    connection.settings_dict["ATOMIC_REQUESTS"] = True
+def atomic_requests() -> Iterator[None]:
+    """Let each request run in a transaction of each database: a shop may have more than one."""
+    for alias in connections:
+        connections.settings[alias]["ATOMIC_REQUESTS"] = True
     yield
-    connection.settings_dict["ATOMIC_REQUESTS"] = False
+    for alias in connections:
+        connections.settings[alias]["ATOMIC_REQUESTS"] = False
 
 
 @pytest.fixture
@@ -39,7 +45,7 @@ def boss(atomic_requests: None, as_role: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture
-def orders(transactional_db: None, sandbox: Any, sendcloud_settings: Any) -> list[Order]:
+def orders(sandbox: Any, sendcloud_settings: Any) -> list[Order]:
     """Return orders at Sendcloud; the last one has a label."""
     factories.integration(sandbox)
     made = [factories.order(number=f"ORD-{number}") for number in range(3)]
@@ -106,7 +112,6 @@ def test_f35_list_action_leaves_both_sides_equal(
     if name == "delete_at_sendcloud":
         assert sandbox.shipments() == []
     sides_agree(sandbox)
-    connection.settings_dict["ATOMIC_REQUESTS"] = False
     drain()
     sides_agree(sandbox)
 
@@ -133,3 +138,24 @@ def test_f35_action_of_shop_keeps_its_transaction(
     response = choose(boss, LISTS["orders"][0], "delete_selected", orders[:1], post="yes")
     assert response.status_code == 500
     assert Order.objects.count() == len(orders), "it is rolled back"
+
+
+PAGES = ["settings", "logs", "action/test_connection", "action/refresh", "action/register_webhook", "action/test_order"]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_f35_page_of_integration_holds_no_lock(orders: list[Order], boss: Client, sandbox: Any, page: str) -> None:
+    url = f"{reverse('admin:django_sendcloud_integration_changelist')}{Integration.objects.get().pk}/{page}/"
+    before = len(sandbox.requests)
+    response = boss.post(url, {"confirmed": "yes"}) if "action" in page else boss.get(url)
+    assert response.status_code in (200, 302)
+    assert len(sandbox.requests) > before
+
+
+@pytest.mark.parametrize("page", ["payload", "action/refresh", "action/delete_at_sendcloud"])
+def test_f35_page_of_shipment_holds_no_lock(orders: list[Order], boss: Client, page: str) -> None:
+    shipment = Shipment.objects.all()[0]
+    url = f"{reverse('admin:django_sendcloud_shipment_changelist')}{shipment.pk}/{page}/"
+    data = {"confirmed": "yes", "typed": shipment.order_number}
+    response = boss.post(url, data) if "action" in page else boss.get(url)
+    assert response.status_code in (200, 302)

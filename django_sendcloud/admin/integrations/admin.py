@@ -24,6 +24,7 @@ from ...conf import conf
 from ...core.crypto import Secret
 from ...core.dates import date_and_time
 from ...core.site import current_site
+from ...core.transactions import outside_transactions
 from ...models import Integration, PauseReason, ShipmentStatus
 from ...sync import limiter
 from ...sync.generation import usual_generation
@@ -350,11 +351,11 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         form.entry = vars(request).get("sendcloud_entry") or Entry(shows_what_is_set=may_see)
         return form
 
-    @transaction.non_atomic_requests
+    @outside_transactions
     def add_view(self, request: HttpRequest, form_url: str = "", extra_context: Any = None) -> HttpResponse:
         return super().add_view(request, form_url, extra_context)
 
-    @transaction.non_atomic_requests
+    @outside_transactions
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:
@@ -529,14 +530,14 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         return differences_page(self, request, self.object_or_404(request, unquote(object_id)))
 
     # A request to Sendcloud takes seconds; no transaction may be open meanwhile.
-    @transaction.non_atomic_requests
+    @outside_transactions
     @method_decorator(csrf_protect)
     def settings_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show its settings at Sendcloud beside the stored ones, and change them there."""
         return settings_page(self, request, self.object_or_404(request, unquote(object_id)))
 
     # A request to Sendcloud takes seconds; no transaction may be open meanwhile.
-    @transaction.non_atomic_requests
+    @outside_transactions
     def logs_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show one page of Sendcloud's connection log."""
         if request.method not in ("GET", "HEAD"):

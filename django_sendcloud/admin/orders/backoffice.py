@@ -12,7 +12,7 @@ from django.contrib import admin, messages
 from django.contrib.auth.decorators import login_not_required
 from django.core import signing
 from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import get_script_prefix, reverse
 from django.utils.decorators import method_decorator
@@ -20,6 +20,7 @@ from django.utils.translation import gettext as _
 from django.views import View
 from django.views.decorators.csrf import csrf_protect
 
+from ...core.transactions import outside_transactions
 from ...registry import OrderRef
 from ..actions import Action
 from ..ui.links import leads_back
@@ -91,7 +92,7 @@ def _signed(request: HttpRequest, order: models.Model) -> str:
 
 
 # Fetching labels takes seconds; no transaction may be open meanwhile. The permissions answer for the log-in.
-@method_decorator([transaction.non_atomic_requests, csrf_protect, login_not_required], name="dispatch")
+@method_decorator([outside_transactions, csrf_protect, login_not_required], name="dispatch")
 class OrderActionView(View):
     """Action of a button on an order's panel.
 

@@ -10,7 +10,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IS_POPUP_VAR
 from django.contrib.admin.utils import quote, unquote
 from django.core.exceptions import PermissionDenied
-from django.db import models, transaction
+from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, reverse
@@ -19,6 +19,7 @@ from django.utils.functional import cached_property
 from django.utils.html import format_html
 from django.views.decorators.csrf import csrf_protect
 
+from ...core.transactions import outside_transactions
 from ...registry import OrderRef
 from ..actions import Action
 from ..atomic import outside_for
@@ -207,7 +208,7 @@ class SendcloudOrderAdmin(OrderPermissions, _ModelAdmin[ModelT]):
         return [admin_path(self, route, view, "sendcloud"), *pages]
 
     # Fetching labels takes seconds; no transaction may be open meanwhile.
-    @transaction.non_atomic_requests
+    @outside_transactions
     @method_decorator(csrf_protect)
     def sendcloud_view(self, request: HttpRequest, object_id: str, name: str) -> HttpResponse:
         """Run the action of a pressed button."""

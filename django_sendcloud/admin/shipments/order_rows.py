@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
@@ -17,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from ...core.transactions import outside_transactions
 from ...enums import ApiGeneration
 from ...exceptions import OrderProblem, PayloadError, RegistrationError
 from ...models import Attempt, Integration, OutboxEntry, Shipment
@@ -134,7 +134,7 @@ class OrderRowAdmin(SearchedAdmin[OrderRowT]):
         return [self.path("<path:object_id>/payload/", self.payload_view, "payload"), *super().get_urls()]
 
     # A request to Sendcloud takes seconds; no transaction may be open meanwhile.
-    @transaction.non_atomic_requests
+    @outside_transactions
     def payload_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Show the payload that would be sent now. Nothing is stored."""
         if request.method not in ("GET", "HEAD"):

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
-from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.template.response import TemplateResponse
 from django.urls import URLPattern
@@ -14,6 +13,7 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
+from ...core.transactions import outside_transactions
 from ...diagnostics.bundle import NAME, support_bundle
 from ...diagnostics.doctor import Status, diagnose
 from ...models import OutboxEntry
@@ -59,7 +59,7 @@ class ToolPages(_Base):
             found.append((_("Doctor"), self.url("doctor")))
         return found
 
-    @transaction.non_atomic_requests
+    @outside_transactions
     def preflight_view(self, request: HttpRequest) -> HttpResponse:
         """Show orders that would be rejected. Sends nothing."""
         if request.method not in ("GET", "HEAD"):
@@ -71,7 +71,7 @@ class ToolPages(_Base):
         return self._tool(request, "preflight", _("Orders before they are sent"), context)
 
     # A request to Sendcloud takes seconds; no transaction may be open meanwhile.
-    @transaction.non_atomic_requests
+    @outside_transactions
     @method_decorator(csrf_protect)
     def doctor_view(self, request: HttpRequest) -> HttpResponse:
         """Examine the installation after a press of a button, and hand out the support bundle."""

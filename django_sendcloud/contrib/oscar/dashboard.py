@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
+from django.utils.decorators import method_decorator
 
 from ...admin.actions import Action
+from ...admin.atomic import outside_if_ours
 from ...admin.orders.actions import LABELS, PUSH
 from ...admin.orders.backoffice import BackOffice
 from .shop import get_class
@@ -55,6 +58,8 @@ def _extend_list(view: Any) -> None:
     view.actions = {**actions, **dict.fromkeys(names)} if isinstance(actions, dict) else (*actions, *names)
     for each in (PUSH, LABELS):
         setattr(view, each.name, _method(each))
+    ours = {PUSH.name, LABELS.name}
+    view.dispatch = method_decorator(functools.partial(outside_if_ours, names=lambda: ours))(view.dispatch)
 
 
 def _method(action: Action) -> Callable[..., HttpResponse | None]:

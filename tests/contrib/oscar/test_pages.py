@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 from oscar.core.loading import get_model
@@ -189,9 +190,17 @@ def test_dashboard_pushes_selected_orders(
     assert sendcloud.count("POST", "/shipments") == sent + 1
 
 
+@pytest.mark.parametrize("atomic", [False, True])
 def test_dashboard_opens_labels_of_selected_orders(
-    shop: Shop, staff: Callable[..., Client], sendcloud: Any, sendcloud_integration: Any, move: Callable[..., None]
+    shop: Shop,
+    staff: Callable[..., Client],
+    sendcloud: Any,
+    sendcloud_integration: Any,
+    move: Callable[..., None],
+    monkeypatch: pytest.MonkeyPatch,
+    atomic: bool,
 ) -> None:
+    monkeypatch.setitem(connection.settings_dict, "ATOMIC_REQUESTS", atomic)
     order, bare = shop.order(), shop.order()
     drain()
     [parcel] = sendcloud.create_label(str(order.pk))
