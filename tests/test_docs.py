@@ -20,10 +20,9 @@ ROOT_PAGES = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")
 DOCUMENTS = [*(ROOT / name for name in ROOT_PAGES), *sorted((ROOT / "docs").rglob("*.md"))]
 # Texts that are made of several ones, the words of a command, and the name of a group.
 EXAMPLES = {
-    "12 orders wait for Sendcloud since 10:32",
+    "12 orders have been waiting for Sendcloud since 10:32",
     "3 orders not going out, 1 integration stopped",
     "Webshop is being connected",
-    "only those that were not",
     "Country is not valid",
     "should be gone",
     "order gone",

@@ -66,7 +66,7 @@ def test_tracking_is_translated(language: str, db: None) -> None:
     with translation.override(language):
         after = template.render(Context({"order": order}))
     assert DELIVERED[language].lower() in after.lower()
-    for english in ("Nothing has been sent yet", "Track 3SABC", ">Delivered"):
+    for english in ("Your parcel has not been sent yet", "Track 3SABC", ">Delivered"):
         assert english not in f"{before}{after}"
 
 

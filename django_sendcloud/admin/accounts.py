@@ -42,13 +42,13 @@ class AccountAdmin(SendcloudAdmin[Account]):
             return [(None, {"fields": ["name"]})]
         shares = ["shared_by"] if request.user.has_perm("django_sendcloud.view_integration") else []
         description = _(
-            "Sendcloud counts the requests of all integrations of one account together, and lets 100 that change "
-            "something and 1,000 that read through in any minute. This shop keeps itself below that."
+            "Sendcloud counts the requests of all integrations of one account together, and allows 100 that change "
+            "something and 1,000 that read in any minute. This shop stays below that."
         )
         limit = ["speed", "changes_left", "readings_left", "trouble"]
         return [
             (None, {"fields": ["name", *shares]}),
-            (_("How fast may be sent"), {"fields": limit, "description": description}),
+            (_("Sending speed"), {"fields": limit, "description": description}),
         ]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -82,7 +82,11 @@ class AccountAdmin(SendcloudAdmin[Account]):
         now = timezone.now()
         if until := breaker.closed_until(row, now):
             asked = row.closed_reason == ClosedReason.RATE_LIMITED
-            words = _("asked to wait; goes on %(time)s") if asked else _("Sendcloud has trouble; tried again %(time)s")
+            words = (
+                _("Sendcloud asked to wait; continues %(time)s")
+                if asked
+                else _("Sendcloud has trouble; next try %(time)s")
+            )
             return badge(words % {"time": in_time(until)}, "warn")
         return badge(_("as fast as Sendcloud allows"), "good")
 
@@ -90,7 +94,7 @@ class AccountAdmin(SendcloudAdmin[Account]):
     def changes_left(self, row: Account) -> SafeString:
         return _left(_room(row)["unsafe"], conf().UNSAFE_BURST, conf().UNSAFE_REQUESTS_PER_MINUTE)
 
-    @admin.display(description=_("readings"))
+    @admin.display(description=_("reads"))
     def readings_left(self, row: Account) -> SafeString:
         return _left(_room(row)["safe"], conf().SAFE_BURST, conf().SAFE_REQUESTS_PER_MINUTE)
 
@@ -124,5 +128,5 @@ def _left(left: int, burst: int, per_minute: float) -> SafeString:
         state = badge(_("in use"), "busy")
     else:
         state = badge(_("used up"), "warn")
-    text = gettext("%(left)d of %(burst)d may be sent immediately, then %(steady)d a minute.")
+    text = gettext("%(left)d of %(burst)d requests may go out immediately, then %(steady)d a minute.")
     return format_html("{} {}", state, text % {"left": left, "burst": burst, "steady": int(per_minute)})

@@ -141,7 +141,9 @@ class Action:
         rows = question.rows if question is not None and question.rows is not None else rows
         number = rows.count() if question is not None or self.most is not None else 0
         if self.most is not None and number > self.most:
-            text = gettext("At most %(most)d are possible together, and this would be %(number)d. Please choose fewer.")
+            text = gettext(
+                "At most %(most)d are possible at a time, and this would be %(number)d. Please choose fewer."
+            )
             messages.error(request, text % {"most": self.most, "number": number})
             return None
         if question is not None and not number and not question.warnings:

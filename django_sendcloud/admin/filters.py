@@ -180,7 +180,7 @@ class DeliveryFilter(admin.SimpleListFilter):
 class MatchedFilter(admin.SimpleListFilter):
     """Filter of parcels by whether they belong to a known shipment."""
 
-    title = _("belongs to")
+    title = _("order")
     parameter_name = "matched"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:

@@ -237,7 +237,7 @@ def _body(event: WebhookEvent) -> dict[str, Any]:
     except DecryptionError as error:
         return {"body_problem": str(error)}
     if not text:
-        return {"body_problem": gettext("It is not kept any more: it was applied, or its time is over.")}
+        return {"body_problem": gettext("It is not kept any more: it was applied, or its retention period is over.")}
     try:
         return {"body": json.dumps(json.loads(text), indent=2, ensure_ascii=False)}
     except (ValueError, RecursionError):

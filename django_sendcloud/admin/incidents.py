@@ -116,7 +116,7 @@ def _incident(
     explanation = explain_finding(finding, health.integration)
     title = str(explanation.title)
     if finding.since is not None:
-        title = gettext("%(problem)s since %(time)s") % {"problem": title, "time": clock_time(finding.since)}
+        title = gettext("%(problem)s (since %(time)s)") % {"problem": title, "time": clock_time(finding.since)}
     if named:
         title = f"{health.integration}: {title}"
     sentences: list[Any] = []

@@ -98,7 +98,7 @@ WORDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     "ok": (_("It works."), ""),
     "settings_wrong": (_("SENDCLOUD has a wrong key or value: %(detail)s."), _("Run: manage.py check")),
     "migrations_missing": (_("The tables are missing or older than the code."), _("Run: manage.py migrate")),
-    "database_failed": (_("The database cannot be asked (%(detail)s)."), _("Check the database and its settings.")),
+    "database_failed": (_("The database cannot be reached (%(detail)s)."), _("Check the database and its settings.")),
     "clock_differs": (
         _("This machine and the database differ by %(detail)s seconds."),
         _("Start a time service (NTP) on both machines."),
@@ -128,7 +128,7 @@ WORDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     ),
     "gone": (_("Sendcloud does not know the integration."), _("Connect the one that its panel shows.")),
     "unreachable": (
-        _("Sendcloud cannot be asked (%(detail)s)."),
+        _("Sendcloud cannot be reached (%(detail)s)."),
         _("Check the network, the firewall and SENDCLOUD['BASE_URL']."),
     ),
     "webhook_no_url": (

@@ -369,7 +369,7 @@ class Migration(migrations.Migration):
                 ('body', django_sendcloud.models.fields.EncryptedTextField(blank=True, default='', editable=False)),
                 ('action', django_sendcloud.models.fields.StorableCharField(blank=True, max_length=100, verbose_name='action')),
                 ('event_ms', models.BigIntegerField(blank=True, editable=False, null=True)),
-                ('state', models.CharField(choices=[('received', 'waiting'), ('applied', 'applied, the shop follows'), ('processed', 'applied'), ('receiver_failed', 'applied, the shop failed'), ('ignored', 'nothing to do'), ('failed', 'failed'), ('dismissed', 'dismissed')], default='received', max_length=15, verbose_name='state')),
+                ('state', models.CharField(choices=[('received', 'waiting'), ('applied', 'applied, shop code pending'), ('processed', 'applied'), ('receiver_failed', 'applied, shop code failed'), ('ignored', 'nothing to do'), ('failed', 'failed'), ('dismissed', 'dismissed')], default='received', max_length=15, verbose_name='state')),
                 ('due_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, null=True)),
                 ('attempts', models.PositiveIntegerField(default=0, verbose_name='attempts')),
                 ('failures', models.PositiveIntegerField(default=0, verbose_name='failures')),

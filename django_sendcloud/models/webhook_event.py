@@ -41,9 +41,9 @@ class EventState(models.TextChoices):
     """The progress of an event: applied to the parcel, and made known to the shop, are two states."""
 
     RECEIVED = "received", _("waiting")
-    APPLIED = "applied", _("applied, the shop follows")
+    APPLIED = "applied", _("applied, shop code pending")
     PROCESSED = "processed", _("applied")
-    RECEIVER_FAILED = "receiver_failed", _("applied, the shop failed")
+    RECEIVER_FAILED = "receiver_failed", _("applied, shop code failed")
     IGNORED = "ignored", _("nothing to do")
     FAILED = "failed", _("failed")
     DISMISSED = "dismissed", _("dismissed")

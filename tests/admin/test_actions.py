@@ -327,7 +327,7 @@ def test_action_refuses_too_many_before_asking(as_role: Callable[..., Client], d
     for name in ("delete_at_sendcloud", "refresh"):
         response = act(client, name, rows, url=url)
         assert response.status_code == 302
-        assert said(response)[-1] == ("At most 20 are possible together, and this would be 21. Please choose fewer.")
+        assert said(response)[-1] == ("At most 20 are possible at a time, and this would be 21. Please choose fewer.")
     Shipment.objects.filter(pk=rows[0].pk).update(status="deleted")
     page = act(client, "delete_at_sendcloud", rows, url=url)
     assert page.context["title"] == "Delete 20 shipments at Sendcloud", "what is deleted already does not count"

@@ -193,7 +193,7 @@ def test_disconnected_integration_has_one_finding(integration: Integration) -> N
 
 def test_missing_entitlement_differs_from_wrong_keys(integration: Integration) -> None:
     integration.pause(PauseReason.PERMISSION)
-    assert titles(health(integration)) == ["Sendcloud does not allow this to these keys"]
+    assert titles(health(integration)) == ["Sendcloud does not allow this with these keys"]
 
 
 def test_adapter_failure_needs_attention(integration: Integration) -> None:

@@ -66,7 +66,7 @@ def test_outage_is_above_every_list(strip: Callable[..., str], integration: Inte
     entries(1, integration=integration, state="rejected", error_code="payload_invalid")
     outage(integration, 3)
     found = strip(page=page)
-    assert "Sendcloud cannot be reached since" in found
+    assert "Sendcloud cannot be reached (since" in found
     assert "3 orders wait. Next try:" in found
 
 
@@ -96,7 +96,7 @@ def test_missing_worker_is_an_incident(strip: Callable[..., str], integration: I
     Integration.objects.update(last_success_at=old)
     entries(2, integration=integration, due_at=old, not_before=old)
     found = strip()
-    assert "No worker is running since" in found
+    assert "No worker is running (since" in found
     assert "2 orders wait." in found
 
 
@@ -104,7 +104,7 @@ def test_rejected_keys_are_an_incident(strip: Callable[..., str], integration: I
     integration.pause(PauseReason.CREDENTIALS)
     entries(8, integration=integration)
     found = strip()
-    assert "Sendcloud rejects the API keys since" in found
+    assert "Sendcloud rejects the API keys (since" in found
     assert "8 orders wait." in found
 
 

@@ -141,7 +141,7 @@ def test_refused_keys_are_not_saved(boss: Client, fake: FakeSendcloud) -> None:
 def test_oauth2_integration_explains_the_choice(boss: Client, fake: FakeSendcloud) -> None:
     fake.failure = (401, "This integration requires OAuth2 authentication.")
     (message,) = errors(boss.post(reverse(ADD), keys(fake)))["auth_scheme"]
-    assert message.startswith("This integration demands OAuth2.")
+    assert message.startswith("This integration requires OAuth2.")
     assert "Choose OAuth2 as authentication" in message
 
 
@@ -164,7 +164,7 @@ def test_known_id_is_saved_while_unreachable(boss: Client, fake: FakeSendcloud) 
 def test_forbidden_keys_are_not_saved(boss: Client, fake: FakeSendcloud) -> None:
     fake.failure = (403, "Forbidden")
     (message,) = errors(boss.post(reverse(ADD), keys(fake)))["__all__"]
-    assert message.startswith("Sendcloud does not allow this to these keys.")
+    assert message.startswith("Sendcloud does not allow this with these keys.")
     assert "The keys are right, but do not allow this request." in message
 
 
@@ -190,7 +190,7 @@ def test_connection_error_has_its_advice(
 def test_unsafe_base_url_is_explained(boss: Client, fake: FakeSendcloud, settings: Any) -> None:
     settings.SENDCLOUD = {**settings.SENDCLOUD, "BASE_URL": "http://panel.sendcloud.example/api/v2"}
     (message,) = errors(boss.post(reverse(ADD), keys(fake)))["__all__"]
-    assert message.startswith("The shop's settings do not let it ask Sendcloud.")
+    assert message.startswith("The shop's settings prevent requests to Sendcloud.")
     assert "Ask your developer to fix it." in message
 
 
@@ -519,7 +519,7 @@ def test_working_connection_is_confirmed(boss: Client, connected: Integration) -
     ("failure", "words"),
     [
         ((401, "no"), "Sendcloud rejects the API keys"),
-        ((403, "no"), "Sendcloud does not allow this to these keys"),
+        ((403, "no"), "Sendcloud does not allow this with these keys"),
         ((404, "No Integration matches the given query."), "Sendcloud does not know this integration any more"),
         ((429, ""), "Sendcloud asked us to slow down"),
         ((500, "oops"), "Sendcloud had a problem of its own"),
@@ -923,7 +923,7 @@ def test_working_webhook_address_is_confirmed(
     message = said(press(boss, connected, "check_address"))
     assert called == [f"https://shop.example{connected.webhook_path()}"]
     assert "The webhook address works" in message
-    assert "Whether Sendcloud gets through as well shows its own test." in message
+    assert "own test shows whether Sendcloud gets through as well." in message
     assert history() == ["Checked the webhook address: it works."]
 
 
@@ -983,8 +983,8 @@ def test_account_shows_remaining_rate_limit(
     account = connected.account
     url = reverse("admin:django_sendcloud_account_change", args=[account.pk])
     page = boss.get(url).content.decode()
-    assert "15 of 15 may be sent immediately, then 85 a minute." in page
-    assert "150 of 150 may be sent immediately, then 850 a minute." in page
+    assert "15 of 15 requests may go out immediately, then 85 a minute." in page
+    assert "150 of 150 requests may go out immediately, then 850 a minute." in page
     assert "The last request went through." in page
     assert f'href="{reverse(CHANGE, args=[connected.pk])}">Bike shop</a>' in page
     # Session and user, what was recorded, the account, the sidebar's count of alerts, the limiter, its integrations.
@@ -995,7 +995,7 @@ def test_account_shows_remaining_rate_limit(
     Account.objects.update(failures=4)
     page = boss.get(url).content.decode()
     assert "used up" in page
-    assert "0 of 15 may be sent immediately" in page
+    assert "0 of 15 requests may go out immediately" in page
     assert "The last 2 requests failed. After" in page
     assert "Bike shop" not in as_role("staff", "view_account").get(url).content.decode()
 

@@ -386,9 +386,9 @@ def test_failed_change_is_recorded(boss: Client, connected: Integration, sandbox
     page = Page(boss, connected)
     sandbox.fail_next(403, match="PATCH")
     response = page.change(shop_name="Espresso")
-    assert "Sendcloud does not allow this to these keys" in said(response)
+    assert "Sendcloud does not allow this with these keys" in said(response)
     assert "may have been" not in said(response)
-    assert history() == ["Change at Sendcloud (Name): it was not done. Sendcloud does not allow this to these keys."]
+    assert history() == ["Change at Sendcloud (Name): it was not done. Sendcloud does not allow this with these keys."]
 
 
 def test_unexpected_confirmation_is_reported(boss: Client, connected: Integration, sandbox: Any) -> None:
@@ -402,7 +402,7 @@ def test_unexpected_confirmation_is_reported(boss: Client, connected: Integratio
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(Integration, "apply_remote", otherwise)
         response = Page(boss, connected).change(shop_name="Espresso")
-    assert "says something else of: Name." in said(response)
+    assert "reports a different value for: Name." in said(response)
 
 
 def test_settings_page_is_read_only_for_viewers(
@@ -590,7 +590,7 @@ def test_failed_remote_deletion_changes_nothing_here(boss: Client, connected: In
     connected.refresh_from_db()
     assert connected.is_active
     assert connected.secret_key
-    assert history() == ["Delete at Sendcloud: it was not done. Sendcloud does not allow this to these keys."]
+    assert history() == ["Delete at Sendcloud: it was not done. Sendcloud does not allow this with these keys."]
 
 
 def test_broken_remote_deletion_is_recorded_as_unknown(boss: Client, connected: Integration, sandbox: Any) -> None:

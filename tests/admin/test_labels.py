@@ -180,7 +180,7 @@ def test_printing_again_is_asked(packer: Client, parcels: list[Parcel]) -> None:
     assert answer["Content-Type"] == "application/pdf"
     # Of several, only the others.
     page = asked(packer, parcels[:3])
-    assert "Only 2 that were not" in page.content.decode()
+    assert "Print 2 that were not printed before" in page.content.decode()
     assert numbers_of(select(packer, parcels[:3], again="no")) == [each.tracking_number for each in parcels[2:0:-1]]
 
 

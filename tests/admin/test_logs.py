@@ -57,7 +57,7 @@ def test_log_entry_has_explanation_and_time(boss: Client, integration: Integrati
         response_code=495,
     )
     html = page(boss, integration)
-    assert "The shop&#x27;s certificate does not hold" in html
+    assert "The shop&#x27;s certificate is not valid" in html
     assert "renew the certificate" in html
     assert "POST https://bikes.example/sendcloud/webhooks/x/</code> &rarr; <code>495" in html
     assert "May 1, 2026, 2 p.m." in html, "in the shop's time zone"

@@ -112,7 +112,7 @@ def test_refused_deletion_speaks_of_deletion(
     assert (entry.state, entry.error_code) == (EntryState.REJECTED, "deletion_rejected")
     html = page(boss, "outboxentry_change", entry.pk)
     assert "Sendcloud rejected the deletion" in html
-    assert "Fix them in the order" not in html
+    assert "Fix it in the order" not in html
 
 
 # Django's own catalogues have this sentence; a shop's have its own.

@@ -571,7 +571,7 @@ def test_panel_adapter_error_needs_payload_permission(staff: Callable[..., Clien
     factories.outbox().update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
     html = change_page(staff(*SEE), data.order)
     assert "canary@" not in html
-    assert "The technical details are shown to who may see what is sent" in html
+    assert "The technical details are shown to users who may see what is sent" in html
     assert "canary@" in change_page(staff(*SEE, "view_payload"), data.order)
 
 

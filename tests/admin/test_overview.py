@@ -160,15 +160,15 @@ def test_headline_is_good_when_orders_go(boss: Client, well: Integration) -> Non
 def test_headline_warns_about_delays(boss: Client, well: Integration) -> None:
     ago = timezone.now() - dt.timedelta(minutes=1)
     entry(integration=well, error_code="no_answer", failing_since=ago, recorded_at=ago)
-    assert says(boss) == ("warn", f"1 order waits for Sendcloud since {clock_time(ago)}")
+    assert says(boss) == ("warn", f"1 order has been waiting for Sendcloud since {clock_time(ago)}")
     entry(integration=well, error_code="server_error", failing_since=ago)
     entry(integration=well)
-    assert says(boss) == ("warn", f"2 orders wait for Sendcloud since {clock_time(ago)}")
+    assert says(boss) == ("warn", f"2 orders have been waiting for Sendcloud since {clock_time(ago)}")
     OutboxEntry.objects.all().delete()
     Account.objects.update(closed_until=timezone.now() + dt.timedelta(minutes=1), closed_reason="failing")
     assert says(boss)[0] == "good", "nothing is there that could be late"
     entry(integration=well, recorded_at=ago)
-    assert says(boss) == ("warn", f"1 order waits for Sendcloud since {clock_time(ago)}")
+    assert says(boss) == ("warn", f"1 order has been waiting for Sendcloud since {clock_time(ago)}")
 
 
 @pytest.mark.long

@@ -411,13 +411,13 @@ def test_exact_search_offers_wider_one(boss: Client, connected: Integration) -> 
     short, long = shipments(connected, "1001", "2026-1001")
     assert rows(boss, "shipment", q="1001") == {short.pk}
     html = page(boss, "shipment_changelist", q="1001", state="waiting")
-    assert "This is exactly 1001." in html
+    assert "Only exact matches of 1001 are shown." in html
     wider = re.search(r'<p class="sc-hint">.*?href="([^"]+)"', html, re.S)
     assert wider is not None
     response = boss.get(reverse("admin:django_sendcloud_shipment_changelist") + wider[1].replace("&amp;", "&"))
     assert {row.pk for row in response.context["cl"].result_list} == {short.pk, long.pk}
     assert "state=waiting" in wider[1], "the filters stay"
-    assert "This is exactly" not in response.content.decode()
+    assert "Only exact matches of" not in response.content.decode()
     assert rows(boss, "shipment", q="26-10") == {long.pk}, "nothing is exactly that"
     assert rows(boss, "shipment", q="*") == {short.pk, long.pk}
 
@@ -483,14 +483,14 @@ def test_integration_column_needs_several(boss: Client, data: Data) -> None:
 def test_empty_list_is_explained(boss: Client, connected: Integration) -> None:
     for model, words in (
         ("shipment", "Orders sent to Sendcloud are listed here"),
-        ("outboxentry", "It is empty because everything went out."),
+        ("outboxentry", "The list is empty because everything was sent."),
         ("parcel", "as soon as a label is made in Sendcloud"),
         ("webhookevent", "Webhooks from Sendcloud are listed here"),
     ):
         assert words in page(boss, f"{model}_changelist")
         searched = page(boss, f"{model}_changelist", q="something")
         assert words not in searched
-        assert "Nothing fits this search and these filters." in searched
+        assert "Nothing matches this search and these filters." in searched
 
 
 def test_missing_integration_notice_links_to_list(as_role: Callable[..., Client], db: None) -> None:
@@ -516,7 +516,7 @@ def test_waiting_webhook_is_not_unreadable(boss: Client, data: Data) -> None:
 def test_receiver_failure_is_yellow_and_filterable(boss: Client, data: Data) -> None:
     WebhookEvent.objects.update(state="receiver_failed")
     html = page(boss, "webhookevent_changelist", state__exact="receiver_failed")
-    assert 'sc-badge--warn"><span aria-hidden="true">!</span> applied, the shop failed</span>' in html
+    assert 'sc-badge--warn"><span aria-hidden="true">!</span> applied, shop code failed</span>' in html
 
 
 def test_times_have_localized_hover(boss: Client, data: Data) -> None:
@@ -568,7 +568,7 @@ def test_adapter_error_needs_payload_permission(as_role: Callable[..., Client], 
         html = page(as_role("operator"), f"{name}_change", obj.pk)
         assert "canary@" not in html
         assert "adapter_error" not in html
-        assert "The technical details are shown to who may see what is sent" in html
+        assert "The technical details are shown to users who may see what is sent" in html
         assert "canary@" in page(as_role("viewer", "view_payload"), f"{name}_change", obj.pk)
 
 

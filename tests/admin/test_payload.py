@@ -105,7 +105,7 @@ def test_comparison_shows_remote_change(boss: Client, told: Shipment, sandbox: A
         assert client.v2.shipments.upsert(told.integration.remote_id, [payload])[0].ok
     html = page(boss, told)
     assert different(html)["name"] == ("Somebody Else", "Canary Person")
-    assert "so it was changed there since" in html
+    assert "so it has been changed there since" in html
 
 
 @pytest.mark.long

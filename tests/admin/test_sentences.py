@@ -42,17 +42,20 @@ def described(**values: Any) -> str:
         ({"city": " "}, "This is missing."),
         ({"city": None}, "This is missing."),
         ({"email": None}, "This is missing."),
-        ({"country": "XX"}, "XX is no country code. It takes two capital letters, such as 'NL'."),
-        ({"country": "nl"}, "nl is no country code. Use NL."),
-        ({"currency": "eur"}, "eur is no currency. Use EUR."),
-        ({"currency": "XYZ"}, "Sendcloud does not take the currency XYZ. It takes EUR, GBP, USD."),
-        ({"email": "nobody"}, "This is no e-mail address: it needs one @ with something on both sides, and no spaces."),
+        ({"country": "XX"}, "XX is not a country code. It takes two capital letters, such as 'NL'."),
+        ({"country": "nl"}, "nl is not a country code. Use NL."),
+        ({"currency": "eur"}, "eur is not a currency. Use EUR."),
+        ({"currency": "XYZ"}, "Sendcloud does not accept the currency XYZ. It accepts EUR, GBP, USD."),
+        (
+            {"email": "nobody"},
+            "This is not an e-mail address: it needs one @ with something on both sides, and no spaces.",
+        ),
         ({"weight": Decimal(0)}, "This is 0, and must be at least 0.001 kg."),
         ({"weight": Decimal("0.1234")}, "This is 0.1234, and may have at most 3 decimals. Round it."),
         ({"weight": Decimal("1234567890.5")}, "1234567890.5 has too many digits. Check it."),
         (
             {"shipping_method_checkout_name": "x" * 101},
-            "This has 101 characters, and 100 at most are possible. Shorten it.",
+            "This has 101 characters, and at most 100 are allowed. Shorten it.",
         ),
         (
             {"weight": 1.5},
@@ -80,11 +83,11 @@ def test_sentence_uses_only_parameters_of_its_message(code: str) -> None:
 
 def test_value_with_placeholder_stays_value() -> None:
     text = describe(Violation("country_unknown", {"value": "%(x)s %"}))
-    assert text.startswith("%(x)s % is no country code")
+    assert text.startswith("%(x)s % is not a country code")
 
 
 def test_violation_without_stored_parameters_is_worded() -> None:
-    assert describe(Violation("country_unknown")).startswith("… is no country code")
+    assert describe(Violation("country_unknown")).startswith("… is not a country code")
     assert "of_a_newer_version" in describe(Violation("of_a_newer_version"))
 
 

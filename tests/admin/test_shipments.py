@@ -146,7 +146,10 @@ def test_refused_remote_delete_changes_nothing(boss: Client, order: Order, sandb
 def test_broken_remote_delete_is_recorded(boss: Client, order: Order, sandbox: Any) -> None:
     sandbox.drop_answer(times=1, after_apply=True)
     delete(boss)
-    assert LogEntry.objects.get().change_message == "Deleting at Sendcloud broke off: it may have arrived."
+    assert (
+        LogEntry.objects.get().change_message
+        == "Deleting at Sendcloud was interrupted: Sendcloud may have received it."
+    )
 
 
 def test_remote_delete_needs_permission(as_role: Callable[..., Client], order: Order, sandbox: Any) -> None:
@@ -169,7 +172,7 @@ def test_remote_delete_limits_selection(boss: Client, integration: Integration, 
             reverse("admin:django_sendcloud_shipment_changelist"),
             {"action": name, ACTION_CHECKBOX_NAME: chosen, "confirmed": "yes"},
         )
-        assert "At most 20 are possible together, and this would be 21." in " ".join(
+        assert "At most 20 are possible at a time, and this would be 21." in " ".join(
             str(m) for m in get_messages(response.wsgi_request)
         )
         assert len(sandbox.requests) == before

@@ -153,7 +153,7 @@ def nothing_found(operator: Operator) -> None:
 
 def exactly_found(operator: Operator) -> None:
     operator.page.goto(operator.address("shipment_changelist") + "?q=2026-0001")
-    expect(operator.page.get_by_text("This is exactly 2026-0001.")).to_be_visible()
+    expect(operator.page.get_by_text("Only exact matches of 2026-0001 are shown.")).to_be_visible()
 
 
 def refused_settings(operator: Operator) -> None:
@@ -268,7 +268,7 @@ def test_order_page_is_accessible(example_shop: ExampleShop, browser: Any) -> No
     example_shop.manage("shell", "-c", "from django_sendcloud.testing import drain; drain()")
     with browser.new_context() as context:
         page = context.new_page()
-        for order, seen in ((none_yet, "Nothing has been sent yet"), (sent, "Track ")):
+        for order, seen in ((none_yet, "Your parcel has not been sent yet"), (sent, "Track ")):
             page.goto(f"{example_shop.url}/orders/{order}/")
             expect(page.get_by_text(seen).first).to_be_visible()
             assert_fine(page)
@@ -335,7 +335,7 @@ def test_settings_page_works_by_keyboard(busy: Operator) -> None:
 
     page.get_by_role("button", name="Take theirs: Service points").focus()
     page.keyboard.press("Enter")
-    expect(page.get_by_text("This shop has it now as Sendcloud has.")).to_be_visible()
+    expect(page.get_by_text("This shop now has the same value as Sendcloud.")).to_be_visible()
     page.get_by_label("PostNL").focus()
     page.keyboard.press("Space")
     page.keyboard.press("Enter")

@@ -134,7 +134,7 @@ def test_exceptional_parcel_has_no_stations(order: Order) -> None:
 
 
 def test_unsent_order_has_no_parcels(order: Order) -> None:
-    assert "Nothing has been sent yet" in render(order)
+    assert "Your parcel has not been sent yet" in render(order)
 
 
 def test_phase_is_in_active_language(order: Order) -> None:
@@ -206,7 +206,7 @@ def test_buyer_sees_service_point_with_address(order: Order, chosen: dict[str, A
     assert "CANARY" not in html
     pump()
     parcel(order, phase=ParcelPhase.AWAITING_PICKUP.value)
-    assert "You can fetch your parcel at Primera &lt;Centrum&gt;." in render(order)
+    assert "You can pick up your parcel at Primera &lt;Centrum&gt;." in render(order)
 
 
 def test_country_of_service_point_is_named(order: Order, chosen: dict[str, Any]) -> None:
@@ -220,11 +220,11 @@ def test_unknown_service_point_refers_to_carrier(order: Order) -> None:
     pump()
     made = parcel(order, phase=ParcelPhase.AWAITING_PICKUP.value)
     assert order_shipping(order).service_point is None
-    assert "You can fetch your parcel. The tracking page says where." in render(order)
+    assert "You can pick up your parcel. The tracking page says where." in render(order)
     Parcel.objects.filter(pk=made.pk).update(tracking_url="")
-    assert "You can fetch your parcel. The carrier says where." in render(order)
+    assert "You can pick up your parcel. The carrier will let you know where." in render(order)
     Parcel.objects.filter(pk=made.pk).update(is_return=True)
-    assert "You can fetch" not in render(order)
+    assert "You can pick up" not in render(order)
 
 
 def test_unreadable_service_point_hides_no_parcel(

@@ -212,7 +212,7 @@ def test_second_integration_with_countries_is_used(
 def test_wrong_country_is_named_with_its_fix(integration: Integration, sandbox: Any, admin_client: Client) -> None:
     other = sandbox.add_integration(shop_name="Abroad")
     page = add(admin_client, sandbox, remote_id=other.id, for_countries="NL, UK").content.decode()
-    assert "“UK” is no country code. Did you mean GB?" in page
+    assert "“UK” is not a country code. Did you mean GB?" in page
 
 
 def test_command_connects_second_integration_unused(

@@ -56,19 +56,19 @@ class Explanation:
     heals: bool = False
 
 
-_AGAIN = _("Nothing to do: it is retried automatically, at growing intervals, for at least three days.")
+_AGAIN = _("No action needed: it is retried automatically, at growing intervals, for at least three days.")
 
 #: All codes of ``OutboxEntry.error_code``.
 ERRORS: Mapping[str, Explanation] = {
     "payload_invalid": Explanation(
         _("Invalid data"),
         _("Sendcloud would reject this order's data, so we did not send it. Other orders are not affected."),
-        _("Fix the fields below in the order or product. Saving sends it again."),
+        _("Fix it in the order or product. Saving sends it again."),
     ),
     "rejected": Explanation(
         _("Sendcloud rejected the order"),
-        _("Sendcloud does not accept the fields below. Other orders are not affected."),
-        _("Fix them in the order or product. Saving sends it again."),
+        _("Sendcloud does not accept this order's data. Other orders are not affected."),
+        _("Fix it in the order or product. Saving sends it again."),
     ),
     "deletion_rejected": Explanation(
         _("Sendcloud rejected the deletion"),
@@ -77,7 +77,7 @@ ERRORS: Mapping[str, Explanation] = {
     ),
     "order_problem": Explanation(
         _("The shop cannot send this order"),
-        _("The shop's own rules found what is named below, so the order was not sent. Other orders are not affected."),
+        _("The order breaks a rule of the shop itself, so it was not sent. Other orders are not affected."),
         _("Fix it in the order or product. Saving sends it again."),
     ),
     "adapter_error": Explanation(
@@ -89,7 +89,7 @@ ERRORS: Mapping[str, Explanation] = {
         ),
     ),
     "adapter_slow": Explanation(
-        _("The shop's own code took long for this order"),
+        _("The shop's own code was slow with this order"),
         _("The adapter needed more than five seconds to make a shipment of the order. Other orders waited."),
         _("Ask your developer to check what the adapter waits for with this order."),
         heals=True,
@@ -147,13 +147,13 @@ ERRORS: Mapping[str, Explanation] = {
         ),
     ),
     "permission": Explanation(
-        _("Sendcloud does not allow this to these keys"),
+        _("Sendcloud does not allow this with these keys"),
         _(
             "The keys are right, but do not allow this request. API v2 takes orders from Sendcloud's certified "
             "partners only."
         ),
         _(
-            "Move the integration to API v3, which every account may use. If you have a partner id, ask the developer "
+            "Move the integration to API v3, which every account may use. If you have a partner id, ask your developer "
             "to set PARTNER_ID. Orders are kept meanwhile."
         ),
     ),
@@ -168,25 +168,25 @@ ERRORS: Mapping[str, Explanation] = {
     "paused": Explanation(
         _("The integration is paused"),
         _("Nothing is sent to it during the pause. Its page says why."),
-        _("Nothing to do: it is sent as soon as the integration is resumed."),
+        _("No action needed for this order: it is sent as soon as the integration is resumed."),
         heals=True,
     ),
     "rate_limited": Explanation(
         _("Sendcloud asked us to slow down"),
         _("More requests were made with this Sendcloud account than it allows in a minute, by this shop or others."),
-        _("Nothing to do: sending goes on automatically as soon as Sendcloud allows it."),
+        _("No action needed: sending continues automatically as soon as Sendcloud allows it."),
         heals=True,
     ),
     "not_sent": Explanation(
         _("Sendcloud could not be reached"),
-        _("The connection could not be made: the network, the name service, or Sendcloud itself was not there."),
+        _("The connection could not be made: the network, DNS or Sendcloud itself did not answer."),
         _AGAIN,
         heals=True,
     ),
     "no_answer": Explanation(
         _("Sendcloud did not answer in time"),
         _("The connection broke or took too long after sending, so it is unknown whether the order arrived."),
-        _("Nothing to do: it is sent again automatically after a pause, and cannot arrive twice."),
+        _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
         heals=True,
     ),
     "server_error": Explanation(
@@ -197,27 +197,27 @@ ERRORS: Mapping[str, Explanation] = {
     ),
     "unreadable_answer": Explanation(
         _("Sendcloud's answer could not be read"),
-        _("Something else than Sendcloud's usual answer came back: an error page, or only part of an answer."),
-        _("Nothing to do: it is sent again automatically after a pause, and cannot arrive twice."),
+        _("Something other than Sendcloud's usual answer came back: an error page, or only part of an answer."),
+        _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
         heals=True,
     ),
     "answer_incomplete": Explanation(
         _("Sendcloud's answer did not mention this order"),
-        _("The request was answered, but not a word was said of what became of this order."),
-        _("Nothing to do: it is sent again automatically after a pause, and cannot arrive twice."),
+        _("The request was answered, but the answer does not say what became of this order."),
+        _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
         heals=True,
     ),
     "conflict": Explanation(
         _("Sendcloud was still busy with this order"),
         _("An earlier change of the same order is still being worked on there."),
-        _("Nothing to do: it is sent again in a few seconds."),
+        _("No action needed: it is sent again in a few seconds."),
         heals=True,
     ),
     "tls": Explanation(
         _("The connection to Sendcloud is not trustworthy"),
         _(
-            "The server that answered could not prove to be Sendcloud (its certificate is invalid), so "
-            "neither keys nor orders were sent."
+            "The server that answered could not prove that it is Sendcloud (its certificate is invalid), so neither "
+            "keys nor orders were sent."
         ),
         _("Ask your developer to check the server's certificates, its clock, and any proxy in between; then resume."),
     ),
@@ -233,7 +233,7 @@ ERRORS: Mapping[str, Explanation] = {
     ),
     "worker_died": Explanation(
         _("This order stopped its worker again and again"),
-        _("Each time it was to be pushed, the worker ended without a word: usually out of memory, or killed."),
+        _("Each time it was to be pushed, the worker ended without an error: usually out of memory, or killed."),
         _("Look at the order (is it enormous?) and at the worker's log. Then push it again."),
     ),
     "gave_up": Explanation(
@@ -244,7 +244,7 @@ ERRORS: Mapping[str, Explanation] = {
     "internal_error": Explanation(
         _("Something unexpected went wrong here"),
         _("An error that should not be possible stopped the push. It is in the worker's log."),
-        _("It is retried automatically. If the problem stays, please report it with the technical details."),
+        _("It is retried automatically. If the problem persists, please report it with the technical details."),
         heals=True,
     ),
 }
@@ -286,8 +286,8 @@ PAUSES: Mapping[str, Explanation] = {
 
 
 _CERTIFICATE = Explanation(
-    _("The shop's certificate does not hold"),
-    _("Sendcloud called the shop, and the shop could not prove to be what its address says."),
+    _("The shop's certificate is not valid"),
+    _("Sendcloud called the shop, and the shop could not prove that this is its address."),
     _("Ask your developer to renew the certificate, and to check that it is sent with its whole chain."),
 )
 _UNREACHABLE = Explanation(
@@ -302,8 +302,11 @@ _TOO_SLOW = Explanation(
 )
 _REFUSED_THERE = Explanation(
     _("The shop did not accept the request"),
-    _("The signature did not fit the keys that are entered here, or something in front of the shop asks for a log-in."),
-    _("Enter the keys of this integration again, and keep log-ins and firewalls away from the webhook address."),
+    _(
+        "The signature did not match the keys that are entered here, or something in front of the shop asks for a "
+        "login."
+    ),
+    _("Enter the keys of this integration again, and keep logins and firewalls away from the webhook address."),
 )
 _NOT_THERE = Explanation(
     _("The address is not there"),
@@ -321,9 +324,9 @@ _SHOP_FAILED = Explanation(
     _("Ask your developer to look into the server's log at that time."),
 )
 _SOMETHING = Explanation(
-    _("A request did not go well"),
-    _("Sendcloud noted it in its log, and says no more than what stands in the technical details."),
-    _("If parcels are missing here, show the technical details to the shop's developer or to Sendcloud's support."),
+    _("A request failed"),
+    _("Sendcloud logged it, and gives no more than the technical details."),
+    _("If parcels are missing here, show the technical details to your developer or to Sendcloud's support."),
 )
 
 #: Errors in Sendcloud's connection log, by the last name of the exception's type.
@@ -372,7 +375,7 @@ def explain(code: str) -> Explanation:
     return ERRORS.get(code) or Explanation(
         _("It did not work"),
         _("The problem is known as “%(code)s”, which this version has no words for.") % {"code": code},
-        _("Read the technical details, or show them to the shop's developer. Then push it again."),
+        _("Read the technical details, or show them to your developer. Then push it again."),
     )
 
 

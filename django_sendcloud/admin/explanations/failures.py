@@ -34,12 +34,12 @@ __all__ = ["AT_FULL_SPEED", "FAILURES", "demands_oauth2", "explain_failure", "re
 FAILURES = (APIError, SendcloudConfigurationError, ValueError)
 
 AT_FULL_SPEED = _(
-    "Orders go out at full speed at the moment, and there is no room for anything else. Nothing was changed. Please "
+    "Orders go out at full speed at the moment, which leaves no room for anything else. Nothing was changed. Please "
     "try again in a minute."
 )
 
 OAUTH2_REQUIRED = Explanation(
-    _("This integration demands OAuth2"),
+    _("This integration requires OAuth2"),
     _("OAuth2 is switched on for it in Sendcloud's panel, so it rejects plain API keys."),
     _(
         "Choose OAuth2 as authentication and enter the client id and the client secret that the panel shows, or switch "
@@ -55,7 +55,7 @@ UNREADABLE = Explanation(
     ),
 )
 MISCONFIGURED = Explanation(
-    _("The shop's settings do not let it ask Sendcloud"),
+    _("The shop's settings prevent requests to Sendcloud"),
     _("A setting cannot work, or would not be safe. The end of this message names it."),
     _("Ask your developer to fix it."),
 )
@@ -95,8 +95,8 @@ def explain_failure(error: Exception, integration: Integration | None = None) ->
         case RequestNotSent():
             advice = format_lazy(
                 _(
-                    "Try again in a minute. If the problem stays, ask your developer to make {host} reachable: "
-                    "network, firewall, name service."
+                    "Try again in a minute. If the problem persists, ask your developer to make {host} reachable: "
+                    "network, firewall, DNS."
                 ),
                 host=conf().host,
             )

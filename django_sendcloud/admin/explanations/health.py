@@ -55,7 +55,7 @@ NO_KEYS = Explanation(
 MARKED_AS_COPY = Explanation(
     _("It is not used by this copy of the shop"),
     _("An operator decided that another site ships. Nothing is sent from here."),
-    _("If that was a mistake, press “This is the shop that ships”. Orders of meanwhile are sent then."),
+    _("If that was a mistake, press “This is the shop that ships”. Orders placed meanwhile are sent then."),
 )
 ASKS_OPERATOR = Explanation(
     _("Some orders need a fix"),
@@ -104,8 +104,8 @@ WORDS: Mapping[Code, Explanation] = {
     Code.RATE_LIMITED: explain("rate_limited"),
     Code.UNREACHABLE: Explanation(
         _("Sendcloud cannot be reached"),
-        _("Requests fail: the network, the name service, or Sendcloud itself has a problem."),
-        _("Nothing to do: one order is tried from time to time, and all others follow once it arrives."),
+        _("Requests fail: the network, DNS or Sendcloud itself has a problem."),
+        _("No action needed: one order is tried from time to time, and all others follow once it arrives."),
         heals=True,
     ),
     Code.NOTHING_SENT: Explanation(

@@ -27,7 +27,7 @@ NOTES: Mapping[str, StrOrPromise] = {
     "no_object": _("It cannot be read: it is not what Sendcloud sends."),
     "no_parcel": _("It names no parcel, so there is nothing to change."),
     "no_parcel_id": _("It names no parcel, so there is nothing to change."),
-    "not_storable": _("It has characters that the shop's database cannot store. Ask the developer to use utf8mb4."),
+    "not_storable": _("It has characters that the shop's database cannot store. Ask your developer to use utf8mb4."),
     "not_applied": _("The shop failed to apply it (%(error)s)."),
     "worker_died": _("Each worker that tried it died. Show this to your developer."),
     "receiver_failed": _(
@@ -37,7 +37,7 @@ NOTES: Mapping[str, StrOrPromise] = {
         "It was applied, and then the shop's own code failed on it. Show this to your developer: %(hook)s"
     ),
     "follow_up_failed": _("It was applied, and what follows it failed (%(error)s)."),
-    "sendcloud_not_asked": _("Sendcloud had to be asked, and did not answer well: %(why)s"),
+    "sendcloud_not_asked": _("Sendcloud had to be asked, and the request failed: %(why)s"),
     "not_decryptable": _(
         "The stored keys cannot be decrypted: their encryption key is gone. Ask your developer to put it "
         "back at the end of SENDCLOUD['ENCRYPTION_KEYS'], or enter the keys of Sendcloud again."

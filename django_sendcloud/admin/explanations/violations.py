@@ -22,10 +22,10 @@ FOR_THE_DEVELOPER = _(
     "The shop's own code gives a value here that cannot be sent. Show this to your developer: %(complaint)s"
 )
 _MISSING = _("This is missing.")
-_TOO_LONG = _("This has %(length)s characters, and %(limit)s at most are possible. Shorten it.")
+_TOO_LONG = _("This has %(length)s characters, and at most %(limit)s are allowed. Shorten it.")
 _TOO_SMALL = _("This is %(value)s, and must be at least %(limit)s.")
 _NOT_A_CHOICE = _("%(value)s is not possible here. Use one of these: %(choices)s.")
-_NO_COUNTRY = _("%(value)s is no country code. It takes two capital letters, such as 'NL'.")
+_NO_COUNTRY = _("%(value)s is not a country code. It takes two capital letters, such as 'NL'.")
 
 #: The text of each code that an operator can do something about. Any other code is for the developer.
 SENTENCES: Mapping[str, StrOrPromise] = {
@@ -35,16 +35,16 @@ SENTENCES: Mapping[str, StrOrPromise] = {
     "too_long": _TOO_LONG,
     "id_too_long": _TOO_LONG,
     "hs_code_too_long": _(
-        "%(value)s has %(length)s digits, and %(limit)s at most are possible. Look the HS code up again: a shortened "
+        "%(value)s has %(length)s digits, and at most %(limit)s are allowed. Look the HS code up again: a shortened "
         "code declares other goods."
     ),
-    "email": _("This is no e-mail address: it needs one @ with something on both sides, and no spaces."),
-    "web_address": _("This is no web address: it begins with https://."),
+    "email": _("This is not an e-mail address: it needs one @ with something on both sides, and no spaces."),
+    "web_address": _("This is not a web address, which begins with https://."),
     "not_a_choice": _NOT_A_CHOICE,
     "country_unknown": _NO_COUNTRY,
-    "country_misspelt": _("%(value)s is no country code. Use %(suggestion)s."),
-    "currency_misspelt": _("%(value)s is no currency. Use %(suggestion)s."),
-    "currency_not_accepted": _("Sendcloud does not take the currency %(value)s. It takes %(choices)s."),
+    "country_misspelt": _("%(value)s is not a country code. Use %(suggestion)s."),
+    "currency_misspelt": _("%(value)s is not a currency. Use %(suggestion)s."),
+    "currency_not_accepted": _("Sendcloud does not accept the currency %(value)s. It accepts %(choices)s."),
     "postal_code_unused": _("%(country)s has no postal codes, but Sendcloud requires some text here. Enter %(value)s."),
     "quantity_fraction": _(
         "This is %(value)s, and must be a whole number of pieces. For goods sold by measure use 1, and put the measure "
@@ -66,7 +66,7 @@ SENTENCES: Mapping[str, StrOrPromise] = {
         "another, or send the order to an address."
     ),
     "carrier_missing": _("Service points need at least one carrier."),
-    "currency_not_carried": _("Sendcloud does not take the currency %(value)s. It takes %(choices)s."),
+    "currency_not_carried": _("Sendcloud does not accept the currency %(value)s. It accepts %(choices)s."),
     "currency_missing": _("The currency is missing. Use one of these: %(choices)s."),
     # Parts that an API generation cannot carry.
     "only_v3": _("Not sent: this integration uses API v2, which does not have it."),
@@ -83,7 +83,7 @@ SENTENCES: Mapping[str, StrOrPromise] = {
     "delivery_dates_not_sent": _("Not sent: API v3 takes delivery dates with order lines, and there are none."),
     # Advice.
     "state_missing": _("An address in %(country)s needs a state or province."),
-    "state_unknown": _("This is no state or province in %(country)s. Use its abbreviation."),
+    "state_unknown": _("This is not a state or province in %(country)s. Use its abbreviation."),
     "territory_has_code": _("The postal code belongs to %(territory)s. Use the country code %(suggestion)s."),
     "territory_outside": _(
         "The postal code belongs to %(territory)s. A customs declaration is needed, and some carriers do not deliver."
@@ -102,7 +102,7 @@ SENTENCES: Mapping[str, StrOrPromise] = {
     "line_weight_missing": _("Customs need the weight of each order line."),
     "line_value_zero": _("Customs need a value above 0, also for gifts and samples."),
     "customs_currency_missing": _("Customs need the currency of the values."),
-    "customs_type_missing": _("Customs need the reason of the shipment."),
+    "customs_type_missing": _("Customs need the reason for the shipment."),
     "customs_invoice_missing": _("Customs need the number of the commercial invoice."),
     "customs_telephone_missing": _("Carriers need the receiver's telephone number for customs."),
     "telephone_us": _("A telephone number in the United States has 10 digits after the country code."),

@@ -122,7 +122,7 @@ def _newest_arrival(integration: Integration) -> dt.datetime | None:
 def _order(integration: Integration) -> Step:
     title = _("First order")
     if integration.last_success_at is not None:
-        return Step(title, True, _("Sendcloud has taken orders from this shop."))
+        return Step(title, True, _("Sendcloud has accepted orders from this shop."))
     text = _(
         "Send a test order: it is made at Sendcloud, seen there and deleted again. Or save a paid order in the shop: "
         "it goes out automatically within seconds."

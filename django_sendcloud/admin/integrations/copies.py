@@ -104,7 +104,7 @@ def _ask_is_a_copy(model_admin: SendcloudAdmin[Integration], request: HttpReques
         [
             _("This site sends nothing through the integration any more."),
             _("Nothing changes at Sendcloud, and the site that ships is not affected."),
-            _("“This is the shop that ships” undoes it. Orders of meanwhile are kept and sent then."),
+            _("“This is the shop that ships” undoes it. Orders placed meanwhile are kept and sent then."),
         ],
         [*_differences(rows.get())],
     )

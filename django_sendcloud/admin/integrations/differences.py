@@ -94,7 +94,7 @@ def differences_page(
     vars(request)["current_app"] = model_admin.admin_site.name
     context = {
         **model_admin.admin_site.each_context(request),
-        "title": gettext("Differences to Sendcloud"),
+        "title": gettext("Differences from Sendcloud"),
         "subtitle": str(integration),
         "opts": model_admin.opts,
         "original": integration,
@@ -128,7 +128,7 @@ def _press(request: HttpRequest, integration: Integration) -> None:
     if pressed == "heed":
         rows = list(_ignored(integration).filter(pk__in=chosen))
         Shipment.objects.filter(pk__in=[row.pk for row in rows]).update(ignored_stamp=None)
-        log(request, rows, _("Stopped ignoring its difference to Sendcloud."))
+        log(request, rows, _("Stopped ignoring its difference from Sendcloud."))
         sentence = ngettext("%(number)d difference counts again.", "%(number)d differences count again.", len(rows))
         report_count(request, len(rows), sentence % {"number": len(rows)})
         return
@@ -138,7 +138,7 @@ def _press(request: HttpRequest, integration: Integration) -> None:
         _send(request, rows)
     elif pressed == "ignore":
         Shipment.objects.filter(pk__in=[row.pk for row in rows]).update(ignored_stamp=F("stamp"))
-        log(request, rows, _("Ignored its difference to Sendcloud."))
+        log(request, rows, _("Ignored its difference from Sendcloud."))
         sentence = ngettext("%(number)d difference is ignored.", "%(number)d differences are ignored.", len(rows))
         report_count(request, len(rows), sentence % {"number": len(rows)})
     else:

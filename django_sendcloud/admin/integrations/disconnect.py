@@ -47,8 +47,8 @@ def _waiting(integration: Integration) -> list[StrOrPromise]:
         sentences.append(text % {"number": backlog.waiting})
     if stuck := backlog.rejected + backlog.dead:
         text = ngettext(
-            "%(number)d order needs a person: it has to be corrected, or was given up.",
-            "%(number)d orders need a person: they have to be corrected, or were given up.",
+            "%(number)d order needs a fix, or is stopped.",
+            "%(number)d orders need a fix, or are stopped.",
             stuck,
         )
         sentences.append(text % {"number": stuck})

@@ -148,9 +148,9 @@ class CountriesField(ListField):
         for code in super().clean(value):
             if code.upper() not in COUNTRIES:
                 meant = suggest_country(code)
-                text = gettext("“%(code)s” is no country code. Write codes of two letters, such as NL, BE.")
+                text = gettext("“%(code)s” is not a country code. Write codes of two letters, such as NL, BE.")
                 if meant:
-                    text = gettext("“%(code)s” is no country code. Did you mean %(meant)s?")
+                    text = gettext("“%(code)s” is not a country code. Did you mean %(meant)s?")
                 raise ValidationError(text % {"code": code, "meant": meant}, code="country")
             codes.append(code.upper())
         return list(dict.fromkeys(codes))
@@ -216,7 +216,7 @@ class IntegrationForm(_ModelForm):
         required=False,
         min_value=1,
         widget=AdminIntegerFieldWidget,
-        help_text=_("Leave it empty to have it found. It is asked for only where the keys open several integrations."),
+        help_text=_("Leave empty to find it automatically. It is needed only if the keys open several integrations."),
     )
     public_key = forms.CharField(
         label=_("Public key"),
@@ -240,15 +240,15 @@ class IntegrationForm(_ModelForm):
     for_countries = CountriesField(
         label=_("Countries"),
         help_text=_(
-            "Only where several integrations are in use: it takes orders to these countries, such as NL, BE. "
-            "Empty: to any country that no other names."
+            "Only if several integrations are in use: it takes orders to these countries, such as NL, BE. Empty: "
+            "orders to any country that no other integration names."
         ),
     )
     for_sites = ListField(
         label=_("Sites"),
         help_text=_(
-            "Only where several integrations are in use and the adapter names the order's site: it takes orders of "
-            "these sites, separated by commas. Empty: of any site that no other names."
+            "Only if several integrations are in use and the adapter names the order's site: it takes orders of these "
+            "sites, separated by commas. Empty: orders of any site that no other integration names."
         ),
     )
 
@@ -309,7 +309,7 @@ class IntegrationForm(_ModelForm):
 
     def _say(self, name: str, help_text: StrOrPromise) -> None:
         if name in self.fields:
-            unanswered = _("It is never shown. Leave this empty to keep the one there is.")
+            unanswered = _("It is never shown. Leave empty to keep the current one.")
             may_see = self.entry.shows_what_is_set or self._stored is None
             self.fields[name].help_text = help_text if may_see else unanswered
 
@@ -397,9 +397,9 @@ class IntegrationForm(_ModelForm):
         elif same and "new_secret_key" in self.entered:
             found = {
                 "new_secret_key": _(
-                    "Sendcloud refuses it, with the public key of before: one of the two is wrong, most likely this "
-                    "one. Copy it again from Sendcloud's panel (Settings > Integrations > Configure). It is shown "
-                    "there only once: if it is lost, make a new pair and enter both."
+                    "Sendcloud refuses it, with the stored public key: one of the two is wrong, most likely this one. "
+                    "Copy it again from Sendcloud's panel (Settings > Integrations > Configure). It is shown there "
+                    "only once: if it is lost, make a new pair and enter both."
                 )
             }
         elif stored is not None and not same and "new_secret_key" not in self.entered:
@@ -483,7 +483,7 @@ class IntegrationForm(_ModelForm):
         if found and "remote_id" in self.fields:
             choices = [("", "---------"), *((remote.id, _name(remote)) for remote in found)]
             self.fields["remote_id"].widget = forms.Select(choices=choices)
-            self["remote_id"].help_text = _("All that these keys open and that is not connected yet.")
+            self["remote_id"].help_text = _("The integrations that these keys open and that are not connected yet.")
 
 
 def _name(remote: RemoteIntegration) -> str:

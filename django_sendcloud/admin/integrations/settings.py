@@ -222,7 +222,7 @@ _SALT = "django_sendcloud.settings"
 # Values of a page that was open for longer are too old to act on.
 _PAGE_SECONDS = 24 * 3600
 
-CHANGED_MEANWHILE = _("%(what)s has changed meanwhile, so nothing was done. Look again: below stands what it is now.")
+CHANGED_MEANWHILE = _("%(what)s has changed meanwhile, so nothing was done. See below for the current value.")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -306,7 +306,7 @@ class _Page:
         post = self.request.POST
         shown = Shown.read(post.get("shown", ""), self.integration)
         if shown is None:
-            text = gettext("The page was open for too long, so nothing was done. Below stands what there is now.")
+            text = gettext("The page was open for too long, so nothing was done. See below for the current values.")
             messages.warning(self.request, text)
             return self.again()
         for doing, settle in (("take", self._take), ("send", self._send)):
@@ -329,7 +329,7 @@ class _Page:
         taken = {Integration.SETTINGS[name]: self.now.there[name] for name in names}
         Integration.objects.filter(pk=self.integration.pk).update(**taken)
         log(self.request, [self.integration], _("Took over from Sendcloud: %(what)s."), what=label)
-        messages.success(self.request, gettext("This shop has it now as Sendcloud has."))
+        messages.success(self.request, gettext("This shop now has the same value as Sendcloud."))
 
     def _send(self, key: str) -> None:
         if _can_be_sent(key, self.now.here, self.now.there):
@@ -386,7 +386,7 @@ class _Page:
         confirmed = values_here(self.integration)
         otherwise = [str(SETTINGS[key][0]) for key in keys if key in differing(confirmed, values)]
         if otherwise:
-            text = gettext("Sendcloud accepted it, but says something else of: %(what)s. What it says stands below.")
+            text = gettext("Sendcloud accepted it, but reports a different value for: %(what)s. See below.")
             messages.warning(self.request, text % {"what": ", ".join(otherwise)})
         else:
             messages.success(self.request, gettext("Sendcloud confirms the change."))

@@ -114,7 +114,7 @@ IN_THE_WAY: Mapping[str, Explanation] = {
         ),
     ),
     "certificate": Explanation(
-        _("The certificate of the webhook address does not hold"),
+        _("The certificate of the webhook address is not valid"),
         _(
             "The server that answered has no valid certificate for this address, so Sendcloud would not talk "
             "to it either."
@@ -144,10 +144,7 @@ IN_THE_WAY: Mapping[str, Explanation] = {
     ),
     "closed": Explanation(
         _("Something in front of the shop rejects the request"),
-        _(
-            "The address answered before the shop itself had a say: a log-in, a firewall, or a protection against "
-            "robots."
-        ),
+        _("Something answered before the shop itself did: a login, a firewall, or a protection against robots."),
         _("Ask your developer to open the webhook address to the public. Its signature protects it."),
     ),
     "not_there": Explanation(
@@ -165,13 +162,13 @@ IN_THE_WAY: Mapping[str, Explanation] = {
     ),
     "somebody_else": Explanation(
         _("Another server answers at the webhook address"),
-        _("The answer was friendly, but did not come from this shop: an older server, a parking page, another shop."),
+        _("The answer was no error, but did not come from this shop: an older server, a parking page, another shop."),
         _("Ask your developer to check where the host name leads."),
     ),
 }
 NOT_OURS = Explanation(
     _("It is not clear where the shop is reached"),
-    _("The shop calls no address of which it is not sure that it is its own."),
+    _("The shop calls only addresses that are certainly its own."),
     _(
         "Ask your developer to set SENDCLOUD['WEBHOOK_BASE_URL'], for instance to https://shop.example, "
         "and register the webhook."
@@ -210,7 +207,7 @@ def check_address(model_admin: SendcloudAdmin[Integration], request: HttpRequest
         gettext("The shop was called at %(url)s, recognised the signature, and proved to be this shop.")
         % {"url": address},
         *reachability(address),
-        _("Whether Sendcloud gets through as well shows its own test."),
+        _("Sendcloud's own test shows whether Sendcloud gets through as well."),
     )
 
 

@@ -77,8 +77,8 @@ def _title(task: DeliveryTask, number: int) -> str:
             )
         case DeliveryTask.UNSCANNED:
             sentence = ngettext(
-                "%(number)s shipment has a label that was not scanned for %(time)s",
-                "%(number)s shipments have labels that were not scanned for %(time)s",
+                "%(number)s shipment has a label that has not been scanned for %(time)s",
+                "%(number)s shipments have labels that have not been scanned for %(time)s",
                 number,
             )
         case DeliveryTask.PICKUP:

@@ -114,8 +114,8 @@ def _yes_but(snapshot: Snapshot) -> Headline | None:
         sentence = ngettext("%(number)s order waits for Sendcloud", "%(number)s orders wait for Sendcloud", number)
         return Headline("warn", sentence % values, text)
     sentence = ngettext(
-        "{number} order waits for Sendcloud since {time}",
-        "{number} orders wait for Sendcloud since {time}",
+        "{number} order has been waiting for Sendcloud since {time}",
+        "{number} orders have been waiting for Sendcloud since {time}",
         number,
     )
     return Headline("warn", format_html(sentence, time=since(begun), **values), text)

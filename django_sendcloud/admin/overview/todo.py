@@ -283,7 +283,7 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
         )
         replay = Button(_("Replay"), snapshot.request.path, True, "replay", EventState.FAILED.value)
         show = link(_("Show them"), snapshot.list(WebhookEvent, state__exact=EventState.FAILED.value))
-        text = _("Each says why. After the cause is fixed, replay them: a parcel never goes back by that.")
+        text = _("Each says why. After the cause is fixed, replay them: that never moves a parcel back.")
         buttons = ((replay,) if snapshot.may("replay_webhookevent") else ()) + show
         yield Task(60, sentence % {"number": grouped(number)}, text, buttons)
     if number := sum(waiting.number for waiting in snapshot.webhooks(EventState.RECEIVER_FAILED)):

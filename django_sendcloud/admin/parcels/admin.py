@@ -239,7 +239,7 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
         (_("At Sendcloud"), {"fields": ["remote_id", "shipment_uuid", "integration_link", "created_at", "updated_at"]}),
     ]
     nothing_yet = _(
-        "Parcels stand here as soon as a label is made in Sendcloud and its webhook arrives: with their tracking "
+        "Parcels appear here as soon as a label is made in Sendcloud and its webhook arrives: with their tracking "
         "number and all that happens to them."
     )
 

@@ -90,7 +90,7 @@ def cancel_action(
             messages.warning(request, sentence % {"number": number})
         for parcel, error in found.failed:
             messages.error(request, f"{parcel}: {_why_not(error)}")
-            unknown = _("Cancelling the label broke off: it may have arrived.")
+            unknown = _("Cancelling the label was interrupted: Sendcloud may have received it.")
             log(request, [parcel], unknown if _is_unknown(error) else _("Cancelling the label failed."))
         notify("inbox")
 
@@ -150,7 +150,7 @@ def keep_action(
             [
                 *(f"{shipment}: {summary(shipment)}." for shipment in found[:MOST_NAMED]),
                 _("The parcels go as their labels say, and the labels can be printed in bulk again."),
-                _("A later change of an order is asked again."),
+                _("You are asked again if an order changes later."),
             ]
             if found
             else [],

@@ -64,7 +64,7 @@ class PrintForm(forms.Form):
         widget=forms.RadioSelect,
     )
     sorting = forms.ChoiceField(
-        label=_("Order"), choices=[*SORTINGS.items()], widget=forms.RadioSelect, required=False, initial=AS_LISTED
+        label=_("Sorting"), choices=[*SORTINGS.items()], widget=forms.RadioSelect, required=False, initial=AS_LISTED
     )
 
     def __init__(self, request: HttpRequest, printed: int = 0, number: int = 0, *, answered: bool = True) -> None:
@@ -74,8 +74,10 @@ class PrintForm(forms.Form):
         super().__init__(given if answered else None, initial=initial)
         if 0 < printed < number:
             fresh = number - printed
-            only = ngettext("Only %(number)d that was not", "Only %(number)d that were not", fresh) % {"number": fresh}
-            again = ngettext("All %(number)d, again", "All %(number)d, again", number) % {"number": number}
+            only = ngettext(
+                "Print %(number)d that was not printed before", "Print %(number)d that were not printed before", fresh
+            ) % {"number": fresh}
+            again = ngettext("Print all %(number)d again", "Print all %(number)d again", number) % {"number": number}
             self.fields["again"] = forms.ChoiceField(
                 label=_("Printed before"), choices=[("no", only), ("yes", again)], widget=forms.RadioSelect
             )

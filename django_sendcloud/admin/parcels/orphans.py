@@ -38,7 +38,7 @@ def _ask_dismiss(model_admin: SendcloudAdmin[Parcel], request: HttpRequest, rows
     )
     return Question(
         [
-            _("They are not counted as a task any more. Their updates are still kept."),
+            _("They are not counted as tasks any more. Their updates are still kept."),
             _("If their order becomes known, they are linked to it all the same. You can take this back."),
         ]
         if number

@@ -146,7 +146,7 @@ def _ask_refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -
     )
     return Question(
         [
-            _("Sendcloud is asked what it has of them, and how their parcels are."),
+            _("Sendcloud is asked for their current data and the state of their parcels."),
             _("Updates of their parcels are taken over."),
             _("Orders that Sendcloud lost, or has in another version, are sent again as they are now."),
         ],
@@ -248,7 +248,7 @@ def delete_at_sendcloud(model_admin: ShipmentAdmin, request: HttpRequest, rows: 
             text = gettext("%(shipment)s is being pushed at the moment. Please try again in a minute.")
             messages.warning(request, text % {"shipment": shipment})
         except FAILURES as error:
-            unknown = _("Deleting at Sendcloud broke off: it may have arrived.")
+            unknown = _("Deleting at Sendcloud was interrupted: Sendcloud may have received it.")
             doing = unknown if reaction_to(error).unknown else _("Deleting at Sendcloud failed.")
             _failed(model_admin, request, shipment, error, doing)
         else:
@@ -317,7 +317,7 @@ def _ask_handled(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -
         left,
     )
     return Question(
-        [_("They are no task any more, until the state of their parcels changes.")] if number else [],
+        [_("They are not counted as tasks any more, until the state of their parcels changes.")] if number else [],
         [left_out % {"number": left}] if left else [],
         rows=tasks,
         title=title % {"number": number} if number else "",

@@ -73,7 +73,7 @@ def _push_title(number: int) -> str:
 def _ask_push(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> Question:
     return Question(
         [
-            _("They are sent as they are now, before what waits its turn."),
+            _("They are sent as they are now, before other waiting orders."),
             _("Orders that are still wrong will be rejected again."),
         ],
         title=_push_title(rows.count()),
@@ -207,8 +207,8 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
     integration_column = "waits_for"
     counted_as = (_("outbox entry"), _("outbox entries"))
     nothing_yet = _(
-        "Orders that changed stand here until Sendcloud knows of it: for seconds as a rule, and longer where something "
-        "is wrong. It is empty because everything went out."
+        "Changed orders are listed here until Sendcloud has them: usually for seconds, longer if something is wrong. "
+        "The list is empty because everything was sent."
     )
 
     def get_urls(self) -> list[URLPattern]:

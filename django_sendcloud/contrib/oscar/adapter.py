@@ -201,7 +201,7 @@ class OscarOrderAdapter(OrderAdapter[Any]):
             return kilograms(Decimal(str(value).strip()), self.weight_unit)
         except (InvalidOperation, ValueError):
             raise OrderProblem(
-                _("The weight of %(sku)s is “%(value)s”, which is no weight in %(unit)s."),
+                _("The weight of %(sku)s is “%(value)s”, which is not a weight in %(unit)s."),
                 field="parcel_items",
                 params={"sku": line.partner_sku or line.title, "value": str(value)[:50], "unit": self.weight_unit},
             ) from None

@@ -77,7 +77,7 @@ def test_guest_checkout_reaches_sendcloud(
     client.post(reverse("basket:add", args=[mug.pk]), {"quantity": 1})
     client.post(reverse("checkout:index"), {"username": "guest@example.com", "options": "anonymous"})
     thanks = buy(client, mug, shop).content.decode()
-    assert "You will find the tracking of your parcel here." in thanks
+    assert "You will find its tracking here." in thanks
     order = Order.objects.get()
     assert order.guest_email == "guest@example.com"
     drain()
@@ -111,7 +111,7 @@ def test_buyer_sees_tracking_of_own_order(
 ) -> None:
     buyer = User.objects.create_user("kim", email="kim@example.com")
     client.force_login(buyer)
-    assert "You will find the tracking" in buy(client, shop.product("Mug", weight=250), shop).content.decode()
+    assert "You will find its tracking" in buy(client, shop.product("Mug", weight=250), shop).content.decode()
     order = Order.objects.get()
     order.set_status("Being processed")
     drain()
