@@ -20,7 +20,7 @@ from django.utils import timezone
 from django_sendcloud.adapters import OrderAdapter, temporarily_registered
 from django_sendcloud.admin.orders.delivery import COUNTED, OrderDeliveryFilter
 from django_sendcloud.admin.orders.state import states_of
-from django_sendcloud.models import Integration, Shipment
+from django_sendcloud.models import Integration, Parcel, Shipment
 from django_sendcloud.models.delivery import LEAST_FAR
 from django_sendcloud.parcels.delivery_tasks import DeliveryTask, delivery_task, task_of
 from tests import factories
@@ -71,6 +71,36 @@ def test_order_delivery_counts_match_lists(boss: Client, in_every_delivery: dict
         assert re.findall(r"\((\d+)\)", labels[delivery]) == [str(number)]
         assert number
     assert "(" not in labels["delivered"], "there are millions of them"
+
+
+def test_order_column_tracks_parcel_of_badge(boss: Client, connected: Integration) -> None:
+    """A delivered parcel must not be shown beside the word of another with a problem."""
+    order = factories.order()
+    row = shipment(connected, order, delivery="problem")
+    for number, phase in enumerate(["problem", "delivered"], 1):
+        Parcel.objects.create(
+            integration=connected, shipment=row, remote_id=number, phase=phase, tracking_number=f"3S-{phase}"
+        )
+    html = listing(boss).content.decode()
+    assert "3S-problem" in html
+    assert "3S-delivered" not in html
+
+
+def test_order_page_warns_of_unfit_label(boss: Client, connected: Integration) -> None:
+    """Its label is neither offered for printing nor to be handed over."""
+    order = factories.order()
+    row = shipment(connected, order, delivery="announced", label_conflict="cancelled", label_wanted="cancelled")
+    Parcel.objects.create(
+        integration=connected, shipment=row, remote_id=1, phase="announced", labels={"a6": "x"}, status_id=1000
+    )
+    factories.clear_outbox()
+    html = boss.get(reverse("backoffice:shop_order_change", args=[order.pk])).content.decode()
+    assert "Do not hand it over yet" in html
+    assert "/sendcloud/sendcloud_labels/" not in html
+    Shipment.objects.update(label_conflict="")
+    html = boss.get(reverse("backoffice:shop_order_change", args=[order.pk])).content.decode()
+    assert "Hand the parcel to the carrier" in html
+    assert "/sendcloud/sendcloud_labels/" in html
 
 
 def test_hidden_orders_are_not_counted(boss: Client, connected: Integration) -> None:

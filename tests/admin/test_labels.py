@@ -96,7 +96,7 @@ def test_missing_label_is_reported_rest_prints(packer: Client, parcels: list[Par
     Parcel.objects.filter(pk=parcels[1].pk).update(labels={})
     page = asked(packer, parcels[:3])
     assert page.context["title"] == "Print 2 labels"
-    assert "1 is left out: it has no label, or its order was changed" in page.content.decode()
+    assert "1 is left out: it has no label, its label is cancelled, or its order was changed" in page.content.decode()
     answer = select(packer, parcels[:3])
     assert len(PdfReader(io.BytesIO(answer.content)).pages) == 2
     Parcel.objects.filter(pk=parcels[1].pk).update(labels={"normal_printer": []})
@@ -108,7 +108,7 @@ def test_missing_label_is_reported_rest_prints(packer: Client, parcels: list[Par
 def test_missing_labels_are_reported(packer: Client, parcels: list[Parcel]) -> None:
     Parcel.objects.update(labels={})
     page = asked(packer, parcels[:1])
-    assert "1 is left out: it has no label, or its order was changed" in page.content.decode()
+    assert "1 is left out: it has no label, its label is cancelled, or its order was changed" in page.content.decode()
     assert 'type="submit" class="button default' not in page.content.decode(), "there is nothing to confirm"
     assert select(packer, parcels[:1]).status_code == 302
     assert "There is no label yet" in said(packer)
@@ -360,3 +360,43 @@ def test_assigning_needs_permission(as_role: Callable[..., Client], stray: Parce
     assert client.get(url).status_code == 403
     assert client.post(url, {"shipment": Shipment.objects.first().pk}).status_code == 403
     assert url not in client.get(reverse("admin:django_sendcloud_parcel_change", args=[stray.pk])).content.decode()
+
+
+# -- labels that do not fit ------------------------------------------------------------------------
+
+
+def own_page(client: Client, parcel: Parcel, **answer: Any) -> Any:
+    return client.post(reverse("admin:django_sendcloud_parcel_action", args=[parcel.pk, "open_label"]), answer)
+
+
+def test_cancelled_label_is_asked(packer: Client, parcels: list[Parcel]) -> None:
+    Parcel.objects.filter(pk=parcels[0].pk).update(phase="cancelled")
+    for answer in (own_page(packer, parcels[0]), asked(packer, parcels[:1])):
+        assert "The label is cancelled." in answer.content.decode()
+    assert own_page(packer, parcels[0], confirmed="yes", number="1")["Content-Type"] == "application/pdf"
+    page = asked(packer, parcels[:2])
+    assert page.context["title"] == "Print 1 label"
+    assert "1 is left out: it has no label, its label is cancelled" in page.content.decode()
+
+
+def test_label_in_conflict_is_asked(packer: Client, parcels: list[Parcel]) -> None:
+    fields = {"label_conflict": "changed", "label_differences": ["city"]}
+    Shipment.objects.filter(pk=parcels[0].shipment_id).update(**fields)
+    html = own_page(packer, parcels[0]).content.decode()
+    assert "The label does not fit the order any more. Changed after the label was made: city." in html
+    page = packer.get(reverse("admin:django_sendcloud_parcel_change", args=[parcels[0].pk])).content.decode()
+    assert "Do not hand it over yet" in page
+    assert "Hand the parcel to the carrier" not in page
+
+
+def test_left_out_labels_are_named_apart(packer: Client, parcels: list[Parcel]) -> None:
+    """Returns, and parcels without a label, are left out for reasons of their own."""
+    Parcel.objects.filter(pk__in=[each.pk for each in parcels[:2]]).update(is_return=True)
+    Parcel.objects.filter(pk=parcels[2].pk).update(labels={})
+    html = asked(packer, parcels[:4]).content.decode()
+    assert "2 return labels are left out." in html
+    assert "1 is left out: it has no label" in html
+    chosen = {"action": "open_return_label", "_selected_action": [each.pk for each in parcels[:4]]}
+    html = packer.post(reverse(LIST), chosen).content.decode()
+    assert "2 are left out: they are no returns." in html
+    assert "no label" not in html

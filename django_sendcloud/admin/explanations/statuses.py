@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 __all__ = ["BY_PHASE", "BY_STATUS", "RETURNS", "advice_for"]
 
 _HAND_OVER = _("Hand the parcel to the carrier, or have it collected. The label is billed already.")
+_DO_NOT_HAND_OVER = _(
+    "Do not hand it over yet: the label does not fit the order any more. Cancel the label, or keep it."
+)
 _CHECK_ADDRESS = _("Check the address with the buyer, then give it to the carrier, or send a new parcel.")
 _CALL_CARRIER = _("Ask the carrier what happened, with the tracking number.")
 _COMES_BACK = _("Expect the parcel back. Ask the buyer whether to send it again or to refund it.")
@@ -63,7 +66,10 @@ RETURNS: Mapping[str, StrOrPromise] = {
 
 
 def advice_for(parcel: Parcel) -> StrOrPromise:
-    """Return what an operator can do about a parcel in its present status."""
+    """Return what an operator can do about a parcel in its present status. Its shipment is loaded."""
+    is_waiting = parcel.phase == ParcelPhase.ANNOUNCED.value and not parcel.is_return
+    if is_waiting and parcel.shipment is not None and parcel.shipment.label_conflict:
+        return _DO_NOT_HAND_OVER
     if parcel.is_return and parcel.phase in RETURNS:
         return RETURNS[parcel.phase]
     if parcel.status_id is not None and parcel.status_id in BY_STATUS:

@@ -91,7 +91,8 @@ def _being_sent(number: int) -> str:
 
 
 def _has_label(state: OrderState) -> bool:
-    return any(is_printable(parcel) for parcel in state.parcels)
+    in_conflict = {shipment.pk for shipment in state.shipments if shipment.label_conflict}
+    return any(is_printable(parcel) and parcel.shipment_id not in in_conflict for parcel in state.parcels)
 
 
 def _parcels_of(model_admin: Any, rows: Rows) -> list[int]:

@@ -135,12 +135,12 @@ class SendcloudOrderAdmin(OrderPermissions, _ModelAdmin[ModelT]):
 
     @admin.display(description="Sendcloud")
     def sendcloud_state(self, order: ModelT) -> Any:
-        """Return the column: the state, and the newest parcel's tracking link."""
+        """Return the column: the state, and the tracking link of the parcel that it speaks of."""
         page: _OrdersOnAPage | None = vars(order).get("_sendcloud")
         if page is None:
             return EMPTY
         state = page.states[ref_of(order)]
-        parcel = state.newest_parcel
+        parcel = state.parcel
         if parcel is None:
             return state.badge()
         return format_html("{} <div>{}</div>", state.badge(), tracking_link(parcel))

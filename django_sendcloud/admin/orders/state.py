@@ -91,10 +91,11 @@ class OrderState:
         return badge(_STATUSES[self.kind].label, KIND_TONES[self.kind])
 
     @property
-    def newest_parcel(self) -> Parcel | None:
-        """Return the newest parcel to the buyer."""
+    def parcel(self) -> Parcel | None:
+        """Return the newest parcel to the buyer, of those in the phase that the badge shows."""
         outgoing = [parcel for parcel in self.parcels if not parcel.is_return]
-        return max(outgoing, key=lambda parcel: parcel.pk, default=None)
+        shown = [parcel for parcel in outgoing if parcel.phase == self.delivery]
+        return max(shown or outgoing, key=lambda parcel: parcel.pk, default=None)
 
 
 def order_type_of(model: type[models.Model]) -> str:
@@ -124,12 +125,13 @@ def states_of(order_type: str, keys: Iterable[str], *, with_parcels: bool) -> di
         states[entry.order_pk].entry = entry
     by_pk = {}
     for shipment in Shipment.objects.filter(**mine).order_by("pk"):
-        by_pk[shipment.pk] = states[shipment.order_pk]
+        by_pk[shipment.pk] = shipment
         states[shipment.order_pk].shipments.append(shipment)
     if with_parcels and by_pk:
         for parcel in Parcel.objects.filter(shipment__in=by_pk).order_by("is_return", "pk"):
             if parcel.shipment_id is not None:
-                by_pk[parcel.shipment_id].parcels.append(parcel)
+                parcel.shipment = by_pk[parcel.shipment_id]
+                states[parcel.shipment.order_pk].parcels.append(parcel)
     return states
 
 

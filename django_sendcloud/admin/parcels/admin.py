@@ -91,14 +91,22 @@ def _returns(model_admin: ParcelAdmin, rows: Rows) -> list[int]:
     return list(rows.filter(is_return=True).exclude(labels={}).values_list("pk", flat=True))
 
 
-def _without_returns(rows: Rows) -> str:
+def _without_returns(rows: Rows) -> tuple[int, str]:
     number = rows.filter(is_return=True).exclude(labels={}).count()
     sentence = ngettext(
         "%(number)d return label is left out. “Return labels” prints it alone.",
         "%(number)d return labels are left out. “Return labels” prints them alone.",
         number,
     )
-    return sentence % {"number": number} if number else ""
+    return number, sentence % {"number": number}
+
+
+def _without_others(rows: Rows) -> tuple[int, str]:
+    number = rows.filter(is_return=False).count()
+    sentence = ngettext(
+        "%(number)d is left out: it is no return.", "%(number)d are left out: they are no returns.", number
+    )
+    return number, sentence % {"number": number}
 
 
 open_label = label_action(
@@ -115,6 +123,7 @@ open_return_label = label_action(
     _returns,
     belongs_to="pk",
     offered=lambda parcel: bool(parcel.labels) and parcel.is_return,
+    left_out=_without_others,
 )
 
 

@@ -20,6 +20,7 @@ from ...models import Parcel, Preference
 from ...models.preference import PRINTING
 from ...parcels.labels import MOST, MergingNotInstalled, fetch
 from ..actions import Action, Question, Rows, action, asked
+from ..explanations.labels import explain_conflict, summary
 from ..history import log
 from ..ui.humanize import clock_time, grouped
 
@@ -118,7 +119,7 @@ def label_action(
     owners: Callable[[Any, HttpRequest, list[Parcel]], Iterable[Any]] = lambda model_admin, request, parcels: [],
     permission: str = "print",
     offered: Callable[[Any], bool],
-    left_out: Callable[[Rows], str] = lambda rows: "",
+    left_out: Callable[[Rows], tuple[int, str]] = lambda rows: (0, ""),
 ) -> Action:
     """Return an action that prints the labels of rows. On a list it asks for the paper first.
 
@@ -130,7 +131,7 @@ def label_action(
         owners: Objects whose histories record it, too.
         permission: Suffix of the admin's ``has_<permission>_permission`` that is required.
         offered: Whether the page of an object shows the button.
-        left_out: A sentence on rows that are left out for a reason of their own.
+        left_out: Returns how many rows are left out for a reason of their own, with a sentence on them.
     """
 
     def ask(model_admin: Any, request: HttpRequest, rows: Rows) -> Question:
@@ -139,8 +140,10 @@ def label_action(
         parcels = Parcel.objects.filter(pk__in=keys)
         number, before = len(keys), _printed_before(parcels)
         printed = before.number if before else 0
-        other = left_out(rows)
-        bare = 0 if other else rows.count() - parcels.order_by().values(belongs_to).distinct().count()
+        others, other = left_out(rows)
+        bare = rows.count() - others - parcels.order_by().values(belongs_to).distinct().count()
+        # Only a label of its own, never one of several, is printed although it does not fit.
+        unfit = _unfit(parcels.get()) if number == 1 else ""
         sentence = ngettext(
             "%(number)d label opens as a document, to be printed.",
             "%(number)d labels open as one document, to be printed.",
@@ -149,7 +152,8 @@ def label_action(
         title = ngettext("Print %(number)d label", "Print %(number)d labels", number)
         warnings: list[StrOrPromise] = [
             *([_left_out(bare)] if bare > 0 else []),
-            *([other] if other else []),
+            *([other] if others else []),
+            *([unfit] if unfit else []),
             *([_first_of(number)] if number > MOST else []),
             *([_before(before)] if before else []),
         ]
@@ -161,7 +165,7 @@ def label_action(
             button=_("Print again") if before and before.number == number else _("Print"),
             criteria=[f"{PRINTED}{printed}"],
             form=PrintForm(request, printed, number, answered=printed <= _printed_then(request)),
-            insists=before is not None,
+            insists=before is not None or bool(unfit) or not number,
         )
 
     def run(model_admin: Any, request: HttpRequest, parcels: Rows) -> HttpResponse | None:
@@ -187,6 +191,16 @@ def label_action(
 
     run.__name__ = name
     return action(label, permission=permission, ask=ask, asks_for_one=False, offered=offered, opens=True)(run)
+
+
+def _unfit(parcel: Parcel) -> str:
+    """Return why a label should not be on a parcel; ``""`` if it may."""
+    if parcel.phase == ParcelPhase.CANCELLED.value:
+        return gettext("The label is cancelled. A parcel that is handed over with it may get lost.")
+    if parcel.shipment is not None and parcel.shipment.label_conflict:
+        title = explain_conflict(parcel.shipment, [parcel]).title
+        return f"{title}. {summary(parcel.shipment)}."
+    return ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -222,9 +236,10 @@ def _before(before: _Printed) -> str:
 
 def _left_out(number: int) -> str:
     sentence = ngettext(
-        "%(number)d is left out: it has no label, or its order was changed or cancelled after the label was made.",
-        "%(number)d are left out: they have no label, or their orders were changed or cancelled after the labels "
-        "were made.",
+        "%(number)d is left out: it has no label, its label is cancelled, or its order was changed or cancelled after "
+        "the label was made.",
+        "%(number)d are left out: they have no label, their labels are cancelled, or their orders were changed or "
+        "cancelled after the labels were made.",
         number,
     )
     return sentence % {"number": number}
