@@ -15,6 +15,7 @@ from .core.clock import clock
 from .core.interruption import interruptions
 from .maintenance import prune as prune_module
 from .models import Checkpoint
+from .parcels.matching import link_unmatched
 from .parcels.poll import poll_all
 from .schedule import PERIODS
 from .sync import drift as drift_module
@@ -22,6 +23,7 @@ from .sync import probe as probe_module
 from .sync import reconcile as reconcile_module
 from .sync import worker
 from .sync.alerts import update_alerts
+from .sync.claim import dead_letter_exhausted
 from .sync.health import mark_sweep
 from .sync.looks import take_due_looks
 from .sync.move import continue_moves
@@ -90,14 +92,14 @@ def sweep() -> float | None:
     run_parts(
         "sweep",
         mark_sweep,
-        worker.dead_letter_exhausted,
+        dead_letter_exhausted,
         probe_module.resume_expired,
         probe_module.requeue_stale_holds,
         continue_moves,
         take_due_looks,
         push_part,
         apply_inbox,
-        apply.link_unmatched,
+        link_unmatched,
     )
     return wait
 

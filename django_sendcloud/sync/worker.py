@@ -16,13 +16,13 @@ from ..core.clock import clock
 from ..core.retry import retry_transient
 from ..models import Account, Checkpoint, OutboxEntry
 from . import breaker, limiter, slots
-from .claim import DEAD_AFTER, Claim, claim, claimable, dead_letter_exhausted, in_lanes
+from .claim import DEAD_AFTER, Claim, claim, claimable, in_lanes
 from .fold import CHUNK, fold
 from .integrations import Integrations
 from .push import PushSession, push_claim
 from .push.delete import DELETES_PER_CLAIM, UPSERTS_PER_DELETE
 
-__all__ = ["dead_letter_exhausted", "plan_run", "pump", "run_in_turn"]
+__all__ = ["plan_run", "pump", "run_in_turn"]
 
 # Seconds after which a worker in a shared process lets other tasks in.
 TURN_SECONDS = 10.0

@@ -25,13 +25,12 @@ from ..core.retry import is_conflict, retry_transient
 from ..enums import WebhookAction
 from ..models import EventState, ExceptionReport, Integration, WebhookEvent
 from ..models.webhook_event import AWAITING_FOLLOW_UPS, IMMEDIATELY
-from ..parcels.matching import link_unmatched
 from ..parcels.parse import ParcelUpdate, ParseError, milliseconds, parse, text
 from ..signals import work_due
 from . import follow_ups, handlers
 from .claim import ATTEMPTS, claim, wait
 
-__all__ = ["drain", "is_due", "link_unmatched", "prune", "replay"]
+__all__ = ["dismiss", "drain", "is_due", "prune", "replay"]
 
 logger = logging.getLogger("django_sendcloud.webhooks")
 
@@ -145,7 +144,7 @@ def _is_lost(error: Exception) -> bool:
 
 
 def _save(events: Sequence[WebhookEvent]) -> None:
-    """Write down what became of locked events, in one statement."""
+    """Store the results of locked events, in one statement."""
     features = connections[conf().DATABASE].features
     WebhookEvent.objects.bulk_create(
         events,
@@ -215,7 +214,7 @@ def _attempt(work: Any, *, is_last: bool) -> Any:
 
 
 def _apply_alone(event: WebhookEvent, now: dt.datetime, *, is_last: bool) -> None:
-    """Apply one event in a savepoint of its own, and set what became of it on the event."""
+    """Apply one event in a savepoint of its own, and set the result on the event."""
     if event.attempts > ATTEMPTS:
         _fail(event, {"code": "worker_died"}, now)
         return

@@ -15,9 +15,9 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Account, EntryState, Integration, Shipment
 from django_sendcloud.sync import breaker, drift
 from django_sendcloud.sync.backends import BACKENDS, Backend
-from django_sendcloud.sync.claim import claim
+from django_sendcloud.sync.claim import claim, dead_letter_exhausted
 from django_sendcloud.sync.fold import fold_all
-from django_sendcloud.sync.worker import dead_letter_exhausted, pump
+from django_sendcloud.sync.worker import pump
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order

@@ -17,6 +17,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.enums import ParcelPhase
 from django_sendcloud.models import EventState, Integration, Parcel, Shipment, WebhookEvent
 from django_sendcloud.parcels import order_effects
+from django_sendcloud.parcels.matching import link_unmatched
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import apply, claim, follow_ups, inbox
 from tests import factories
@@ -217,7 +218,7 @@ def test_parcel_found_late_makes_whole_journey_known(
     Shipment.objects.update(uuid=identity)
     if how == "link":
         report(integration)
-        apply.link_unmatched()
+        link_unmatched()
         apply.drain()
         assert phases(heard) == JOURNEY[:2]
         report(integration, (11, 2), **nothing)
@@ -244,9 +245,9 @@ def test_link_unmatched_costs_two_queries(
     )
     Parcel.objects.update(created_at=timezone.now() - dt.timedelta(days=400))
     with django_assert_num_queries(2):
-        assert apply.link_unmatched() == 0
+        assert link_unmatched() == 0
     Shipment.objects.update(uuid=Parcel.objects.get(remote_id=1).shipment_uuid)
-    assert apply.link_unmatched() == 1
+    assert link_unmatched() == 1
     assert Parcel.objects.get(remote_id=1).shipment is not None
 
 
@@ -259,5 +260,5 @@ def test_link_unmatched_guesses_nothing(integration: Integration, order: Order) 
     for number, values in enumerate([{"order_number": "TWICE"}, {"external_order_id": "o"}, {}], start=1):
         Parcel.objects.create(integration=integration, remote_id=number, **values)
     Parcel.objects.create(integration=integration, remote_id=9, external_order_id="o", external_shipment_id="b")
-    assert apply.link_unmatched() == 1
+    assert link_unmatched() == 1
     assert Parcel.objects.get(remote_id=9).shipment.order_pk == "b"

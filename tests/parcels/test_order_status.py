@@ -11,7 +11,7 @@ import pytest
 from django_sendcloud import OrderAdapter
 from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import EventState, Integration, Parcel, Shipment, ShipmentStatus, WebhookEvent
-from django_sendcloud.parcels.matching import assign
+from django_sendcloud.parcels.matching import assign, link_unmatched
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
@@ -185,7 +185,7 @@ def test_parcel_linked_later_moves_its_order(report: Any, order: Order) -> None:
     identity = str(uuid.uuid4())
     assert report(11, 1, order_number="", shipment_uuid=identity) == "paid"
     Shipment.objects.update(uuid=identity)
-    assert apply.link_unmatched() == 1
+    assert link_unmatched() == 1
     apply.drain()
     assert Order.objects.get().status == "completed"
 

@@ -36,11 +36,11 @@ from tests.webhooks.messages import parcel, raw
 
 PARTS: dict[str, tuple[Any, str]] = {
     "the mark": (jobs, "mark_sweep"),
-    "burying": (jobs.worker, "dead_letter_exhausted"),
-    "waking": (jobs.probe_module, "requeue_stale_holds"),
+    "dead letters": (jobs, "dead_letter_exhausted"),
+    "stale holds": (jobs.probe_module, "requeue_stale_holds"),
     "pushing": (jobs.worker, "run_in_turn"),
     "the inbox": (jobs.apply, "drain"),
-    "parcels": (jobs.apply, "link_unmatched"),
+    "parcels": (jobs, "link_unmatched"),
 }
 
 
@@ -70,8 +70,8 @@ def work(integration: Integration, sandbox: Any) -> Callable[[], set[str]]:
     def done() -> set[str]:
         found = {
             "the mark": Account.objects.filter(swept_at__isnull=False).exists(),
-            "burying": OutboxEntry.objects.filter(state=EntryState.DEAD).exists(),
-            "waking": not OutboxEntry.objects.filter(
+            "dead letters": OutboxEntry.objects.filter(state=EntryState.DEAD).exists(),
+            "stale holds": not OutboxEntry.objects.filter(
                 order_pk=str(resting.pk), due_at__gt=timezone.now() + dt.timedelta(hours=5)
             ).exists(),
             "pushing": sandbox.shipment(str(late.pk)) is not None,

@@ -31,6 +31,7 @@ from django_sendcloud.models import (
     WebhookEvent,
 )
 from django_sendcloud.parcels import updates
+from django_sendcloud.parcels.matching import link_unmatched
 from django_sendcloud.parcels.statuses import STATUSES
 from django_sendcloud.webhooks import apply, claim, follow_ups, handlers, inbox
 
@@ -163,9 +164,9 @@ def test_f28_parcel_before_its_shipment_is_linked_later(integration: Integration
     event = tell(parcel(shipment_uuid=str(identity)))
     assert event.state == EventState.PROCESSED
     assert Parcel.objects.get().shipment is None
-    assert apply.link_unmatched() == 0
+    assert link_unmatched() == 0
     ours = shipment(integration, uuid=identity)
-    assert apply.link_unmatched() == 1
+    assert link_unmatched() == 1
     assert Parcel.objects.get().shipment == ours
 
 

@@ -21,6 +21,7 @@ from django_sendcloud.models import (
     WebhookEvent,
 )
 from django_sendcloud.parcels import updates
+from django_sendcloud.parcels.matching import link_unmatched
 from django_sendcloud.parcels.parse import parse
 from django_sendcloud.webhooks import apply, handlers, inbox
 
@@ -281,7 +282,7 @@ def test_f28_identifier_is_kept_until_shipment_appears(integration: Integration,
     shipment = Shipment.objects.create(
         integration=integration, order_type="shop.order", order_pk="1", external_order_id="o", uuid=identity
     )
-    assert apply.link_unmatched() == 1
+    assert link_unmatched() == 1
     assert Parcel.objects.get().shipment == shipment
 
 
