@@ -2,8 +2,8 @@
 
 Connect with ``@receiver(signal)``; ``sender`` is always the model class named below. A worker sends them, outside any
 transaction, after the change that they report is committed. An exception in a receiver never stops the others. Signals
-of the inbox are sent again for about a day until every receiver succeeds, so a receiver may hear one twice; effects on
-an order that must not be missed belong into the adapter's ``on_parcel()``.
+of the inbox are sent again for about a day until every receiver succeeds, so a receiver may get one twice; effects on
+an order that must not be missed belong in the adapter's ``on_parcel()``.
 """
 
 from __future__ import annotations

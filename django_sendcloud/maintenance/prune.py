@@ -39,7 +39,7 @@ CHUNK = 1000
 RUN_DAYS = 90
 # Sendcloud watches a parcel for six weeks, and a return may follow months later.
 ERASED_DAYS = 365
-# A parcel of which nothing has been heard for so many days will not be heard of again, wherever it is.
+# A parcel without an update for so many days gets no further one, wherever it is.
 SILENT_DAYS = 60
 # The phases at the end of a parcel's way.
 ENDS = (ParcelPhase.DELIVERED.value, ParcelPhase.RETURNED.value, ParcelPhase.CANCELLED.value)

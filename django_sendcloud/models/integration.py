@@ -336,8 +336,8 @@ class Integration(SendcloudModel):
         """Resume the integration. Return whether it was paused. Its waiting orders become due now.
 
         Args:
-            by_probe: No person has decided so: a harmless request succeeded, and pushes may still fail. A person's
-                decision of meanwhile stands.
+            by_probe: No person has decided so: a harmless request succeeded, and pushes may still fail. A decision that
+                a person has made since then is kept.
         """
         from ..signals import integration_resumed
         from .outbox import OutboxEntry

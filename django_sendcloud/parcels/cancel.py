@@ -1,4 +1,4 @@
-"""Cancellation of labels at Sendcloud, by a person's wish."""
+"""Cancellation of labels at Sendcloud, on an operator's request."""
 
 from __future__ import annotations
 

@@ -19,14 +19,13 @@ __all__ = [
     "bearing_on_delivery",
     "delivery_of_order",
     "phases_of",
-    "standing",
     "store_deliveries",
 ]
 
 _BEARING = ("shipment_id", "is_return", "phase", "status_id", "collo_nr", "collo_count", "colli_uuid")
 
 
-def standing(parcels: Iterable[Parcel]) -> list[Parcel]:
+def _counted(parcels: Iterable[Parcel]) -> list[Parcel]:
     """Return the parcels that count: without cancelled ones, and without failed announcements that were replaced."""
     live = [parcel for parcel in parcels if parcel.phase != ParcelPhase.CANCELLED.value]
     announced = [parcel for parcel in live if parcel.status_id != ANNOUNCEMENT_FAILED]
@@ -35,9 +34,9 @@ def standing(parcels: Iterable[Parcel]) -> list[Parcel]:
 
 def phases_of(parcels: Sequence[Parcel]) -> list[ParcelPhase]:
     """Return the phases of a shipment's parcels that count, with those of announced colli without an update."""
-    counted = standing(parcels)
-    unheard = [ParcelPhase.ANNOUNCED] * _unheard(counted, parcels)
-    return [*(ParcelPhase(parcel.phase) for parcel in counted), *unheard]
+    counted = _counted(parcels)
+    silent = [ParcelPhase.ANNOUNCED] * _without_update(counted, parcels)
+    return [*(ParcelPhase(parcel.phase) for parcel in counted), *silent]
 
 
 def bearing_on_delivery(parcel: Parcel) -> tuple[Any, ...]:
@@ -92,19 +91,19 @@ def _delivery(parcels: Sequence[Parcel]) -> tuple[str, dt.datetime | None]:
     return delivery, max(reached or [parcel.status_at for parcel in parcels if parcel.status_at], default=None)
 
 
-def _unheard(counted: Sequence[Parcel], parcels: Sequence[Parcel]) -> int:
+def _without_update(counted: Sequence[Parcel], parcels: Sequence[Parcel]) -> int:
     """Return how many colli are announced that no update has mentioned yet.
 
-    A collo that was cancelled counts as heard of, unless the whole set was announced again.
+    A collo that was cancelled counts as seen, unless the whole set was announced again.
     """
     missing = 0
     for colli in {parcel.colli_uuid for parcel in counted}:
         mine = [parcel for parcel in counted if parcel.colli_uuid == colli]
-        heard = {_number(parcel) for parcel in mine}
+        seen = {_number(parcel) for parcel in mine}
         dropped = {_number(each) for each in parcels if each.colli_uuid == colli and each not in mine}
-        if not heard & dropped:
-            heard |= dropped
-        missing += max(0, max(parcel.collo_count or 1 for parcel in mine) - len(heard))
+        if not seen & dropped:
+            seen |= dropped
+        missing += max(0, max(parcel.collo_count or 1 for parcel in mine) - len(seen))
     return missing
 
 

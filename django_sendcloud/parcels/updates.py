@@ -71,7 +71,7 @@ class Applied:
         moved: The parcel has another status than before.
         status: The status it has now.
         previous_status_id: The status it had before.
-        changes: The phases it has entered that its order has not heard of, as JSON; empty while no shipment is known.
+        changes: The phases it has entered that its order does not know yet, as JSON; empty while no shipment is known.
     """
 
     parcel: Parcel

@@ -304,8 +304,8 @@ def _is_split(shipment: Shipment) -> bool:
 def _delete_split(old: Backend, found: _Comparison) -> list[Shipment]:
     """Delete in the old generation what has another id in the new one. Return what was deleted.
 
-    Each one is recorded as changed before, and written down before the next begins: an interrupted move goes on, and
-    one that a person ends pushes again what is gone.
+    Each one is recorded as changed before its deletion, and stored as deleted before the next: an interrupted move
+    continues there, and one that a person ends pushes again what was deleted.
     """
     gone = []
     for shipment in found.split:

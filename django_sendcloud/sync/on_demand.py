@@ -1,4 +1,4 @@
-"""One shipment at Sendcloud, by a person's wish: looking it up, and deleting it whatever its order says."""
+"""One shipment at Sendcloud, on an operator's request: to look it up, or to delete it though its order wants it."""
 
 from __future__ import annotations
 

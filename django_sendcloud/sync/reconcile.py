@@ -62,7 +62,7 @@ Progress = Callable[[ReconciliationRun], None]
 
 
 class Postponed(Exception):
-    """The comparison cannot be made, or go on, now; says why. What it has found so far is kept."""
+    """The comparison cannot be made, or continued, now; the text says why. Its findings so far are kept."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -146,14 +146,14 @@ def _mine(current: ReconciliationRun) -> QuerySet[ReconciliationRun]:
 
 
 def _save(current: ReconciliationRun, **values: Any) -> None:
-    """Store the scan's progress, unless another process has gone on with it meanwhile."""
+    """Store the scan's progress, unless another process has taken it over."""
     counts = ("pages", "cursor", "seen", "unknown", "stale", "undead", "orphaned", "missing")
     if not _mine(current).update(**{name: getattr(current, name) for name in counts}, **values):
         raise _lost()
 
 
 def _lost() -> Postponed:
-    return Postponed("Another process has gone on with this comparison, because this one was heard of no more.")
+    return Postponed("Another process has taken over this comparison, because this one did not renew its lease.")
 
 
 def _forget(unfinished: QuerySet[ReconciliationRun]) -> int:
@@ -195,8 +195,8 @@ def _read(
 class _HalfTheBudget:
     """Two tokens for each request: a scan leaves at least half of the account's reading budget to others.
 
-    And none at all while the integration is paused, or its account is to be left alone. Where Sendcloud was, and no
-    order waits that could find out whether it is back, the scan's own request does.
+    It sends none while the integration is paused, or its account is closed. Where failures have closed the account and
+    no order waits for the trial, the scan's own request is the trial.
     """
 
     def __init__(self, integration: Integration) -> None:
@@ -227,7 +227,7 @@ _WHY = {
 
 
 def _compare(backend: Backend, current: ReconciliationRun, page: Sequence[RemoteItem]) -> list[RemoteItem]:
-    """Hold a page against what stands here. Returns what does not stand here at all."""
+    """Compare a page with the stored shipments. Returns what is not stored here at all."""
     rows = with_frozen(
         Shipment.objects.filter(
             integration_id=current.integration_id,
@@ -380,7 +380,7 @@ def repair(integration: Integration, current: ReconciliationRun, *, by_person: b
         by_person: Whether a person has decided that missing shipments are pushed again, however many.
     """
     fold_all()
-    _believe_what_is_there(integration, current)
+    _clear_found(integration, current)
     missing = Q(status=ShipmentStatus.SYNCED) & ~Q(seen_scan=current.pk)
     current.held_back = 0 if by_person else _held_back(integration, suspects(integration).filter(missing).count())
     total = 0
@@ -419,7 +419,7 @@ def _held_back(integration: Integration, missing: int) -> int:
     return missing
 
 
-def _believe_what_is_there(integration: Integration, current: ReconciliationRun) -> None:
+def _clear_found(integration: Integration, current: ReconciliationRun) -> None:
     """Clear the mismatches of shipments that the list does not show and Sendcloud has all the same."""
     missing = suspects(integration).filter(status=ShipmentStatus.SYNCED).exclude(seen_scan=current.pk)
     with backend_class(integration)(integration, limiter=_HalfTheBudget(integration), retries=2) as backend:

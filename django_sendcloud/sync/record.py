@@ -318,7 +318,7 @@ def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
         _look_again[alias] = clock.monotonic() + MIGRATE_SECONDS
         logger.error(
             "Orders are not recorded: the tables of django_sendcloud are missing or older than its code. Run migrate "
-            "on the database %r, and sendcloud_sync for the orders of meanwhile.",
+            "on the database %r, and sendcloud_sync for the orders that were changed until then.",
             alias,
         )
         return False

@@ -61,7 +61,7 @@ def run_due(now: dt.datetime | None, until: float) -> int:
             done += [_released(rest) for rest in taken[position:]]
             break
         if event.attempts > 1 and done:
-            # It may kill its worker: what was done before it is not to be repeated.
+            # It may kill its worker: the events before it must not be repeated.
             _flush(done)
         event.parcel = parcels.get(event.parcel_id) if event.parcel_id else None
         try:
@@ -85,7 +85,7 @@ def _parcels(events: list[WebhookEvent]) -> dict[int, Parcel]:
 
 
 def _flush(events: list[WebhookEvent]) -> None:
-    """Write down what became of events: those that ended well in one statement, the others one by one."""
+    """Store the results of events: those that ended well in one statement, the others one by one."""
     rows = WebhookEvent.objects
     well = [event.pk for event in events if event.state == EventState.PROCESSED and not event.note]
     if well:

@@ -254,7 +254,7 @@ class Ledger:
         self._settled_at = clock.monotonic()
 
     def _report_failures(self, verdicts: Sequence[Verdict]) -> None:
-        """Report orders that could not be translated: they are the shop's own failures and belong into Sendcloud's log.
+        """Report orders that could not be translated: they are the shop's own failures, for Sendcloud's log.
 
         The report holds field names and codes, and no value of an order.
         """
