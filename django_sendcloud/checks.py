@@ -933,7 +933,7 @@ def check_stored(
             _warning(
                 53,
                 "The tables of django_sendcloud are missing or older than its code: orders are not recorded.",
-                f"Run migrate --database {conf().DATABASE}, and sendcloud_sync for the orders of meanwhile.",
+                f"Run migrate --database {conf().DATABASE}, and sendcloud_sync for the orders changed until then.",
             )
         ]
     found: list[checks.CheckMessage] = []

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import polib
 import pytest
+from django.apps import apps
 from django.core.management import get_commands
 
 from django_sendcloud import adapters, conf, schedule, signals
+from django_sendcloud.models import EntryState, ShipmentStatus
 from django_sendcloud.payloads import ShipmentPayload
 from django_sendcloud.storefront import tracking as shipping
 
@@ -92,6 +94,19 @@ def test_commands_and_tasks_are_documented() -> None:
     assert set(re.findall(r"^\| `(sendcloud_\w+)`", text, re.MULTILINE)) == commands
     tasks = {entry["task"].rpartition(".")[2] for entry in schedule.beat_schedule().values()}
     assert tasks <= set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def test_glossary_has_models_and_states() -> None:
+    text = (ROOT / "docs/glossary.md").read_text()
+    terms = [term for cell in re.findall(r"^\| ([^|]+?) \|", text, re.MULTILINE) for term in cell.split(", ")]
+    repeated = {term for term in terms if terms.count(term) > 1 and term not in ("word", "---")}
+    assert repeated == set()
+    models = {
+        re.sub(r"(?<=[a-z])(?=[A-Z])", " ", model.__name__).lower()
+        for model in apps.get_app_config("django_sendcloud").get_models()
+    }
+    assert models - set(terms) == set()
+    assert {*map(str, EntryState.labels), *map(str, ShipmentStatus.labels)} - set(terms) == set()
 
 
 def test_order_states_are_documented() -> None:

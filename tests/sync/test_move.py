@@ -274,7 +274,7 @@ def test_move_ended_during_deletion_loses_no_order(
     assert len(records(sandbox)) == 2
 
 
-def test_move_waits_for_orders_in_hand(integration: Integration, sandbox: Any, later: Later) -> None:
+def test_move_waits_for_claimed_orders(integration: Integration, sandbox: Any, later: Later) -> None:
     factories.order()
     entry = factories.outbox().get()
     OutboxEntry.objects.update(lease="a worker", not_before=timezone.now() + dt.timedelta(seconds=3600))

@@ -274,7 +274,7 @@ PAUSES: Mapping[str, Explanation] = {
     ),
     PauseReason.MOVE.value: Explanation(
         _("It moves to another API"),
-        _("Orders that workers had in hand are awaited, and the orders at Sendcloud are compared. Nothing is sent."),
+        _("It waits for the orders that workers have claimed, and compares those at Sendcloud. Nothing is sent."),
         _("Wait until the move has ended. If it was interrupted, start it again, or resume to stay with the old API."),
     ),
     PauseReason.CONFIGURATION.value: Explanation(
