@@ -16,6 +16,7 @@ from django.db import connections, models, router
 from django.utils.connection import ConnectionDoesNotExist
 
 from .exceptions import RegistrationError
+from .routers import shop_reads
 from .signals import adapter_registered, adapter_unregistered
 
 if TYPE_CHECKING:
@@ -210,7 +211,8 @@ def database_of(order: models.Model) -> str:
         return written
     twin = copy.copy(order)
     twin._state.db = written
-    is_replica = router.db_for_read(model) == alias or router.allow_relation(order, twin)
+    with shop_reads():
+        is_replica = router.db_for_read(model) == alias or router.allow_relation(order, twin)
     return written if is_replica else alias
 
 

@@ -56,7 +56,20 @@ def primary_reads() -> Iterator[None]:
         # First, because the first router that answers decides. Before any of the shop's, and again after its tests
         # have exchanged them.
         router.routers = [_router, *router.routers]
-    before = _active.set(True)
+    with _set(True):
+        yield
+
+
+@contextlib.contextmanager
+def shop_reads() -> Iterator[None]:
+    """Read from the databases that the shop's routers name within the block, also within ``primary_reads``."""
+    with _set(False):
+        yield
+
+
+@contextlib.contextmanager
+def _set(is_active: bool) -> Iterator[None]:
+    before = _active.set(is_active)
     try:
         yield
     finally:

@@ -99,7 +99,8 @@ def preview_orders(
     integrations = Integrations()
     pks = iter(orders)
     while chunk := list(itertools.islice(pks, CHUNK)):
-        found = adapter.get_queryset().in_bulk(chunk)
+        with primary_reads():
+            found = adapter.get_queryset().in_bulk(chunk)
         for pk in chunk:
             if pk in found:
                 yield _preview(adapter, found[pk], integrations, ships_from)

@@ -368,8 +368,12 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
         if not orders.query.is_sliced:
             # Only a slice depends on the order of its rows.
             orders = orders.order_by()
-        # From the primary database, unless the queryset names one: a replica may not have them yet.
-        using = getattr(orders, "_db", None) or router.db_for_write(orders.model)
+        # From the primary database, also of a replica that the queryset names: it may not have them yet.
+        using = router.db_for_write(orders.model)
+        if named := getattr(orders, "_db", None):
+            probe = orders.model()
+            probe._state.db = named
+            using = database_of(probe)
         pks = orders.using(using).values_list(registered._meta.pk.attname, flat=True).iterator(chunk_size=CHUNK)
         return record(registered._meta.label_lower, pks, is_bulk=True, using=using)
     if isinstance(orders, models.Model):

@@ -10,6 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import FieldError, ValidationError
 from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -88,7 +89,8 @@ class Command(BaseCommand):
         return [adapter]
 
     def orders(self, adapter: OrderAdapter[Any], options: dict[str, Any]) -> QuerySet[Any]:
-        orders: QuerySet[Any] = adapter.model._base_manager.all()
+        # Never from a replica: it may not have them yet.
+        orders: QuerySet[Any] = adapter.model._base_manager.using(router.db_for_write(adapter.model))
         if options["pk"]:
             orders = self.filtered(orders, "--pk", {"pk__in": options["pk"]})
         for condition in options["filter"]:
