@@ -66,6 +66,8 @@ _OWN: dict[str, Explanation] = {
         _("Ask your developer to start Celery beat with the schedule of this app."),
     ),
 }
+# Findings of orders that wait, and that are no alert, or not yet.
+_DELAYS = (Code.UNREACHABLE, Code.RATE_LIMITED, Code.ORDERS_FAILING, Code.KEYS_NEEDED)
 # The state of the entries behind a finding.
 _STATES: dict[str, str] = {code: state for state, code in STUCK.items()}
 
@@ -87,7 +89,7 @@ def mail_alerts(*, health: Health, causes: Sequence[Cause], **kwargs: Any) -> No
             # The others would wait for the same server.
             break
     if digest_is_due(choice, now) and not _sends(
-        choice, lambda: _subject_of_digest(causes), lambda: _digest(health, causes, now)
+        choice, lambda: _subject_of_digest(health, causes), lambda: _digest(health, causes, now)
     ):
         postpone_digest()
 
@@ -118,11 +120,22 @@ def _subject_of(cause: Cause) -> str:
     return gettext("Sendcloud: %(problem)s") % {"problem": _title(cause)}
 
 
-def _subject_of_digest(causes: Sequence[Cause]) -> str:
+def _subject_of_digest(health: Health, causes: Sequence[Cause]) -> str:
     if not causes:
+        if sentence := _what_waits(health):
+            return gettext("Sendcloud: %(problem)s") % {"problem": sentence}
         return gettext("Sendcloud: all orders are reaching Sendcloud")
     text = ngettext("Sendcloud: %(number)s open problem", "Sendcloud: %(number)s open problems", len(causes))
     return text % {"number": grouped(len(causes))}
+
+
+def _what_waits(health: Health) -> str:
+    """Return why not all orders are reaching Sendcloud though there is no cause of an alert; ``""`` if they are."""
+    if not health.in_use:
+        return gettext("No integration is in use")
+    number = sum(each.backlog.waiting for each in health.in_use if each.find(*_DELAYS))
+    sentence = ngettext("%(number)s order waits for Sendcloud", "%(number)s orders wait for Sendcloud", number)
+    return sentence % {"number": grouped(number)} if number else ""
 
 
 def _explanation(cause: Cause) -> Explanation:
@@ -167,7 +180,8 @@ def _problems(causes: Sequence[Cause]) -> list[str]:
 
 
 def _digest(found: Health, causes: Sequence[Cause], now: dt.datetime) -> list[str]:
-    lines = _problems(causes) or [gettext("All orders are reaching Sendcloud."), ""]
+    waits = _what_waits(found)
+    lines = _problems(causes) or [f"{waits}." if waits else gettext("All orders are reaching Sendcloud."), ""]
     pushed = pushed_since(now - dt.timedelta(days=1))
     for each in found.in_use:
         values = {

@@ -18,7 +18,7 @@ from django.utils import timezone
 from ..conf import AlertSettings, conf
 from ..core.clock import clock
 from ..core.dispatch import ReceiverFailed, dispatch
-from ..models import Alert, Checkpoint, EntryState, EventState, Integration, OutboxEntry
+from ..models import Alert, Checkpoint, EntryState, EventState, Integration, OutboxEntry, PauseReason
 from ..signals import alert_raised, alert_solved, alerts_due
 from ..violations import first_field
 from .health import Code, Health, Level, health, inbox
@@ -97,6 +97,11 @@ def causes(found: Health) -> Iterator[Cause]:
             )
             if finding.level in (Level.PAUSED, Level.ATTENTION) or lasts:
                 yield Cause(finding.code, each.integration, finding.detail, since=finding.since, number=finding.number)
+    for each in found.integrations:
+        # At a copy of the shop, nothing is meant to be sent.
+        unused = not each.integration.is_active and each.integration.paused_reason != PauseReason.COPY
+        if unused and each.backlog.waiting:
+            yield Cause(ORDERS_WAIT, each.integration, since=each.backlog.waiting_since, number=each.backlog.waiting)
     if found.unassigned.waiting:
         yield Cause(ORDERS_WAIT, since=found.unassigned.waiting_since, number=found.unassigned.waiting)
     if found.sweep_age is not None and found.is_sweep_late:

@@ -252,6 +252,45 @@ def test_digest_comes_once_each_morning(alerted: Callable[..., None], monkeypatc
     assert "Webshop: sent in the last 24 hours 0, waiting 0, fix needed 0." in mail.outbox[0].body
 
 
+@pytest.mark.parametrize(
+    ("state", "subject"),
+    [
+        ({"is_active": False}, "Sendcloud: No integration is in use"),
+        ({"secret_key": "", "last_success_at": None}, "Sendcloud: 1 order waits for Sendcloud"),
+        ({}, "Sendcloud: 1 order waits for Sendcloud"),
+    ],
+    ids=["none in use", "no keys yet", "unreachable"],
+)
+def test_digest_claims_no_delivery_while_orders_wait(
+    alerted: Callable[..., None], monkeypatch: pytest.MonkeyPatch, state: dict[str, Any], subject: str
+) -> None:
+    """None of it is an alert: it is meant so, or too young."""
+    Integration.objects.update(**state)
+    if "is_active" not in state:
+        moment = at(8) - dt.timedelta(minutes=5)
+        OutboxEntry.objects.create(
+            integration=Integration.objects.get(), order_type="shop.order", order_pk="1", error_code="not_sent",
+            failing_since=moment, recorded_at=moment, due_at=at(9), not_before=at(8),
+        )  # fmt: skip
+        if not state:
+            Integration.objects.update(last_success_at=moment - dt.timedelta(hours=1))
+    alerted(morning=8)
+    monkeypatch.setattr(clock, "now", lambda: at(8))
+    jobs.alert()
+    assert [each.subject for each in mail.outbox] == [subject]
+    assert "All orders are reaching Sendcloud" not in mail.outbox[0].body
+
+
+@pytest.mark.parametrize(("reason", "number"), [("", 1), (PauseReason.COPY.value, 0)])
+def test_orders_of_unused_integration_are_mailed(alerted: Callable[..., None], reason: str, number: int) -> None:
+    """At a copy of the shop they are meant to wait."""
+    OutboxEntry.objects.create(integration=Integration.objects.get(), order_type="shop.order", order_pk="1")
+    Integration.objects.update(is_active=False, paused_reason=reason)
+    jobs.alert()
+    assert len(mail.outbox) == number
+    assert all("Webshop: Orders wait without an integration" in each.subject for each in mail.outbox)
+
+
 def test_failing_digest_is_repeated(alerted: Callable[..., None], monkeypatch: pytest.MonkeyPatch) -> None:
     alerted(morning=8)
     monkeypatch.setattr(clock, "now", lambda: at(8))
