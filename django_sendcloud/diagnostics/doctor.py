@@ -25,7 +25,7 @@ from ..core.crypto import DecryptionError
 from ..core.schema import unapplied_migrations
 from ..core.site import differences
 from ..exceptions import APIError
-from ..models import Integration
+from ..models import Integration, PauseReason
 from ..registry import registry
 from ..sync import breaker, limiter
 from ..sync.health import late_after, sweep_age, sweep_late_after
@@ -136,6 +136,10 @@ WORDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
         _("Add them, so that parcel updates can arrive."),
     ),
     "webhook_off": (_("Sendcloud sends no parcel updates."), _("Register the webhook on its page in the admin.")),
+    "webhook_elsewhere": (
+        _("Sendcloud sends parcel updates to another address."),
+        _("Register the webhook on its page in the admin."),
+    ),
     "webhook_unknown": (
         _("It is not clear where the shop is reached."),
         _("Set SENDCLOUD['WEBHOOK_BASE_URL']."),
@@ -200,7 +204,8 @@ class Finding:
 
     @property
     def text(self) -> str:
-        return str(WORDS[self.code][0]) % {"detail": self.detail}
+        detail = PauseReason(self.detail).label if self.code == "paused" else self.detail
+        return str(WORDS[self.code][0]) % {"detail": detail}
 
     @property
     def advice(self) -> str:
@@ -340,6 +345,8 @@ def _webhook(integration: Integration) -> _Result:
     address = selftest.own_address(integration)
     if not address:
         return Status.WARNING, "webhook_unknown", ""
+    if address != integration.webhook_url:
+        return Status.WARNING, "webhook_elsewhere", ""
     if not integration.secret_key:
         return Status.SKIPPED, "keys_missing", ""
     outcome = selftest.run(integration, address)

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def well(integration: Integration, sendcloud_settings: Any, monkeypatch: pytest.MonkeyPatch) -> Integration:
     """Make everything work. The way back to this process is replaced by its result."""
     sendcloud_settings(WEBHOOK_BASE_URL="https://shop.example")
-    Integration.objects.update(webhook_active=True, webhook_url="https://shop.example/hook/")
+    Integration.objects.update(webhook_active=True, webhook_url=integration.webhook_address())
     monkeypatch.setattr(selftest, "run", lambda integration, address: selftest.Outcome())
     mark_sweep()
     return integration
@@ -107,6 +107,8 @@ def test_pause_and_copy_are_problems(well: Integration) -> None:
 def test_webhook_round_trip_is_checked(well: Integration, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(selftest, "run", lambda integration, address: selftest.Outcome("redirected", 301))
     assert found(Check.WEBHOOK) == [(Status.PROBLEM, "webhook_failed")]
+    Integration.objects.update(webhook_url="https://old-shop.example/hook/")
+    assert found(Check.WEBHOOK) == [(Status.WARNING, "webhook_elsewhere")]
     Integration.objects.update(webhook_active=False)
     assert found(Check.WEBHOOK) == [(Status.WARNING, "webhook_off")]
 

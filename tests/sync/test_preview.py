@@ -72,6 +72,12 @@ def test_command_prints_json_lines(orders: dict[str, Order]) -> None:
     assert rows["US-1"]["notes"][0]["level"] == "advice"
 
 
+def test_command_rejects_unknown_key(orders: dict[str, Order]) -> None:
+    """To monitors, exit code 0 would mean that the order is fine."""
+    with pytest.raises(CommandError, match="no order has this key"):
+        call_command("sendcloud_preview", "--pk", "00000000-0000-0000-0000-000000000000")
+
+
 def test_command_needs_a_selection(orders: dict[str, Order]) -> None:
     with pytest.raises(CommandError, match="Say which orders"):
         run()

@@ -55,6 +55,8 @@ class Command(OrdersCommand):
                 self.stdout.write(json.dumps(found.as_json()))
             elif found.is_rejected or ((found.notes or found.problem) and not options["quiet_advice"]):
                 self.show(found)
+        if options["pk"] and not examined:
+            raise CommandError("--pk: no order has this key.")
         if not options["json"]:
             self.stdout.write(f"{examined} orders examined: {rejected} would be rejected, {advised} with advice.")
         if rejected:
