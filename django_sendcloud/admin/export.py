@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import datetime as dt
+import html
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -41,7 +42,9 @@ def cell(value: object) -> str:
         return timezone.localtime(value).isoformat(sep=" ", timespec="seconds")
     if isinstance(value, bool | int):
         return str(value).lower() if isinstance(value, bool) else str(value)
-    text = strip_tags(str(value)).replace("\0", "")
+    # Only what is meant for a page has tags: in a name or a note, "<" is a character as any other.
+    text = html.unescape(strip_tags(str(value))) if hasattr(value, "__html__") else str(value)
+    text = text.replace("\0", "")
     return f"'{text}" if text.lstrip(" \u00a0").startswith(FORMULAS) else text
 
 

@@ -42,10 +42,17 @@ def saved_filters_view(model_admin: admin.ModelAdmin[Any], request: HttpRequest)
     query = _clean(request.POST.get("query", "")[: MOST_CHARACTERS["query"]])
     if removed := request.POST.get("remove"):
         query = saved.pop(removed, "")
-        messages.success(request, gettext("The filter “%(name)s” is removed.") % {"name": removed})
+        gone = gettext("There is no filter “%(name)s” any more.")
+        text = gettext("The filter “%(name)s” is removed.") if query else gone
+        messages.success(request, text % {"name": removed})
     elif name and query and (name in saved or len(saved) < MOST):
         saved[name] = query
         messages.success(request, gettext("The filter is saved as “%(name)s”.") % {"name": name})
+    elif name and query:
+        text = gettext("The filter is not saved: you have %(number)d already. Remove one first.")
+        messages.error(request, text % {"number": len(saved)})
+    elif name:
+        messages.error(request, gettext("The filter is not saved: choose one first."))
     else:
         messages.error(request, gettext("The filter is not saved: give it a name."))
     # As pairs: PostgreSQL keeps no order of keys.

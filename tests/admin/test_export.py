@@ -87,6 +87,12 @@ def test_formula_becomes_text(as_role: Callable[..., Client], data: Data, bad: s
     assert exported(as_role("viewer"), "parcel")[1][0] == f"'{bad}"
 
 
+def test_angle_brackets_of_note_stay(as_role: Callable[..., Client], data: Data) -> None:
+    note = "ask <Jane>: 5<6 & 7>6"
+    Parcel.objects.update(dismissed_note=note)
+    assert exported(as_role("viewer"), "parcel")[1][-1] == note
+
+
 @pytest.mark.parametrize("value", ["3SABC", "1-2", "a=b", "", "0001"])
 def test_plain_text_stays(value: str) -> None:
     assert cell(value) == value

@@ -98,6 +98,32 @@ def test_second_operator_keeps_colleagues_pause(boss: Client, connected: Integra
     assert "Paused by anna" in html
 
 
+@pytest.mark.parametrize("name", ["pause", "resume"])
+def test_unused_integration_is_not_paused_or_resumed(boss: Client, connected: Integration, name: str) -> None:
+    """Its page offers neither; a list does."""
+    if name == "resume":
+        connected.pause(PauseReason.PERSON)
+    Integration.objects.update(is_active=False)
+    url = reverse("admin:django_sendcloud_integration_changelist")
+    chosen = {"action": name, "_selected_action": [connected.pk], "confirmed": "yes", "number": "1"}
+    html = boss.post(url, chosen, follow=True).content.decode()
+    assert "“Bike shop” is not in use: nothing is sent through it." in html
+    assert "running again" not in html
+    assert "is paused now" not in html
+    connected.refresh_from_db()
+    assert connected.is_paused is (name == "resume")
+    assert not LogEntry.objects.exists()
+    page = boss.get(reverse(PAGE, args=[connected.pk])).content.decode()
+    assert f"/action/{name}/" not in page
+
+
+def test_resuming_running_integration_says_so(boss: Client, connected: Integration) -> None:
+    url = reverse("admin:django_sendcloud_integration_changelist")
+    html = boss.post(url, {"action": "resume", "_selected_action": [connected.pk]}, follow=True).content.decode()
+    assert "0 integrations are running again. A colleague may have done it" in html
+    assert not LogEntry.objects.exists()
+
+
 def test_pause_needs_permission(as_role: Callable[..., Client], connected: Integration) -> None:
     client = as_role("viewer")
     url = reverse("admin:django_sendcloud_integration_action", args=[connected.pk, "pause"])

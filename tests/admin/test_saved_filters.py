@@ -69,6 +69,8 @@ def test_filter_is_replaced_and_removed(boss: Client) -> None:
 @pytest.mark.parametrize(("name", "query"), [("", "age=day"), (" ", "age=day"), ("A", ""), ("A", "q=jane")])
 def test_nameless_and_empty_filters_are_refused(boss: Client, name: str, query: str) -> None:
     save(boss, name, query)
+    html = boss.get(reverse(LIST)).content.decode()
+    assert ("give it a name" if query.startswith("age") else "choose one first") in html
     assert shown(boss) == []
 
 
@@ -77,8 +79,21 @@ def test_saved_filters_are_limited(boss: Client) -> None:
         save(boss, str(number), f"carrier={number}")
     assert len(shown(boss)) == MOST
     assert boss.get(reverse(LIST) + "?age=day").context["sc_unsaved"] == ""
+    boss.get(reverse(LIST))
     save(boss, "x" * 500, "carrier=x")
+    html = boss.get(reverse(LIST)).content.decode()
+    assert "The filter is not saved: you have 20 already. Remove one first." in html
     assert len(shown(boss)) == MOST
+
+
+def test_removed_filter_is_not_removed_again(boss: Client) -> None:
+    """A second tab still shows it."""
+    save(boss, "A", "age=day")
+    for _ in range(2):
+        boss.post(reverse(FILTERS), {"remove": "A"})
+    html = boss.get(reverse(LIST)).content.decode()
+    assert html.count("The filter “A” is removed.") == 1
+    assert "There is no filter “A” any more." in html
 
 
 def test_saving_needs_permission_post_and_token(boss: Client, as_role: Callable[..., Client]) -> None:

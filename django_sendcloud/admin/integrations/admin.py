@@ -127,6 +127,10 @@ def refresh(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> 
             messages.success(request, text % {"name": integration})
 
 
+def _not_in_use(integration: Integration) -> str:
+    return gettext("“%(name)s” is not in use: nothing is sent through it.") % {"name": integration}
+
+
 class PauseForm(NoteForm):
     """Form of a pause: its length, and its reason."""
 
@@ -169,6 +173,9 @@ def pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> No
     form = PauseForm(request)
     until = form.end()
     for integration in rows:
+        if not integration.is_active:
+            messages.warning(request, _not_in_use(integration))
+            continue
         if integration.paused_reason == PauseReason.PERSON:
             # A colleague's pause, with its reason, stands.
             explanation = explain_paused(integration)
@@ -190,12 +197,20 @@ def pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> No
 @action(
     _("Resume"),
     permission="pause",
-    offered=lambda integration: integration.is_paused and _has_keys(integration) and not may_be_copy(integration),
+    offered=lambda integration: (
+        integration.is_active and integration.is_paused and _has_keys(integration) and not may_be_copy(integration)
+    ),
 )
 def resume(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
     """Send again, waiting orders first."""
-    number = 0
+    number = running = 0
     for integration in rows:
+        if not integration.is_active:
+            messages.warning(request, _not_in_use(integration))
+            continue
+        if not integration.is_paused:
+            running += 1
+            continue
         if may_be_copy(integration):
             text = gettext("“%(name)s” may be used by a copy of the shop: decide on its page which site ships.")
             messages.warning(request, text % {"name": integration})
@@ -211,7 +226,7 @@ def resume(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> N
                 continue
         number += integration.resume()
         log(request, [integration], _("Resumed."))
-    if not number:
+    if not number and not running:
         return
     notify("outbox")
     sentence = ngettext(
