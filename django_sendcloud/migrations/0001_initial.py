@@ -47,8 +47,6 @@ class Migration(migrations.Migration):
                 ('until', models.DateTimeField()),
             ],
             options={
-                'verbose_name': 'position',
-                'verbose_name_plural': 'positions',
                 'abstract': False,
                 'default_permissions': (),
                 'base_manager_name': 'objects',
@@ -62,8 +60,6 @@ class Migration(migrations.Migration):
                 ('erased_at', models.DateTimeField(db_index=True, default=django.utils.timezone.now)),
             ],
             options={
-                'verbose_name': 'erased key',
-                'verbose_name_plural': 'erased keys',
                 'abstract': False,
                 'default_permissions': (),
                 'base_manager_name': 'objects',
@@ -78,8 +74,6 @@ class Migration(migrations.Migration):
                 ('value', django_sendcloud.models.fields.SilentJSONField(default=dict)),
             ],
             options={
-                'verbose_name': 'preference',
-                'verbose_name_plural': 'preferences',
                 'abstract': False,
                 'default_permissions': (),
                 'base_manager_name': 'objects',
@@ -99,8 +93,6 @@ class Migration(migrations.Migration):
                 ('recorded_at', models.DateTimeField(default=django.utils.timezone.now)),
             ],
             options={
-                'verbose_name': 'recorded change',
-                'verbose_name_plural': 'recorded changes',
                 'abstract': False,
                 'default_permissions': (),
                 'base_manager_name': 'objects',
@@ -116,8 +108,6 @@ class Migration(migrations.Migration):
                 ('modified_at', models.DateTimeField()),
             ],
             options={
-                'verbose_name': 'drift mark',
-                'verbose_name_plural': 'drift marks',
                 'abstract': False,
                 'default_permissions': (),
                 'base_manager_name': 'objects',
@@ -220,8 +210,6 @@ class Migration(migrations.Migration):
                 ('pruned_at', models.DateTimeField()),
             ],
             options={
-                'verbose_name': 'pruned order',
-                'verbose_name_plural': 'pruned orders',
                 'abstract': False,
                 'default_permissions': (),
                 'base_manager_name': 'objects',
@@ -265,8 +253,6 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField(db_index=True)),
             ],
             options={
-                'verbose_name': 'scheduled look',
-                'verbose_name_plural': 'scheduled looks',
                 'abstract': False,
                 'default_permissions': (),
                 'base_manager_name': 'objects',

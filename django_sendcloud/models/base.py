@@ -97,6 +97,9 @@ class OrderReference(SendcloudModel):
     class Meta(SendcloudModel.Meta):
         abstract = True
 
+    def __str__(self) -> str:
+        return str(self.ref)
+
     @property
     def ref(self) -> OrderRef:
         """Return the order that the row is about."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from .base import OrderReference, OrderReferenceQuerySet
 
@@ -33,11 +32,6 @@ class Change(OrderReference):
     objects = ChangeQuerySet.as_manager()
 
     class Meta(OrderReference.Meta):
-        verbose_name = _("recorded change")
-        verbose_name_plural = _("recorded changes")
         default_permissions = ()
         # A page about one order finds out with it that the order waits. Each further index would cost every save.
         indexes = [models.Index(fields=["order_pk"], name="sendcloud_change_order")]
-
-    def __str__(self) -> str:
-        return f"{self.order_type} {self.order_pk}"

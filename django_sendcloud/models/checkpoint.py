@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 
 from ..core.clock import clock
 from .base import DatabaseManager, SendcloudModel
@@ -20,8 +19,6 @@ class Checkpoint(SendcloudModel):
     objects = DatabaseManager["Checkpoint"]()
 
     class Meta(SendcloudModel.Meta):
-        verbose_name = _("position")
-        verbose_name_plural = _("positions")
         default_permissions = ()
 
     @classmethod

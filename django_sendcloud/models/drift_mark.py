@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 
 from .base import OrderReference, OrderReferenceQuerySet
 
@@ -16,13 +15,8 @@ class DriftMark(OrderReference):
     objects = OrderReferenceQuerySet["DriftMark"].as_manager()
 
     class Meta(OrderReference.Meta):
-        verbose_name = _("drift mark")
-        verbose_name_plural = _("drift marks")
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(fields=["order_type", "order_pk"], name="sendcloud_driftmark_order"),
         ]
         indexes = [models.Index(fields=["order_type", "modified_at"], name="sendcloud_driftmark_age")]
-
-    def __str__(self) -> str:
-        return f"{self.order_type} {self.order_pk}"

@@ -8,7 +8,6 @@ from typing import Any
 
 from django.db import models
 from django.utils import timezone
-from django.utils.translation import gettext_lazy as _
 
 from .base import DatabaseQuerySet, SendcloudModel
 
@@ -52,8 +51,6 @@ class ErasedKey(SendcloudModel):
     objects = ErasedKeyQuerySet.as_manager()
 
     class Meta(SendcloudModel.Meta):
-        verbose_name = _("erased key")
-        verbose_name_plural = _("erased keys")
         default_permissions = ()
 
     def __str__(self) -> str:

@@ -151,7 +151,7 @@ class OutboxEntry(OrderReference):
         permissions = [("push_order", _("Can push and retry orders"))]
 
     def __str__(self) -> str:
-        return self.order_number or f"{self.order_type} {self.order_pk}"
+        return self.order_number or str(self.ref)
 
     @property
     def is_leased(self) -> bool:

@@ -27,8 +27,6 @@ class Preference(SendcloudModel):
 
     class Meta(SendcloudModel.Meta):
         default_permissions = ()
-        verbose_name = _("preference")
-        verbose_name_plural = _("preferences")
         constraints = [models.UniqueConstraint(fields=["user_key", "name"], name="sendcloud_preference_user")]
 
     def __str__(self) -> str:

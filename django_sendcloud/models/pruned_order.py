@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.db import models
-from django.utils.translation import gettext_lazy as _
 
 from .base import OrderReference, OrderReferenceQuerySet
 
@@ -16,12 +15,7 @@ class PrunedOrder(OrderReference):
     objects = OrderReferenceQuerySet["PrunedOrder"].as_manager()
 
     class Meta(OrderReference.Meta):
-        verbose_name = _("pruned order")
-        verbose_name_plural = _("pruned orders")
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(fields=["order_type", "order_pk"], name="sendcloud_prunedorder_order"),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.order_type} {self.order_pk}"

@@ -6,7 +6,6 @@ import datetime as dt
 from collections.abc import Iterable
 
 from django.db import connections, models
-from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf
 from .base import OrderReference, OrderReferenceQuerySet
@@ -41,12 +40,7 @@ class ScheduledLook(OrderReference):
     objects = ScheduledLookQuerySet.as_manager()
 
     class Meta(OrderReference.Meta):
-        verbose_name = _("scheduled look")
-        verbose_name_plural = _("scheduled looks")
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(fields=["order_type", "order_pk"], name="sendcloud_look_order"),
         ]
-
-    def __str__(self) -> str:
-        return f"{self.order_type} {self.order_pk}"
