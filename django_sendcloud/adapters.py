@@ -363,7 +363,7 @@ class OrderAdapter(Generic[OrderT]):
         """
         return None
 
-    # -- questions of the package ------------------------------------------------------
+    # -- called by this package; a shop overrides the hooks above ----------------------
 
     def order_number(self, order: OrderT) -> str:
         """Return the order's number by its own field, ``""`` if none is named."""

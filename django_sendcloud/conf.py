@@ -150,7 +150,7 @@ class Settings:
     METRICS_TOKEN: str = dataclasses.field(default="", repr=False)
     """Token by which a monitor reads the metrics (``Authorization: Bearer …``). Empty: only operators read them."""
 
-    # House
+    # Deployment
     DATABASE: str = "default"
     """Alias of the database that holds this app's tables; orders must live in it to be recorded atomically."""
     SITE: str = ""

@@ -1,7 +1,7 @@
 """Views for Sendcloud's webhooks and for monitors.
 
-The order of things is the point: size, then the raw bytes, then the signature, and only then anything else. What is
-not verified is neither stored nor parsed nor logged.
+The order of the checks matters: the size, then the raw bytes, then the signature, and only then anything else. A body
+that is not verified is neither stored nor parsed nor logged.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ _NEEDED = (
 
 
 class _AlwaysJson(BaseContentNegotiation):
-    """Sendcloud's ``Accept`` header is nothing to fail on."""
+    """Answers JSON, whatever the ``Accept`` header says."""
 
     def select_parser(self, request: Request, parsers: Any) -> Any:
         return None

@@ -32,7 +32,7 @@ __all__ = ["Erased", "NotErasable", "erase"]
 
 
 class NotErasable(Exception):
-    """It cannot be forgotten now; the text says why and what to do."""
+    """The order cannot be erased now; the text says why and what to do."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ __all__ = ["Pruned", "prune"]
 logger = logging.getLogger("django_sendcloud.maintenance")
 
 CHUNK = 1000
-# Days for which the figures of each hour, and the comparisons, are kept.
+# Days for which finished comparisons are kept.
 RUN_DAYS = 90
 # Sendcloud watches a parcel for six weeks, and a return may follow months later.
 ERASED_DAYS = 365
@@ -107,13 +107,13 @@ def _arrived(now: dt.datetime, before: dt.datetime) -> ShipmentQuerySet:
     """
     parcels = Parcel.objects.filter(shipment=OuterRef("pk"))
     silent = now - dt.timedelta(days=SILENT_DAYS)
-    lively = parcels.filter(Q(updated_at__gte=before) | (~Q(phase__in=ENDS) & Q(updated_at__gte=silent)))
-    unheard = WebhookEvent.objects.filter(
+    active = parcels.filter(Q(updated_at__gte=before) | (~Q(phase__in=ENDS) & Q(updated_at__gte=silent)))
+    unfinished = WebhookEvent.objects.filter(
         parcel__shipment=OuterRef("pk"), state__in=AWAITING_FOLLOW_UPS, due_at__isnull=False
     )
     waiting = OutboxEntry.objects.filter(order_type=OuterRef("order_type"), order_pk=OuterRef("order_pk"))
     synced = Shipment.objects.filter(status=ShipmentStatus.SYNCED, last_pushed_at__lt=before, label_conflict="")
-    return synced.filter(has_label(), ~Exists(lively), ~Exists(unheard), ~Exists(waiting))
+    return synced.filter(has_label(), ~Exists(active), ~Exists(unfinished), ~Exists(waiting))
 
 
 def _prune_shipments(now: dt.datetime, before: dt.datetime, pruned: Pruned) -> None:

@@ -129,7 +129,7 @@ class OrderShipping:
 
 
 def order_shipping(order: models.Model) -> OrderShipping:
-    """Say how an order stands: five SQL statements at most, however many parcels it has.
+    """Return the state of an order: five SQL statements at most, however many parcels it has.
 
     Args:
         order: An instance of a model that has an adapter.
@@ -151,7 +151,7 @@ def order_shipping(order: models.Model) -> OrderShipping:
 
 
 def sync_state(entry: OutboxEntry | None, shipments: Iterable[Shipment]) -> SyncState:
-    """Say whether Sendcloud knows an order as it is now.
+    """Return whether Sendcloud knows an order as it is now.
 
     Args:
         entry: Its outbox entry, if it is to be pushed.
