@@ -1,4 +1,4 @@
-"""Service points: what the buyer chose, how it is stored with the order, and whether it still stands when it is sent.
+"""Service points: the buyer's choice, its stored form, and whether it is still open when the order is sent.
 
 ::
 
@@ -53,37 +53,40 @@ REQUIRED = ("name", "country")
 WAIT_SECONDS = 3.0
 
 
-class _Memory:
-    """Recent answers about service points, of this process: a question without an answer is not repeated soon."""
+class _Answers:
+    """Sendcloud's recent answers about service points, in this process. A failure pauses the questions for a while."""
 
-    BELIEVED_SECONDS = 86_400.0
-    REST_SECONDS = 60.0
+    KEPT_SECONDS = 86_400.0
+    PAUSE_SECONDS = 60.0
     MOST = 10_000
 
     def __init__(self) -> None:
         self.forget()
 
     def forget(self) -> None:
-        self._there: dict[int, float] = {}
-        self._rests_until = float("-inf")
+        self._kept_until: dict[int, float] = {}
+        self._paused_until = float("-inf")
 
-    def knows(self, point_id: int) -> bool:
-        return self._there.get(point_id, float("-inf")) > clock.monotonic()
+    def is_available(self, point_id: int) -> bool:
+        """Return whether Sendcloud has lately said that the service point is available."""
+        return self._kept_until.get(point_id, float("-inf")) > clock.monotonic()
 
-    def is_there(self, point_id: int) -> None:
-        if len(self._there) >= self.MOST:
-            self._there.clear()
-        self._there[point_id] = clock.monotonic() + self.BELIEVED_SECONDS
+    def keep(self, point_id: int) -> None:
+        """Keep the answer that the service point is available."""
+        if len(self._kept_until) >= self.MOST:
+            self._kept_until.clear()
+        self._kept_until[point_id] = clock.monotonic() + self.KEPT_SECONDS
 
     @property
-    def rests(self) -> bool:
-        return clock.monotonic() < self._rests_until
+    def is_paused(self) -> bool:
+        return clock.monotonic() < self._paused_until
 
-    def rest(self) -> None:
-        self._rests_until = clock.monotonic() + self.REST_SECONDS
+    def pause(self) -> None:
+        """Ask nothing for a while."""
+        self._paused_until = clock.monotonic() + self.PAUSE_SECONDS
 
 
-memory = _Memory()
+answers = _Answers()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,9 +223,9 @@ def _origin(url: str) -> str:
 
 def _is_available(point: ServicePoint, integration: Integration | None) -> bool | None:
     """Ask Sendcloud; ``None`` where no answer can be had soon."""
-    if memory.knows(point.id):
+    if answers.is_available(point.id):
         return True
-    if integration is None or memory.rests:
+    if integration is None or answers.is_paused:
         return None
     if acquire(integration.account.pk, backend_class(integration).service_point_check):
         return None
@@ -235,10 +238,10 @@ def _is_available(point: ServicePoint, integration: Integration | None) -> bool 
         ) as backend:
             available = backend.is_service_point_available(point.id)
     except (APIError, SendcloudConfigurationError) as error:
-        memory.rest()
+        answers.pause()
         logger.warning("Service point %s could not be checked: %s.", point.id, type(error).__name__)
         return None
     if available:
         # A no is not kept: it stops the order, so the question comes again only after a change.
-        memory.is_there(point.id)
+        answers.keep(point.id)
     return available
