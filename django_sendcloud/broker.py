@@ -16,7 +16,7 @@ from .core.notifier import Notifier
 if TYPE_CHECKING:
     from celery import Celery
 
-__all__ = ["BROKER_TIMEOUT", "celery_app", "notify_workers", "publish", "remember_app"]
+__all__ = ["BROKER_TIMEOUT", "celery_app", "is_used", "notify_workers", "publish", "remember_app"]
 
 # Seconds to wait for a broker that does not answer.
 BROKER_TIMEOUT = 2
@@ -56,7 +56,7 @@ def _is_loaded() -> bool:
     return "celery" in sys.modules
 
 
-def _is_used() -> bool:
+def is_used() -> bool:
     """Return whether the shop uses Celery; where it does not, ``sendcloud_work`` looks for work itself."""
     app = celery_app()
     return app.main != "default" or bool(app.conf.broker_url)
@@ -112,7 +112,7 @@ def _timeouts(transport: object, options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _publish_if_used(task: str) -> None:
-    if _is_used():
+    if is_used():
         publish(task)
 
 
@@ -132,7 +132,7 @@ def notify_workers(*, queue: str, **kwargs: Any) -> None:
     task, notifier = _QUEUES.get(queue, _QUEUES["inbox"])
     # Unless Celery is imported already, the notifier's thread does it, so that no request waits for it.
     if _is_loaded():
-        if not _is_used():
+        if not is_used():
             return
         if celery_app().conf.task_always_eager:
             # In the same thread, so that tests see what the task did.

@@ -138,9 +138,6 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
 
     # -- what is shown --------------------------------------------------------------------------
 
-    def get_queryset(self, request: HttpRequest) -> models.QuerySet[ModelT]:
-        return super().get_queryset(request)
-
     def panel(self, request: HttpRequest, obj: ModelT) -> dict[str, Any]:
         """Return the context of ``panel_template``, shown above an object's fields."""
         return {}
@@ -225,10 +222,6 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
     def url(self, name: str, *args: Any) -> str:
         """Return the URL of one of this model's admin pages."""
         return page_url(self, name, *args)
-
-    def url_of(self, obj: models.Model) -> str:
-        """Return the URL of any object's admin page; ``""`` if it has none on this site."""
-        return admin_url(self.admin_site, obj._meta, obj.pk)
 
     def get_urls(self) -> list[URLPattern]:
         pages = super().get_urls()

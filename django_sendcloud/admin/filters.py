@@ -96,7 +96,6 @@ TASK_LABELS: Mapping[DeliveryTask, StrOrPromise] = {
     DeliveryTask.RETURNED: _("Returned, not handled"),
 }
 #: Shipments that Sendcloud has not confirmed.
-UNSETTLED = (ShipmentStatus.PENDING, ShipmentStatus.ACCEPTED)
 
 
 class ShipmentStateFilter(admin.SimpleListFilter):

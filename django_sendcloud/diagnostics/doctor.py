@@ -18,7 +18,7 @@ from django.db import Error, connections
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..broker import BROKER_TIMEOUT, celery_app
+from ..broker import BROKER_TIMEOUT, celery_app, is_used
 from ..conf import SendcloudConfigurationError, conf, problems
 from ..core.clock import clock
 from ..core.crypto import DecryptionError
@@ -367,14 +367,9 @@ def _limiter(integration: Integration) -> _Result:
 # -- the work -----------------------------------------------------------------------------------------
 
 
-def _has_celery() -> bool:
-    app = celery_app()
-    return app.main != "default" or bool(app.conf.broker_url)
-
-
 def _broker() -> Iterator[Finding]:
     app = celery_app()
-    if not _has_celery():
+    if not is_used():
         yield Finding(Check.BROKER, Status.SKIPPED, "no_celery")
     elif app.conf.task_always_eager:
         yield Finding(Check.BROKER, Status.WARNING, "eager")
@@ -395,7 +390,7 @@ def _worker() -> Iterator[Finding]:
     if age is not None and age < late_after().total_seconds():
         yield Finding(Check.WORKER, Status.OK)
         return
-    if _has_celery() and not celery_app().conf.task_always_eager and _answers():
+    if is_used() and not celery_app().conf.task_always_eager and _answers():
         yield Finding(Check.WORKER, Status.OK)
     else:
         yield Finding(Check.WORKER, Status.PROBLEM, "worker_missing")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import datetime as dt
 from typing import Any
 
 from ..models import Integration
@@ -37,10 +36,6 @@ class Figures:
             "dead": backlog.dead,
         }
 
-    def age(self, moment: dt.datetime | None) -> float:
-        """Return the seconds since a moment, 0 for none."""
-        return 0.0 if moment is None else max(0.0, (self.health.now - moment).total_seconds())
-
     def as_json(self) -> dict[str, Any]:
         return {
             "sweep_age_seconds": self.health.sweep_age,
@@ -68,8 +63,12 @@ class Figures:
             "webhooks": {state: number for (key, state), number in self.inbox.items() if key == integration.pk},
             "breaker": breaker.state(integration.account, self.health.now),
             "requests_left": self.rates[integration.account.pk],
-            "seconds_since_success": self.age(integration.last_success_at) if integration.last_success_at else None,
-            "seconds_since_webhook": self.age(integration.last_webhook_at) if integration.last_webhook_at else None,
+            "seconds_since_success": self.health.age(integration.last_success_at)
+            if integration.last_success_at
+            else None,
+            "seconds_since_webhook": self.health.age(integration.last_webhook_at)
+            if integration.last_webhook_at
+            else None,
         }
 
 

@@ -56,13 +56,13 @@ class _Collector:
         for name, backlog in [*rows, ("", found.health.unassigned)]:
             for state, number in found.states(backlog).items():
                 orders.add_metric([name, state], number)
-            oldest.add_metric([name], found.age(backlog.oldest_due))
+            oldest.add_metric([name], found.health.age(backlog.oldest_due))
         for each in integrations:
             integration, name = each.integration, str(each.integration.remote_id)
             level.add_metric([name, each.level.value], 1)
             for family, moment in ((success, integration.last_success_at), (webhook, integration.last_webhook_at)):
                 if moment is not None:
-                    family.add_metric([name], found.age(moment))
+                    family.add_metric([name], found.health.age(moment))
             for (key, state), number in found.inbox.items():
                 if key == integration.pk:
                     webhooks.add_metric([name, state], number)

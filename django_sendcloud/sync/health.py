@@ -251,6 +251,10 @@ class Health:
         """Return whether periodic work does not run, although an integration is in use."""
         return bool(self.in_use) and (self.sweep_age is None or self.sweep_age > sweep_late_after())
 
+    def age(self, moment: dt.datetime | None) -> float:
+        """Return the seconds since a moment; 0 for none."""
+        return 0.0 if moment is None else max(0.0, (self.now - moment).total_seconds())
+
     def of(self, integration: Integration) -> IntegrationHealth:
         """Return the health of one integration."""
         return next(each for each in self.integrations if each.integration.pk == integration.pk)

@@ -19,8 +19,6 @@ from ...payloads import ParcelItem, Status, kilograms
 __all__ = ["SalesmanOrderAdapter"]
 
 CENT = Decimal("0.01")
-# The fields of a shipment that a free text does not have.
-ADDRESS = ("name", "address", "postal_code", "city", "country")
 
 
 class SalesmanOrderAdapter(OrderAdapter[Any]):

@@ -118,20 +118,17 @@ class Report:
         )
         return Figures(
             due=backlog.due,
-            oldest_due_seconds=self.age(backlog.oldest_due),
+            oldest_due_seconds=self.health.age(backlog.oldest_due),
             later=backlog.later,
             claimed=backlog.claimed,
             rejected=backlog.rejected,
             dead=backlog.dead,
             failing=backlog.failing,
             inbox=received.number + applied.number,
-            inbox_lag_seconds=self.age(min(received.oldest, applied.oldest)),
+            inbox_lag_seconds=self.health.age(min(received.oldest, applied.oldest)),
             inbox_failed=failed.number,
             receivers_failed=unheard.number,
         )
-
-    def age(self, moment: dt.datetime | None) -> float:
-        return 0.0 if moment is None else max(0.0, (self.health.now - moment).total_seconds())
 
     def as_json(self) -> dict[str, Any]:
         """Return plain values, with times in ISO 8601; the figures stand beside the others."""
@@ -309,7 +306,7 @@ class Command(BaseCommand):
 
     def cells(self, report: Report, each: IntegrationHealth) -> list[str]:
         last, left = each.integration.last_success_at, report.rates[each.integration.account.pk]
-        success = f"{_duration(report.age(last))} ago" if last else "never"
+        success = f"{_duration(report.health.age(last))} ago" if last else "never"
         state = breaker.state(each.integration.account, report.health.now)
         return [*self.figures(report.figures(each)), success, state, str(left["unsafe"]), str(left["safe"])]
 
