@@ -10,6 +10,7 @@ from django.apps import AppConfig
 from django.conf import settings
 from django.core import checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import connections
 from django.template import Engine, Origin, TemplateDoesNotExist, TemplateSyntaxError, engines
 from django.template.loader_tags import ExtendsNode
 
@@ -232,7 +233,9 @@ def check_data(
     found: list[checks.CheckMessage] = []
     for adapter in _adapters():
         attributes = get_model("catalogue.ProductAttribute")._default_manager
-        if attributes.db not in (databases or ()):
+        types = get_model("order.ShippingEventType")._default_manager
+        # The first migrate runs this check before it creates the tables.
+        if attributes.db not in (databases or ()) or not (_has_table(attributes) and _has_table(types)):
             continue
         name = f"{type(adapter).__module__}.{type(adapter).__qualname__}"
         codes = set(attributes.values_list("code", flat=True))
@@ -241,11 +244,14 @@ def check_data(
             found.append(
                 _missing(name, "weight_attribute", adapter.weight_attribute, "code of a product attribute", codes)
             )
-        types = get_model("order.ShippingEventType")._default_manager
         names = {each for row in types.values_list("name", "code") for each in row}
         if adapter.shipping_event and adapter.shipping_event not in names:
             found.append(_missing(name, "shipping_event", adapter.shipping_event, "shipping event type", names))
     return found
+
+
+def _has_table(manager: Any) -> bool:
+    return manager.model._meta.db_table in connections[manager.db].introspection.table_names()
 
 
 def _missing(name: str, attribute: str, value: str, what: str, known: Iterable[str]) -> checks.CheckMessage:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -182,6 +183,27 @@ def test_forgotten_app_is_named() -> None:
         [sys.executable, "-W", "ignore", "-c", FORGOTTEN], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout.strip() == "['sendcloud.E080']", done.stderr
+
+
+EMPTY = """
+import django
+django.setup()
+from django_sendcloud.contrib.oscar.checks import check_data
+print(check_data(None, databases=["default"]))
+"""
+
+
+def test_empty_database_can_be_migrated() -> None:
+    """``migrate`` runs the checks of the database first, and dies with what they raise."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", EMPTY],
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.contrib.oscar.settings"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.stdout.strip() == "[]", done.stderr
 
 
 def overriding(folder: Path, name: str, text: str) -> Any:
