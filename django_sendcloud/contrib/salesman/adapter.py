@@ -15,8 +15,12 @@ from salesman.conf import app_settings
 
 from ...adapters import NotShippable, OrderAdapter, watch
 from ...payloads import ParcelItem, Status, kilograms
+from . import installed
 
 __all__ = ["SalesmanOrderAdapter"]
+
+# An adapter alone works, and the shop misses the rest of the app: its checks would not run either.
+installed.register()
 
 CENT = Decimal("0.01")
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -304,6 +306,27 @@ def test_project_has_no_problems() -> None:
 )
 def test_broken_adapter_is_reported_with_fix(broken: dict[str, Any], code: str, says: str) -> None:
     assert says in messages(**broken)[code]
+
+
+FORGOTTEN = """
+import django
+from django.conf import settings
+from tests.contrib.salesman import settings as ours
+values = {name: value for name, value in vars(ours).items() if name.isupper()}
+values["INSTALLED_APPS"] = [app for app in ours.INSTALLED_APPS if app != "django_sendcloud.contrib.salesman"]
+settings.configure(**values)
+django.setup()
+from django.core import checks
+print([each.id for each in checks.run_checks() if each.level >= checks.ERROR])
+"""
+
+
+def test_forgotten_app_is_named() -> None:
+    """The check runs also where the app, which registers the others, is not installed."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", FORGOTTEN], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.stdout.strip() == "['sendcloud.E094']", done.stderr
 
 
 def test_sound_adapter_is_not_reported() -> None:
