@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from django_sendcloud.sandbox import Sandbox
 from tests import services
+from tests.servers import free_port
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", (ROOT / "README.md").read_text(), re.DOTALL | re.MULTILINE)
@@ -99,16 +103,27 @@ def test_readme_names_every_file_and_command() -> None:
     ]
 
 
+def answers(port: int) -> bool:
+    """Return whether a server listens at a port of this machine."""
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
 class Reader:
     """A person who follows the README in an empty folder."""
 
     def __init__(self, folder: Path, sandbox: Sandbox) -> None:
         self.folder = folder
+        self.port = free_port()
         self.environment = {
             "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT),
             "CELERY_BROKER_URL": services.URLS["redis"],
             "SENDCLOUD_BASE_URL": sandbox.base_url,
+            "SENDCLOUD_WEBHOOK_BASE_URL": f"http://127.0.0.1:{self.port}",
             "SENDCLOUD_PUBLIC_KEY": sandbox.public_key,
             "SENDCLOUD_SECRET_KEY": sandbox.secret_key,
         }
@@ -150,6 +165,19 @@ class Reader:
         self.run(*shlex.split(COMMANDS[4]))
         assert "Connected" in self.run(*shlex.split(COMMANDS[5]))
 
+    @contextlib.contextmanager
+    def serve(self) -> Iterator[None]:
+        """Serve the shop at the address that Sendcloud reports parcels to."""
+        command = [sys.executable, "manage.py", "runserver", "--noreload", str(self.port)]
+        with subprocess.Popen(command, cwd=self.folder, env=self.environment) as server:
+            end = time.monotonic() + 60
+            while not answers(self.port) and time.monotonic() < end:
+                time.sleep(0.05)
+            try:
+                yield
+            finally:
+                server.terminate()
+
     def order(self) -> str:
         """Place an order as the shop's checkout does, and return its key."""
         return self.shell(CHECKOUT).split()[-1]
@@ -159,7 +187,8 @@ class Reader:
 @pytest.mark.services
 @pytest.mark.exhaustive
 def test_readme_steps_ship_and_show_orders(tmp_path: Path) -> None:
-    with Sandbox() as sandbox:
+    # Sendcloud repeats webhooks from before the shop is served within a second, not after minutes.
+    with Sandbox(webhook_retry_scale=0.001) as sandbox:
         reader = Reader(tmp_path, sandbox)
         reader.follow()
         schedule = "from yourproject.celery import app; print(*app.conf.beat_schedule)"
@@ -173,8 +202,13 @@ def test_readme_steps_ship_and_show_orders(tmp_path: Path) -> None:
         without_celery = reader.order()
         reader.run("python", "manage.py", "sendcloud_work", "--once")
         numbers = {order["order_id"]: order["order_number"] for order in sandbox.orders()}
+        with reader.serve():
+            [parcel] = sandbox.create_label(with_celery)
+            assert sandbox.wait_webhooks(60)
+        reader.run("python", "manage.py", "sendcloud_work", "--once")
     assert numbers == {with_celery: "1042", without_celery: "1042"}
     tag = next(text for language, text in BLOCKS if language == "django")
     pages = reader.shell(PAGES % tag)
     assert pages.count("200 True") == 2, pages
     assert 'class="sc-tracking"' in pages
+    assert parcel["tracking_number"] in pages, "the webhook has arrived"

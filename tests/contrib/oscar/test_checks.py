@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,8 @@ from django_sendcloud.registry import registry
 from .conftest import Shop
 
 Order = get_model("order", "Order")
+ROOT = Path(__file__).resolve().parents[3]
+KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
 
 
 def found(check: Any = checks.check_oscar, databases: Any = None, **changes: Any) -> list[django_checks.CheckMessage]:
@@ -183,6 +186,33 @@ def test_forgotten_app_is_named() -> None:
         [sys.executable, "-W", "ignore", "-c", FORGOTTEN], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.stdout.strip() == "['sendcloud.E080']", done.stderr
+
+
+def block(page: str, name: str) -> str:
+    """Return the block of a page that begins with the name of a file."""
+    found = re.search(rf"^```python\n# {name}.*?\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
+    assert found
+    return found[1]
+
+
+def test_documented_settings_make_a_shop(tmp_path: Path) -> None:
+    """The README's settings and the page's, one after the other, below those of a shop with Oscar."""
+    settings = [
+        "from tests.contrib.oscar.settings import *",
+        'INSTALLED_APPS = [app for app in INSTALLED_APPS if "django_sendcloud" not in app and app != "rest_framework"]',
+        block("README.md", "yourproject/settings.py"),
+        block("docs/oscar.md", "yourproject/settings.py"),
+    ]
+    (tmp_path / "pasted.py").write_text("\n".join(settings))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "django", "check", "--settings", "pasted"],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "SENDCLOUD_ENCRYPTION_KEY": KEY},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 EMPTY = """

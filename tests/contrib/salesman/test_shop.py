@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import subprocess
 import sys
 import time
@@ -36,6 +37,8 @@ from .shop.sendcloud import ShopOrder
 Order = get_salesman_model("Order")
 HERE = Path(__file__).resolve().parent
 SWAPPED = os.environ.get("SHOP_SWAPS_ORDERS") == "1"
+ROOT = HERE.parent.parent.parent
+KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
 ADDRESS = "Ada Example\nStationsplein 1\n1012 AB\nAmsterdam\nNL"
 
 pytestmark = pytest.mark.django_db
@@ -337,5 +340,33 @@ def test_sound_adapter_is_not_reported() -> None:
 def test_page_shows_the_tested_adapter() -> None:
     """The documentation shows the adapter of this shop, word for word, and it has 15 lines at most."""
     source = (HERE / "shop/sendcloud.py").read_text()
-    assert source in (HERE.parent.parent.parent / "docs/salesman.md").read_text()
+    assert source in (ROOT / "docs/salesman.md").read_text()
     assert len([line for line in source.splitlines() if line.strip()]) <= 15
+
+
+def test_documented_settings_make_a_shop(tmp_path: Path) -> None:
+    """The README's settings and the page's, one after the other, below those of a shop with Salesman."""
+    settings = [
+        "from tests.contrib.salesman.settings import *",
+        'INSTALLED_APPS = [app for app in INSTALLED_APPS if not app.startswith("django_sendcloud")]',
+        # As its comment says.
+        block(ROOT / "README.md", "yourproject/settings.py").replace('"rest_framework", ', ""),
+        block(ROOT / "docs/salesman.md", "yourproject/settings.py"),
+    ]
+    (tmp_path / "pasted.py").write_text("\n".join(settings))
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-m", "django", "check", "--settings", "pasted"],
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "SENDCLOUD_ENCRYPTION_KEY": KEY},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def block(page: Path, name: str) -> str:
+    """Return the block of a page that begins with the name of a file."""
+    found = re.search(rf"^```python\n# {name}.*?\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
+    assert found
+    return found[1]
