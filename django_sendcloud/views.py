@@ -86,6 +86,8 @@ class WebhookView(APIView):
             return _answer(411, "Content-Length is required.")
         if length > conf().WEBHOOK_MAX_BYTES:
             return _answer(413, "The body is too large.")
+        # Before anything is asked for that may fail: Sentry reads the body of a request if the view has not read it.
+        raw = _body(request._request, length)
         try:
             integration = Integration.objects.only(*_NEEDED).get(webhook_key=key)
             secrets = integration.webhook_secrets()
@@ -94,7 +96,6 @@ class WebhookView(APIView):
         except (Error, SendcloudConfigurationError) as error:
             logger.error("A webhook could not be verified (%s).", type(error).__name__)
             return _answer(503, "Try again later.")
-        raw = _body(request._request, length)
         header = SilentStr(request.headers.get(signature.HEADER) or "")
         brings_keys = raw is not None and credentials.are_offered(integration, raw, header)
         if raw is None or not (brings_keys or signature.verify(raw, header, secrets)):

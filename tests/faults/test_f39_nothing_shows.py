@@ -6,16 +6,23 @@ must be of types that do not show their content.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Callable, Iterator
+from io import StringIO
 from typing import Any
 
 import pytest
 import requests
 import sentry_sdk
+from django.core.management import call_command
+from django.core.signals import got_request_exception
 from django.db import OperationalError, connection
 from django.test import RequestFactory
-from django.views.debug import ExceptionReporter
+from django.urls import reverse
+from django.views.debug import ExceptionReporter, SafeExceptionReporterFilter
+from sentry_sdk.integrations.django import DjangoRequestExtractor
+from sentry_sdk.serializer import serialize
 from sentry_sdk.transport import Transport
 
 from django_sendcloud.api.requestor import Requestor
@@ -27,7 +34,7 @@ from django_sendcloud.silent import hide
 from django_sendcloud.sync import reconcile
 from django_sendcloud.sync.fold import fold_all
 from django_sendcloud.sync.worker import pump
-from django_sendcloud.testing import drain
+from django_sendcloud.testing import drain, rolled_back
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
 from tests.webhooks.messages import parcel, post, raw
@@ -72,7 +79,7 @@ def seen() -> Iterator[Callable[..., str]]:
         max_request_body_size="always",
     )
 
-    def show(work: Callable[[], Any]) -> str:
+    def show(work: Callable[[], Any], *, any_frame: bool = False) -> str:
         transport.sent.clear()
         with pytest.raises(BaseException) as caught:  # noqa: PT011 - an interruption is one as well
             work()
@@ -83,7 +90,7 @@ def seen() -> Iterator[Callable[..., str]]:
         connection.needs_rollback = False
         reporter = ExceptionReporter(RequestFactory().get("/"), type(error), error, error.__traceback__)
         frames = [frame for frame in reporter.get_traceback_data()["frames"] if is_ours(frame["filename"])]
-        assert frames, "the error was raised within our code"
+        assert frames or any_frame, "the error was raised within our code"
         shown = [f"{frame['function']}: {name} = {value}" for frame in frames for name, value in frame["vars"]]
         (event,) = transport.sent
         for value in event["exception"]["values"]:
@@ -324,6 +331,91 @@ def test_f39_invalid_encryption_key_is_not_shown(seen: Any, integration: Integra
     shows_nothing(seen(keyring), ["canary-encryption-key"])
 
 
+class Failing:
+    """A wrapper of a connection's statements of which one fails.
+
+    Args:
+        number: The statement that fails, counted from 1.
+    """
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        self.left -= 1
+        if self.left == 0:
+            raise OperationalError("the database has gone")
+        return execute(sql, params, many, context)
+
+
+def at_each_statement(work: Callable[[], object], seen: Callable[..., str], secrets: list[str]) -> int:
+    """Let each statement of the work fail in turn, and check what is shown. Return how many there are."""
+
+    def failing() -> None:
+        with rolled_back(), connection.execute_wrapper(wrapper):
+            work()
+            raise Bug
+
+    for number in itertools.count(1):
+        wrapper = Failing(number)
+        shows_nothing(seen(failing, any_frame=True), secrets)
+        if wrapper.left > 0:
+            return number - 1
+    raise AssertionError
+
+
+@pytest.fixture
+def requested() -> Iterator[list[Any]]:
+    """Collect the requests whose view raised."""
+    found: list[Any] = []
+
+    def note(request: Any, **kwargs: Any) -> None:
+        found.append(request)
+
+    got_request_exception.connect(note)
+    yield found
+    got_request_exception.disconnect(note)
+
+
+def input_of(request: Any) -> str:
+    """Return the input of a request as Django's report and Sentry's event show it."""
+    event: dict[str, Any] = {}
+    DjangoRequestExtractor(request).extract_into_event(event)
+    kept = SafeExceptionReporterFilter().get_post_parameters(request)
+    return f"{serialize(event)} {dict(kept)}"
+
+
+@pytest.mark.parametrize("page", ["add", "change"])
+def test_f39_error_in_key_form_shows_nothing(
+    seen: Any, requested: list[Any], log_in: Any, integration: Integration, page: str
+) -> None:
+    """The first statements load the operator's session, before the page itself runs."""
+    client, new = log_in("superuser"), ["canary-new-secret", "canary-new-signature-key"]
+    url = reverse(f"admin:django_sendcloud_integration_{page}", args=[integration.pk] if page == "change" else [])
+    form = {
+        "public_key": integration.public_key if page == "change" else "another",
+        "new_secret_key": new[0],
+        "new_webhook_signature_key": new[1],
+        "auth_scheme": "basic",
+        "account": integration.account.pk,
+    }
+    assert at_each_statement(lambda: client.post(url, form), seen, new) > 5
+    assert requested
+    shows_nothing("".join(map(input_of, requested)), new)
+
+
+def test_f39_error_in_connect_shows_nothing(
+    seen: Any, sandbox: Any, sendcloud_settings: Any, monkeypatch: pytest.MonkeyPatch, db: None
+) -> None:
+    monkeypatch.setenv("SENDCLOUD_PUBLIC_KEY", sandbox.public_key)
+    monkeypatch.setenv("SENDCLOUD_SECRET_KEY", sandbox.secret_key)
+
+    def connect() -> None:
+        call_command("sendcloud_connect", webhook=False, stdout=StringIO())
+
+    assert at_each_statement(connect, seen, [sandbox.secret_key]) > 5
+
+
 IN_A_SHOP = """
 import django, json, sentry_sdk
 from sentry_sdk.transport import Transport
@@ -345,24 +437,38 @@ from tests.webhooks.messages import parcel, post, raw
 def fail(*args, **kwargs):
     raise ArithmeticError
 
-inbox.store = fail
+def gone(*args):
+    from django.db import OperationalError
+    raise OperationalError("the database has gone")
+
 integration = Integration.objects.get()
+secrets = integration.webhook_secrets()
 buyer = json.loads('BUYER')
 body = raw(parcel(3, **buyer))
-answer = post(Client(raise_request_exception=False), integration, body)
+if "SEAM" == "store":
+    inbox.store = fail
+    answer = post(Client(raise_request_exception=False), integration, body)
+else:
+    from django.db import connection
+    with connection.execute_wrapper(gone):
+        answer = post(Client(raise_request_exception=False), integration, body)
 events = [json.loads(text) for text in Recording.sent]
 for event in events:
     for value in (event.get("exception") or {}).get("values", ()):
         value["stacktrace"]["frames"] = [f for f in value["stacktrace"]["frames"] if "/tests/" not in f["abs_path"] and "django/test/" not in f["abs_path"]]
 text = json.dumps(events)
-unwanted = [*buyer.values(), *integration.webhook_secrets(), signature.sign(body, integration.webhook_secrets()[0])]
+unwanted = [*buyer.values(), *secrets, signature.sign(body, secrets[0])]
 print(answer.status_code, len(events), [str(each) for each in unwanted if each in text])
 """
 
 
+@pytest.mark.parametrize(("seam", "status"), [("store", 500), ("lookup", 503)])
 @pytest.mark.services("postgresql")
-def test_f39_error_in_view_with_sentry_shows_nothing(make_project: Callable[..., Any]) -> None:
-    """Sentry's integration with Django adds the request, but neither its body nor its signature."""
+def test_f39_error_in_view_with_sentry_shows_nothing(make_project: Callable[..., Any], seam: str, status: int) -> None:
+    """Sentry's integration with Django adds the request, but neither its body nor its signature.
+
+    It reads the body itself where the view has not done so yet.
+    """
     project = make_project("postgresql")
-    shown = project.run(IN_A_SHOP.replace("BUYER", json.dumps(BUYER)))
-    assert shown == "500 1 []"
+    shown = project.run(IN_A_SHOP.replace("BUYER", json.dumps(BUYER)).replace("SEAM", seam))
+    assert shown == f"{status} 1 []"

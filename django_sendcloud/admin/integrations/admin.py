@@ -18,7 +18,6 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
-from django.views.decorators.debug import sensitive_post_parameters
 
 from ...conf import conf
 from ...core.crypto import Secret
@@ -37,6 +36,7 @@ from ..explanations.health import LABELS, TONES, explain_health, explain_paused
 from ..history import log
 from ..incidents import health_of
 from ..notes import NoteForm, name_of
+from ..silent_post import silent_post
 from ..ui.badges import badge, badge_with
 from ..ui.humanize import clock_time, stopped_once
 from . import pending_secrets
@@ -376,7 +376,6 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     ) -> HttpResponse:
         return super().change_view(request, object_id, form_url, extra_context)
 
-    @method_decorator(sensitive_post_parameters(*SECRETS))
     @method_decorator(csrf_protect)
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
@@ -532,11 +531,15 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     # -- its other pages -------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:
+        pages = super().get_urls()
+        for page in pages:
+            if (page.name or "").endswith(("_add", "_change")):
+                page.callback = silent_post(page.callback, *SECRETS)
         return [
             self.path("<path:object_id>/settings/", self.settings_view, "settings"),
             self.path("<path:object_id>/logs/", self.logs_view, "logs"),
             self.path("<path:object_id>/differences/", self.differences_view, "differences"),
-            *super().get_urls(),
+            *pages,
         ]
 
     @method_decorator(csrf_protect)

@@ -15,6 +15,7 @@ from cryptography.fernet import InvalidToken
 from django.http import HttpRequest
 
 from ...core.crypto import keyring
+from ...silent import SilentStr, hide
 
 __all__ = ["KEPT_SECONDS", "forget", "keep", "kept", "promised"]
 
@@ -37,7 +38,7 @@ def keep(request: HttpRequest, form: str, entered: Mapping[str, str]) -> str:
         forget(request)
         return ""
     ticket = f"{secrets.token_urlsafe(12)}.{'.'.join(entered)}"
-    content = json.dumps([_who(request), form, ticket, dict(entered)])
+    content = SilentStr(json.dumps([_who(request), form, ticket, dict(entered)]))
     request.session[_IN_SESSION] = keyring().encrypt(content.encode()).decode()
     return ticket
 
@@ -48,7 +49,8 @@ def kept(request: HttpRequest, form: str, ticket: str) -> dict[str, str]:
     if not ticket or not isinstance(token, str):
         return {}
     try:
-        who, which, issued, entered = json.loads(keyring().decrypt(token.encode(), ttl=KEPT_SECONDS))
+        content = hide(json.loads(keyring().decrypt(token.encode(), ttl=KEPT_SECONDS)))
+        who, which, issued, entered = content
     except (InvalidToken, ValueError):
         return {}
     return dict(entered) if (who, which, issued) == (_who(request), form, ticket) else {}

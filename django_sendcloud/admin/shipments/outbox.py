@@ -31,6 +31,7 @@ from ..filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_fi
 from ..history import log
 from ..permissions import ORDER, Permissions
 from ..search import spellings
+from ..silent_post import silent_post
 from ..ui.badges import ENTRY_TONES, badge, badge_with
 from ..ui.humanize import clock_time, stopped_once
 from .fixing import desk_url, fixing_view
@@ -212,7 +213,9 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        return [self.path("fix/", self.fixing_view, "fix"), *super().get_urls()]
+        fix = self.path("fix/", self.fixing_view, "fix")
+        fix.callback = silent_post(fix.callback)
+        return [fix, *super().get_urls()]
 
     @method_decorator(csrf_protect)
     def fixing_view(self, request: HttpRequest) -> HttpResponse:

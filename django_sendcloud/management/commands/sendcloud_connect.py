@@ -74,14 +74,14 @@ class Command(BaseCommand):
         public_key = options["public_key"] or os.environ.get("SENDCLOUD_PUBLIC_KEY", "")
         if not public_key:
             raise CommandError(f"No public key: give --public-key or set SENDCLOUD_PUBLIC_KEY. {WHERE}")
-        secret_key = os.environ.get("SENDCLOUD_SECRET_KEY", "") or self.ask_secret()
+        secret_key = Secret(os.environ.get("SENDCLOUD_SECRET_KEY", "") or self.ask_secret())
         wanted = options["integration_id"] or _environment_id()
         base = self.webhook_base(options)
 
         api = self.generation(options["api"])
 
         candidate = self.candidate(wanted, options["auth"])
-        candidate.public_key, candidate.secret_key = public_key, Secret(secret_key)
+        candidate.public_key, candidate.secret_key = public_key, secret_key
         opened = self.ask(candidate, api)
         remote = self.choose(opened.integrations, wanted)
         candidate.api_generation = opened.generation.value
