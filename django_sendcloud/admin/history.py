@@ -55,7 +55,7 @@ def log(request: HttpRequest, rows: Rows | list[Any], message: StrOrPromise, **v
         user_id=request.user.pk,
         queryset=rows,
         action_flag=CHANGE,
-        change_message=stored["message"] if len(stored) == 1 else json.dumps(stored, ensure_ascii=False),
+        change_message=stored["message"] if len(stored) == 1 else json.dumps(stored),
     )
 
 

@@ -8,6 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .base import DatabaseManager, SendcloudModel
+from .fields import StorableCharField
 
 
 def main_account() -> int:
@@ -30,7 +31,7 @@ class Account(SendcloudModel):
     is closed live here, in one row that all workers share.
     """
 
-    name = models.CharField(
+    name = StorableCharField(
         _("name"),
         max_length=100,
         unique=True,

@@ -63,7 +63,7 @@ class Dismissible(SendcloudModel):
     """A row that an operator can dismiss with a note, because nothing is left to do about it."""
 
     dismissed_at = models.DateTimeField(_("dismissed at"), null=True, blank=True, editable=False)
-    dismissed_by = models.CharField(
+    dismissed_by = StorableCharField(
         _("dismissed by"), max_length=150, blank=True, default="", db_default="", editable=False
     )
     dismissed_note = StorableCharField(_("note"), max_length=200, blank=True, default="", db_default="", editable=False)

@@ -22,7 +22,7 @@ from ..core.site import current_site
 from ..enums import ApiGeneration, AuthScheme
 from .account import Account, main_account
 from .base import DatabaseQuerySet, SendcloudModel
-from .fields import EncryptedTextField, StorableCharField, StorableTextField
+from .fields import EncryptedTextField, StorableCharField, StorableTextField, storable
 
 if TYPE_CHECKING:
     from ..api import SendcloudClient
@@ -99,7 +99,7 @@ class Integration(SendcloudModel):
         choices=[(AuthScheme.BASIC.value, _("API keys (Basic)")), (AuthScheme.OAUTH2.value, _("OAuth2"))],
         default=AuthScheme.BASIC.value,
     )
-    public_key = models.CharField(_("public key"), max_length=200, blank=True)
+    public_key = StorableCharField(_("public key"), max_length=200, blank=True)
     secret_key = EncryptedTextField(_("secret key"), blank=True, default="")
     previous_secret_key = EncryptedTextField(_("previous secret key"), blank=True, default="", editable=False)
     previous_secret_key_until = models.DateTimeField(
@@ -136,7 +136,7 @@ class Integration(SendcloudModel):
     )
     paused_detail = StorableTextField(_("details"), blank=True, editable=False)
     # The operator who paused it, and the end of the pause, if they gave one.
-    paused_by = models.CharField(_("paused by"), max_length=150, blank=True, editable=False)
+    paused_by = StorableCharField(_("paused by"), max_length=150, blank=True, editable=False)
     paused_until = models.DateTimeField(_("paused until"), null=True, blank=True, editable=False)
     probe_at = models.DateTimeField(_("tried again at"), null=True, blank=True, editable=False)
     # The reason of the pause that a probe ended, and how often the same pause came back without a success in between.
@@ -243,22 +243,27 @@ class Integration(SendcloudModel):
             The fields that have been set, for ``update_fields``.
         """
         there = {
-            "shop_name": remote.shop_name or self.name,
-            "shop_url": remote.shop_url or "",
+            "shop_name": self._fitting("name", remote.shop_name) or self.name,
+            "shop_url": self._fitting("shop_url", remote.shop_url),
             "service_point_enabled": bool(remote.service_point_enabled),
-            "service_point_carriers": list(remote.service_point_carriers or ()),
+            "service_point_carriers": [storable(carrier) for carrier in remote.service_point_carriers or ()],
             "webhook_active": bool(remote.webhook_active),
-            "webhook_url": remote.webhook_url or "",
+            "webhook_url": self._fitting("webhook_url", remote.webhook_url),
         }
         taken = {field: there[setting] for setting, field in self.SETTINGS.items() if setting in settings}
         for field, value in taken.items():
             setattr(self, field, value)
-        self.system = remote.system or ""
+        self.system = self._fitting("system", remote.system)
         self.failing_since = remote.failing_since
         self.last_fetch = remote.last_fetch
         self.last_updated_at = remote.last_updated_at
         self.refreshed_at = timezone.now()
         return (*taken, *self.FACTS)
+
+    def _fitting(self, field: str, text: str | None) -> str:
+        """Return a text of Sendcloud's as its column takes it."""
+        column: Any = self._meta.get_field(field)
+        return storable(text or "")[: column.max_length]
 
     def refresh_from_sendcloud(self) -> None:
         """Ask Sendcloud for this integration's settings and store them (operation: GET /integrations/{id}).

@@ -79,7 +79,7 @@ class Parcel(Dismissible):
     updated_at = models.DateTimeField(_("last update"), auto_now=True)
     # The last time an operator opened its label here, and their user name.
     printed_at = models.DateTimeField(_("printed"), null=True, blank=True)
-    printed_by = models.CharField(_("printed by"), max_length=255, blank=True, default="", db_default="")
+    printed_by = StorableCharField(_("printed by"), max_length=255, blank=True, default="", db_default="")
 
     objects = ParcelQuerySet.as_manager()
 

@@ -6,17 +6,13 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from ..models.fields import storable
 from ..violations import errors_to_json
 
-__all__ = ["UNASSIGNED", "Problem", "storable"]
+__all__ = ["UNASSIGNED", "Problem"]
 
 #: Problems of orders that no integration takes. They count no failure.
 UNASSIGNED = ("no_integration", "integration_unknown", "adapter_missing")
-
-
-def storable(text: str) -> str:
-    """Return text that every database takes: without NUL characters and lone surrogates."""
-    return text.encode("utf-8", "replace").decode().replace("\0", "�")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from django_sendcloud.api.v2 import Integration as RemoteIntegration
+from django_sendcloud.models import Integration
 from tests.databases import _administrator, fresh_database, migrate
 from tests.project import Project, project_on
-
-pytestmark = pytest.mark.processes
 
 SHOP = """
 from django_sendcloud.adapters import register, unregister
@@ -75,6 +76,30 @@ integration.refresh_from_db()
 print(integration.name)
 """
 
+OPERATE = """
+from django.contrib.auth.models import User
+from django.test import RequestFactory
+from django_sendcloud.admin.history import log, render_message
+from django_sendcloud.models import Account, Integration, Parcel, PauseReason, WebhookEvent
+from django_sendcloud.webhooks import apply, inbox
+from django.contrib.admin.models import LogEntry
+
+integration = Integration.objects.get()
+inbox.store(integration, b"no JSON")
+apply.drain()
+apply.dismiss(WebhookEvent.objects.all(), by="jane🎵", note="done 🎵")
+event = WebhookEvent.objects.get()
+parcel = Parcel.objects.create(integration=integration, remote_id=7, printed_by="jane🎵")
+integration.pause(PauseReason.PERSON, "🎵")
+Integration.objects.update(paused_by="jane🎵", public_key="🎵")
+Account.objects.update(name="ours 🎵")
+request = RequestFactory().get("/")
+request.user = User.objects.create(username="jane")
+log(request, [event], "Dismissed: %(note)s", note="done 🎵")
+print(event.dismissed_by, event.dismissed_note, Account.objects.get().name, sep="|")
+print(render_message(LogEntry.objects.get().change_message) == "Dismissed: done 🎵")
+"""
+
 
 @pytest.fixture
 def narrow(sandbox: Any, tmp_path: Path) -> Iterator[Project]:
@@ -100,3 +125,23 @@ def test_f40_webhook_text_harms_nothing(narrow: Project) -> None:
     assert first == "ignored processed processed processed 3 True True"
     assert second == "On its way �|3S�|�|True"
     assert third == "Shop �"
+
+
+@pytest.mark.services("mariadb")
+def test_f40_text_of_operator_harms_nothing(narrow: Project) -> None:
+    first, second = narrow.run(OPERATE, PYTHONIOENCODING="utf-8").splitlines()
+    assert first == "jane�|done �|ours �"
+    assert second == "True", "the history has it as it was written"
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "🎁", "x" * 3000])
+def test_f40_settings_of_sendcloud_are_storable(integration: Integration, text: str) -> None:
+    """PostgreSQL takes no NUL in JSON either."""
+    names = {"shop_name": text, "shop_url": f"https://shop.example/{text}", "system": text, "webhook_url": text}
+    answer: dict[str, Any] = dict.fromkeys(field.name for field in dataclasses.fields(RemoteIntegration))
+    remote = RemoteIntegration(**{**answer, "service_point_carriers": [text], **names})
+    integration.save(update_fields=integration.apply_remote(remote))
+    integration.refresh_from_db()
+    assert integration.shop_url.startswith("https://shop.example/")
+    assert len(integration.shop_url) <= 500
+    assert len(integration.service_point_carriers) == 1

@@ -27,6 +27,7 @@ from ...core.retry import retry_transient
 from ...enums import ApiGeneration
 from ...exceptions import OrderProblem, PayloadError
 from ...models import Integration, LabelConflict, PrunedOrder, Shipment, ShipmentStatus
+from ...models.fields import storable
 from ...payloads import ShipmentPayload, collect
 from ...registry import OrderRef, database_for, orders_by_key, registry, stored_key
 from ...routers import primary_reads
@@ -34,7 +35,7 @@ from ...violations import Violation
 from ..backends import Backend, backend_class
 from ..claim import Claimed
 from ..integrations import Integrations
-from ..problems import Problem, storable
+from ..problems import Problem
 from ..record import record
 from ..routing import names_of_site
 from .frozen import (
