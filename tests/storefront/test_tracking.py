@@ -145,6 +145,15 @@ def test_phase_is_in_active_language(order: Order) -> None:
         assert str(order_shipping(order).parcels[0].phase_label) == "Onderweg"
 
 
+def test_heading_of_return_is_translated_whole(order: Order) -> None:
+    """French has a space before the colon."""
+    pump()
+    parcel(order, is_return=True)
+    assert "<h3>Return: On its way</h3>" in render(order)
+    with translation.override("fr"):
+        assert "<h3>Retour\xa0: En route</h3>" in render(order)
+
+
 def test_buyer_of_undeliverable_parcel_is_helped(order: Order) -> None:
     pump()
     parcel(order, phase=ParcelPhase.PROBLEM.value, status_id=80)
