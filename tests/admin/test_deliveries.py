@@ -258,7 +258,7 @@ def test_handling_leaves_out_what_is_no_task(boss: Client, late: dict[DeliveryTa
     chosen = {"action": "mark_handled", "_selected_action": [fresh.pk, late[DeliveryTask.PROBLEM].pk]}
     page = boss.post(reverse(SHIPMENTS), chosen)
     assert page.context["title"] == "Mark the delivery of 1 shipment as handled"
-    assert "1 is left out: its delivery is no task." in page.content.decode()
+    assert "1 is left out: its delivery is not a task." in page.content.decode()
     page = boss.post(reverse(SHIPMENTS), {**chosen, "confirmed": "yes", "number": "1"}, follow=True)
     assert "1 delivery is marked as handled." in page.content.decode()
     fresh.refresh_from_db()

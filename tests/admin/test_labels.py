@@ -398,5 +398,5 @@ def test_left_out_labels_are_named_apart(packer: Client, parcels: list[Parcel]) 
     assert "1 is left out: it has no label" in html
     chosen = {"action": "open_return_label", "_selected_action": [each.pk for each in parcels[:4]]}
     html = packer.post(reverse(LIST), chosen).content.decode()
-    assert "2 are left out: they are no returns." in html
+    assert "2 are left out: they are not returns." in html
     assert "no label" not in html

@@ -511,7 +511,7 @@ def test_card_has_health_reason_and_start(boss: Client, data: Data) -> None:
     assert "paused" in found.badge
     assert str(found.explanation.title) == "Paused by an operator"
     assert "just now (" in found.since
-    assert "2\xa0hours ago (" in facts(found)["oldest waiting since"].value
+    assert "2\xa0hours ago (" in facts(found)["oldest waiting order"].value
 
 
 @pytest.mark.long

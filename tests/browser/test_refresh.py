@@ -33,7 +33,7 @@ def test_sent_entry_page_becomes_its_order(operator: Operator) -> None:
     page.locator("#result_list tbody").get_by_role("link").first.click()
     expect(page.locator("#sc-entry")).to_be_attached()
     drain()
-    expect(page.get_by_text("2026-0001 was sent at").first).to_be_visible()
+    expect(page.get_by_text("2026-0001 was sent (").first).to_be_visible()
     expect(page.locator("#sc-entry")).to_have_count(0)
 
 

@@ -134,7 +134,7 @@ def test_installation_is_examined_in_two_clicks(operator: Operator, clicks: Clic
     operator.open("overview_changelist")
     clicks.follow("Doctor")
     clicks.press("Check everything")
-    expect(operator.page.get_by_role("heading", name="Keys (#1001): works")).to_be_visible()
+    expect(operator.page.get_by_role("heading", name="Keys (#1001): in order")).to_be_visible()
     assert clicks.number == 2
     assert findings(operator.page, BREADCRUMBS) == []
 

@@ -203,7 +203,7 @@ def test_page_examines_after_a_press(well: Integration, sandbox: Any, log_in: An
     assert sandbox.requests == []
     page = operator.post(reverse(PAGE)).content.decode()
     assert "Everything works." in page
-    assert "Rate limit (#1001): works" in page
+    assert "Rate limit (#1001): in order" in page
 
 
 def test_page_needs_permission(well: Integration, log_in: Any) -> None:

@@ -145,8 +145,8 @@ def _press(request: HttpRequest, integration: Integration) -> None:
         raise PermissionDenied
     if settled := len(chosen) - len(rows):
         sentence = ngettext(
-            "%(number)d is left out: it is no difference any more.",
-            "%(number)d are left out: they are no differences any more.",
+            "%(number)d is left out: it is not a difference any more.",
+            "%(number)d are left out: they are not differences any more.",
             settled,
         )
         messages.info(request, sentence % {"number": settled})

@@ -138,7 +138,7 @@ def _of_orders(snapshot: Snapshot, integration: Integration, health: Integration
             found.append(counted(resting, backlog.later, "later"))
     if backlog.waiting_since:
         url = snapshot.of(integration, OutboxEntry, state="pending")
-        found.append(Fact(_("oldest waiting since"), when(backlog.waiting_since), url))
+        found.append(Fact(_("oldest waiting order"), when(backlog.waiting_since), url))
     found.append(counted(_("fix needed"), backlog.rejected, "rejected", "bad"))
     found.append(counted(_("stopped"), backlog.dead, "dead", "bad"))
     return found
@@ -148,7 +148,7 @@ def _behind(snapshot: Snapshot, integration: Integration) -> list[Fact]:
     url = snapshot.of(integration, WebhookEvent, state__exact=EventState.RECEIVED.value)
     label = _("webhooks to be applied")
     for waiting in snapshot.webhooks(EventState.RECEIVED, integration):
-        oldest = Fact(_("oldest to be applied"), when(waiting.oldest), url)
+        oldest = Fact(_("oldest webhook to be applied"), when(waiting.oldest), url)
         return [Fact(label, grouped(waiting.number), url, waiting.number), oldest]
     return [Fact(label, grouped(0), url, 0)]
 

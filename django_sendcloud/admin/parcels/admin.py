@@ -104,7 +104,7 @@ def _without_returns(rows: Rows) -> tuple[int, str]:
 def _without_others(rows: Rows) -> tuple[int, str]:
     number = rows.filter(is_return=False).count()
     sentence = ngettext(
-        "%(number)d is left out: it is no return.", "%(number)d are left out: they are no returns.", number
+        "%(number)d is left out: it is not a return.", "%(number)d are left out: they are not returns.", number
     )
     return number, sentence % {"number": number}
 

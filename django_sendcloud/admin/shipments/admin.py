@@ -312,8 +312,8 @@ def _ask_handled(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -
         number,
     )
     left_out = ngettext(
-        "%(number)d is left out: its delivery is no task.",
-        "%(number)d are left out: their deliveries are no tasks.",
+        "%(number)d is left out: its delivery is not a task.",
+        "%(number)d are left out: their deliveries are not tasks.",
         left,
     )
     return Question(

@@ -272,11 +272,11 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
         vars(shipment)["_permissions"] = self.permissions(request)
         url = self.order_url(shipment) or self.permissions(request).url(shipment)
         if url and shipment.deleted_at is not None:
-            text = gettext("%(order)s was removed at Sendcloud at %(time)s.")
+            text = gettext("%(order)s was removed at Sendcloud (%(time)s).")
             values = {"order": shipment, "time": clock_time(shipment.deleted_at)}
             messages.success(request, stopped_once(text % values))
         elif url and shipment.last_pushed_at is not None:
-            text = gettext("%(order)s was sent at %(time)s.")
+            text = gettext("%(order)s was sent (%(time)s).")
             values = {"order": shipment, "time": clock_time(shipment.last_pushed_at)}
             messages.success(request, stopped_once(text % values))
         return url

@@ -33,7 +33,7 @@ __all__ = ["ToolPages"]
 #: The gravest first, as the page shows them.
 TONES = {Status.PROBLEM: "bad", Status.WARNING: "warn", Status.SKIPPED: "off", Status.OK: "good"}
 LABELS = {
-    Status.OK: _("works"),
+    Status.OK: _("in order"),
     Status.WARNING: _("warning"),
     Status.PROBLEM: _("problem"),
     Status.SKIPPED: _("not needed"),
