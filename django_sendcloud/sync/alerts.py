@@ -21,7 +21,7 @@ from ..core.dispatch import ReceiverFailed, dispatch
 from ..models import Alert, Checkpoint, EntryState, EventState, Integration, OutboxEntry, PauseReason
 from ..signals import alert_raised, alert_solved, alerts_due
 from ..violations import first_field
-from .health import Code, Health, Level, health, inbox
+from .health import Code, Health, health, inbox, is_alarming
 
 __all__ = [
     "NO_PERIODIC_WORK",
@@ -49,8 +49,6 @@ MOST = 5000
 
 # A problem that vanishes for less than this, as one between two attempts does, is still the same.
 SOLVED_AFTER = dt.timedelta(minutes=10)
-# Passing trouble of Sendcloud is no alarm before this.
-UNREACHABLE_AFTER = dt.timedelta(minutes=10)
 _DIGEST = "alerts digest"
 
 
@@ -92,10 +90,7 @@ def causes(found: Health) -> Iterator[Cause]:
         for finding in each.findings:
             if finding.code in STUCK.values():
                 continue
-            lasts = finding.code == Code.UNREACHABLE and (
-                finding.since is not None and found.now - finding.since > UNREACHABLE_AFTER
-            )
-            if finding.level in (Level.PAUSED, Level.ATTENTION) or lasts:
+            if is_alarming(finding, found.now):
                 yield Cause(finding.code, each.integration, finding.detail, since=finding.since, number=finding.number)
     for each in found.integrations:
         # At a copy of the shop, nothing is meant to be sent.

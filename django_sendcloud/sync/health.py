@@ -48,6 +48,7 @@ __all__ = [
     "due",
     "health",
     "inbox",
+    "is_alarming",
     "is_retried",
     "late_after",
     "later",
@@ -67,6 +68,8 @@ LATE_AFTER_SECONDS = 120.0
 SWEEP_LATE_SECONDS = 300.0
 # Seconds of failures to reach Sendcloud that make an incident, also while the breaker is closed.
 UNREACHABLE_AFTER_SECONDS = 30.0
+# Trouble that passes without an operator is none of theirs before this.
+_PASSES_WITHIN = {"unreachable": dt.timedelta(minutes=10), "orders_failing": dt.timedelta(hours=1)}
 
 #: Problems of the connection to Sendcloud, or of Sendcloud itself.
 UNREACHABLE = frozenset({"not_sent", "no_answer", "server_error", "unreadable_answer"})
@@ -268,6 +271,13 @@ def late_after() -> dt.timedelta:
 def sweep_late_after() -> float:
     """Return the seconds without a sweep after which periodic work does not run."""
     return max(SWEEP_LATE_SECONDS, 10 * conf().SWEEP_SECONDS)
+
+
+def is_alarming(finding: Finding, now: dt.datetime) -> bool:
+    """Return whether an operator has to know of a finding: one to act on, or one that should have passed by now."""
+    passes = _PASSES_WITHIN.get(finding.code)
+    lasts = passes is not None and finding.since is not None and now - finding.since > passes
+    return finding.level in (Level.PAUSED, Level.ATTENTION) or lasts
 
 
 def mark_sweep() -> None:

@@ -296,6 +296,36 @@ def test_orders_are_not_overdue_if_none_runs(beat: None, integration: Integratio
     assert run("--max-due", "0")[0] == code
 
 
+@pytest.mark.parametrize(("minutes", "code"), [(5, 0), (15, 1)])
+def test_lasting_outage_is_not_well(beat: None, integration: Integration, minutes: float, code: int) -> None:
+    """The mails of alerts report it after ten minutes; a monitor that asks this command learns of it as well."""
+    since = timezone.now() - dt.timedelta(minutes=minutes)
+    later = timezone.now() + dt.timedelta(minutes=1)
+    OutboxEntry.objects.create(
+        order_type="shop.order",
+        order_pk="1",
+        due_at=later,
+        not_before=later,
+        error_code="no_answer",
+        failing_since=since,
+    )
+    found, said = run()
+    assert found == code
+    assert "All is well" not in said
+    assert ("Sendcloud cannot be reached" in said.splitlines()[-1]) is bool(code)
+
+
+@pytest.mark.parametrize(("hours", "code"), [(0.1, 0), (2, 1)])
+def test_lasting_failure_of_orders_is_reported(beat: None, integration: Integration, hours: float, code: int) -> None:
+    since = timezone.now() - dt.timedelta(hours=hours)
+    OutboxEntry.objects.create(
+        order_type="shop.order", order_pk="1", error_code="answer_incomplete", failing_since=since
+    )
+    found, said = run()
+    assert found == code
+    assert "All is well" not in said
+
+
 def test_failing_adapter_needs_a_person(beat: None) -> None:
     """With a queryset that cannot be loaded, every order waits for 72 hours before it is given up."""
 

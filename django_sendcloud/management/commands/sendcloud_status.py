@@ -27,6 +27,7 @@ from ...sync.health import (
     Level,
     health,
     inbox,
+    is_alarming,
     late_after,
     pushed_since,
     rates,
@@ -34,6 +35,9 @@ from ...sync.health import (
     start_of_day,
     sweep_late_after,
 )
+
+# Findings that the numbers of orders report.
+_COUNTED = (Code.REJECTED, Code.DEAD, Code.NO_WORKER)
 
 HEADINGS = (
     "due", "oldest", "in flight", "later", "rejected", "given up", "inbox", "lag", "failed", "last success", "breaker",
@@ -263,9 +267,7 @@ class Command(BaseCommand):
             yield f"{_count(total.receivers_failed, 'webhook')} applied, but a receiver of the shop failed."
         for each in report.health.integrations:
             for finding in each.findings:
-                if finding.level not in (Level.PAUSED, Level.ATTENTION):
-                    continue
-                if finding.code not in (Code.REJECTED, Code.DEAD, Code.NO_WORKER):
+                if is_alarming(finding, report.health.now) and finding.code not in _COUNTED:
                     yield f"{each.integration}: {_words(each, finding)}."
         for problem in report.health.problems:
             if problem.state == "pending" and problem.code in ("integration_unknown", "no_integration"):
@@ -301,7 +303,12 @@ class Command(BaseCommand):
             self.stdout.write(self.style.ERROR(line))
         for line in attention:
             self.stdout.write(self.style.WARNING(line))
-        if not late and not attention:
+        if late or attention:
+            return
+        findings = [finding for each in integrations if each.backlog.waiting for finding in each.findings]
+        if any(finding.level == Level.WAITING for finding in findings):
+            self.stdout.write(self.style.WARNING("Orders wait, and are sent automatically."))
+        else:
             self.stdout.write(self.style.SUCCESS("All is well."))
 
     def cells(self, report: Report, each: IntegrationHealth) -> list[str]:
