@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
 import functools
 import gettext
@@ -101,10 +102,25 @@ def placeholders(text: str) -> set[str]:
 # -- the files ---------------------------------------------------------------------------------------
 
 
+def in_f_strings() -> list[str]:
+    """Return where the code translates within an f-string."""
+    return [
+        f"{path.relative_to(PACKAGE)}:{call.lineno}"
+        for path in PACKAGE.rglob("*.py")
+        for string in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(string, ast.JoinedStr)
+        for call in ast.walk(string)
+        if isinstance(call, ast.Call)
+        and re.fullmatch(r"_|n?p?gettext(_lazy)?", ast.unparse(call.func).rpartition(".")[2])
+    ]
+
+
 @pytest.fixture(scope="module")
 def used(tmp_path_factory: pytest.TempPathFactory) -> set[Key]:
     """Extract the messages of the code by Django's own means, from a copy, apart from the catalogues."""
     assert shutil.which("xgettext"), "xgettext is required here and missing: install gettext"
+    # xgettext finds these only since its version 1.0.
+    assert in_f_strings() == []
     root = tmp_path_factory.mktemp("extraction")
     shutil.copytree(PACKAGE, root / PACKAGE.name, ignore=shutil.ignore_patterns("locale", "__pycache__"))
     (root / PACKAGE.name / "locale").mkdir()

@@ -147,7 +147,8 @@ class Action:
             messages.error(request, text % {"most": self.most, "number": number})
             return None
         if question is not None and not number and not question.warnings:
-            messages.warning(request, f"{gettext('Nothing of this selection is left.')} {_done_meanwhile()}")
+            nothing_left = gettext("Nothing of this selection is left.")
+            messages.warning(request, f"{nothing_left} {_done_meanwhile()}")
             return None
         if question is not None and (page_of is None or self.asks_for_one or question.insists):
             confirmed = self._is_confirmed(request, rows)

@@ -101,10 +101,10 @@ def disconnect(model_admin: SendcloudAdmin[Integration], request: HttpRequest, r
             log(request, [integration], _("Switch the webhook off: it was not done. %(problem)s."), problem=title)
     _forget(integration)
     log(request, [integration], _("Disconnected: its keys are forgotten here."))
-    text = gettext("“%(name)s” is disconnected.") % {"name": integration}
-    messages.success(
-        request, f"{text} {gettext('Sendcloud confirms that it reports no more parcels.')}" if confirmed else text
-    )
+    sentences = [gettext("“%(name)s” is disconnected.") % {"name": integration}]
+    if confirmed:
+        sentences.append(gettext("Sendcloud confirms that it reports no more parcels."))
+    messages.success(request, " ".join(sentences))
 
 
 # -- at Sendcloud, too --------------------------------------------------------------------------------
