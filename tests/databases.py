@@ -1,4 +1,4 @@
-"""Databases that only one test uses, empty or with the test project's tables."""
+"""Databases that only one test uses, empty or with the test project's tables, and the content of the test's own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
+
+from django.db import connection
 
 from tests import services
 
@@ -132,3 +134,14 @@ def migrate(url: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def rows_as_text() -> str:
+    """Return the content of the app's tables, as a dump of the database would show it."""
+    found = []
+    with connection.cursor() as cursor:
+        for table in connection.introspection.table_names(cursor):
+            if table.startswith("django_sendcloud"):
+                cursor.execute(f"SELECT * FROM {table}")
+                found += [repr(row) for row in cursor.fetchall()]
+    return "\n".join(found)

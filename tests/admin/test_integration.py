@@ -13,7 +13,6 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_sendcloud.admin.history import render_message
 from django_sendcloud.admin.integrations import pending_secrets as keeping
 from django_sendcloud.admin.integrations.webhook import IN_THE_WAY
 from django_sendcloud.core.crypto import Secret, keyring
@@ -24,6 +23,7 @@ from django_sendcloud.webhooks import selftest
 
 from .conftest import Data
 from .fake import FakeSendcloud
+from .pages import history, press, said
 
 ADD = "admin:django_sendcloud_integration_add"
 CHANGE = "admin:django_sendcloud_integration_change"
@@ -52,10 +52,6 @@ def errors(response: Any) -> dict[str, list[str]]:
     return dict(response.context["adminform"].form.errors)
 
 
-def said(response: Any) -> str:
-    return " ".join(str(message) for message in get_messages(response.wsgi_request))
-
-
 def ticket(response: Any) -> str:
     """Return the page's ticket for its kept secret."""
     found = re.search(r'<input type="hidden" name="kept" value="([^"]+)">', response.content.decode())
@@ -66,14 +62,6 @@ def ticket(response: Any) -> str:
 def kept_in(client: Client) -> str | None:
     """Return the session's data."""
     return client.session.get("django_sendcloud.entered")
-
-
-def history() -> list[str]:
-    return [render_message(entry.get_change_message()) for entry in LogEntry.objects.order_by("pk")]
-
-
-def press(client: Client, integration: Integration, name: str, **values: Any) -> Any:
-    return client.post(reverse("admin:django_sendcloud_integration_action", args=[integration.pk, name]), values)
 
 
 # -- connecting -----------------------------------------------------------------------------------

@@ -8,19 +8,18 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.messages import get_messages
 from django.core import signing
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_sendcloud.admin.history import render_message
 from django_sendcloud.admin.integrations import settings as at_sendcloud
 from django_sendcloud.api.v2.integrations import Integrations
 from django_sendcloud.models import Account, Integration, OutboxEntry, Shipment, ShipmentStatus, WebhookEvent
 from django_sendcloud.sync.health import mark_sweep
 from django_sendcloud.testing import drain
 from tests import factories
+from tests.admin.pages import history, press, said
 
 ALIKE = {
     "shop_name": "Coffee",
@@ -57,14 +56,6 @@ def settings_url(integration: Integration) -> str:
     return reverse("admin:django_sendcloud_integration_settings", args=[integration.pk])
 
 
-def said(response: Any) -> str:
-    return " ".join(str(message) for message in get_messages(response.wsgi_request))
-
-
-def press(client: Client, integration: Integration, name: str, **values: Any) -> Any:
-    return client.post(reverse("admin:django_sendcloud_integration_action", args=[integration.pk, name]), values)
-
-
 def patches(sandbox: Any) -> list[Any]:
     return [json.loads(request.raw) for request in sandbox.requests if request.method == "PATCH"]
 
@@ -87,10 +78,6 @@ class Page:
 def differing(client: Client, integration: Integration) -> dict[str, tuple[str, str]]:
     rows = client.get(settings_url(integration)).context["differences"]
     return {row.key: (row.theirs, row.ours) for row in rows}
-
-
-def history() -> list[str]:
-    return [render_message(entry.get_change_message()) for entry in LogEntry.objects.order_by("pk")]
 
 
 # -- both sides ---------------------------------------------------------------------------------------

@@ -13,8 +13,6 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from openapi_core import OpenAPI
-from openapi_core.datatypes import RequestParameters
-from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from django_sendcloud.api import (
     LoggedRequest,
@@ -38,6 +36,7 @@ from tests.payloads.builders import UPDATED, full_shipment, shipment
 from tests.payloads.contract import _allow_null, document, problems, schema
 from tests.payloads.generate import instances
 
+from . import contracts
 from .conftest import Request, Server, answer
 
 UUID = "6b436cb2-65a4-482c-9d25-38be7868ff00"
@@ -114,20 +113,6 @@ CALLS: dict[str, Callable[[SendcloudClient], object]] = {
 }
 
 
-class Sent:
-    """A request that arrived at a socket, as openapi-core wants to see it."""
-
-    host_url = "https://panel.sendcloud.sc"
-    content_type = "application/json"
-
-    def __init__(self, request: Request) -> None:
-        self.path = request.path
-        self.method = request.method.lower()
-        self.body = request.body or None
-        query = ImmutableMultiDict(urllib.parse.parse_qsl(request.query))
-        self.parameters = RequestParameters(query=query, header=Headers(request.headers), cookie=ImmutableMultiDict())
-
-
 @functools.cache
 def validator() -> OpenAPI:
     patched = copy.deepcopy(document())
@@ -163,7 +148,7 @@ def test_request_is_valid(recorder, connect, path: str, method: str, name: str) 
     CALLS[name](connect(recorder))
     [request] = recorder.requests
     assert request.method == method.upper()
-    sent = Sent(request)
+    sent = contracts.Sent(request)
     assert list(validator().iter_request_errors(sent)) == []
     found = validator().unmarshal_request(sent)
     assert found.errors == []
@@ -175,7 +160,7 @@ def test_request_is_valid(recorder, connect, path: str, method: str, name: str) 
 
 def test_validator_notices_invalid_shipment(recorder, connect) -> None:
     CALLS["post-create_a_list_of_shipments"](connect(recorder))
-    sent = Sent(recorder.requests[0])
+    sent = contracts.Sent(recorder.requests[0])
     sent.body = sent.body.replace(b'"weight":"1.25"', b'"weight":1.25') if sent.body else None
     assert len(list(validator().iter_request_errors(sent))) == 1
 

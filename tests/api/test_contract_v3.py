@@ -11,8 +11,6 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from openapi_core.datatypes import RequestParameters
-from werkzeug.datastructures import Headers, ImmutableMultiDict
 
 from django_sendcloud.api import LoggedRequest, LoggedResponse, SendcloudClient, v3
 from django_sendcloud.api.jsonapi import read_items
@@ -20,7 +18,7 @@ from django_sendcloud.api.v3.integrations import SORT_FIELDS
 from django_sendcloud.enums import FeedbackType
 
 from . import contracts
-from .conftest import Request, answer
+from .conftest import answer
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 DAY = NOON.date()
@@ -148,20 +146,6 @@ BODIES: dict[tuple[str, str], Any] = {
 }
 
 
-class Sent:
-    """A request that arrived at a socket, as openapi-core wants to see it."""
-
-    host_url = "https://panel.sendcloud.sc"
-    content_type = "application/json"
-
-    def __init__(self, request: Request) -> None:
-        self.path = request.path
-        self.method = request.method.lower()
-        self.body = request.body or None
-        query = ImmutableMultiDict(urllib.parse.parse_qsl(request.query))
-        self.parameters = RequestParameters(query=query, header=Headers(request.headers), cookie=ImmutableMultiDict())
-
-
 def success(name: str, method: str, path: str) -> bytes:
     """Return an answer with the first status the contract promises."""
     status = min(contracts.promised(name, method, path))
@@ -183,7 +167,7 @@ def test_request_is_valid(serve, connect, name: str, method: str, path: str) -> 
     CALLS[method, path](connect(server))
     [request] = server.requests
     assert request.method == method.upper()
-    sent = Sent(request)
+    sent = contracts.Sent(request)
     assert list(contracts.validator(name).iter_request_errors(sent)) == []
     assert contracts.validator(name).unmarshal_request(sent).errors == []
     declared = contracts.document(name)["paths"][path][method]
@@ -196,7 +180,7 @@ def test_request_is_valid(serve, connect, name: str, method: str, path: str) -> 
 def test_validator_notices_invalid_order(serve, connect) -> None:
     server = serve(success("orders-v3", "post", "/orders"))
     CALLS["post", "/orders"](connect(server))
-    sent = Sent(server.requests[0])
+    sent = contracts.Sent(server.requests[0])
     sent.body = sent.body.replace(b'"value":25.98', b'"value":"25.98"') if sent.body else None
     assert list(contracts.validator("orders-v3").iter_request_errors(sent)) != []
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.utils import timezone
 
 from django_sendcloud import signals
@@ -26,6 +25,7 @@ from django_sendcloud.sync.record import record
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import inbox
 from tests import factories
+from tests.databases import rows_as_text
 from tests.shop.models import Order
 from tests.webhooks.messages import BEGIN, HOUR, parcel, raw
 
@@ -50,29 +50,18 @@ def order(integration: Integration, sandbox: Any) -> Order:
     return order
 
 
-def remembered() -> str:
-    """Return everything in our tables as text."""
-    found = []
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            if table.startswith("django_sendcloud"):
-                cursor.execute(f"SELECT * FROM {table}")
-                found += [repr(row) for row in cursor.fetchall()]
-    return "\n".join(found)
-
-
 def test_deleted_order_is_erased(order: Order, sandbox: Any) -> None:
     pk = str(order.pk)
     ScheduledLook.objects.schedule([("shop.order", pk, timezone.now() + dt.timedelta(days=90))])
     order.delete()
     factories.forget_transaction()
-    assert "CANARY-1" in remembered()
+    assert "CANARY-1" in rows_as_text()
     said = run(pk)
     assert sandbox.shipment(pk) is None
     for model in (Shipment, Parcel, ParcelStatus, WebhookEvent, OutboxEntry):
         assert not model._default_manager.exists(), model
-    assert "CANARY-1" not in remembered()
-    assert pk not in remembered()
+    assert "CANARY-1" not in rows_as_text()
+    assert pk not in rows_as_text()
     assert "1 parcels" in said
 
 
@@ -104,7 +93,7 @@ def test_erased_parcel_does_not_come_back(
     finally:
         signals.webhook_received.disconnect(hear)
     assert [parcel.remote_id for parcel in Parcel.objects.all()] == heard == [99]
-    assert "CANARY-1" not in remembered()
+    assert "CANARY-1" not in rows_as_text()
     dropped = WebhookEvent.objects.get(parcel=None)
     assert (dropped.state, dropped.note, bool(dropped.body)) == ("processed", {"code": "erased"}, False)
 
@@ -189,7 +178,7 @@ def test_unfolded_changes_are_erased(order: Order, sandbox: Any) -> None:
     assert Change.objects.get().order_pk == pk
     run(pk)
     assert not Change.objects.exists()
-    assert pk not in remembered()
+    assert pk not in rows_as_text()
 
 
 def test_erase_ignores_changes_of_others(order: Order, sandbox: Any, sendcloud_settings: Any) -> None:
@@ -199,4 +188,4 @@ def test_erase_ignores_changes_of_others(order: Order, sandbox: Any, sendcloud_s
     factories.forget_transaction()
     assert "1 shipments" in run(pk)
     assert sandbox.shipment(pk) is None
-    assert pk not in remembered()
+    assert pk not in rows_as_text()

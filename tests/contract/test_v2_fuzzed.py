@@ -6,7 +6,6 @@ import ast
 import functools
 import json
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -35,20 +34,6 @@ CHECKS = [not_a_server_error, status_code_conformance, response_schema_conforman
 
 schema = schemathesis.openapi.from_dict(patched(), config=config)
 derandomized = settings(derandomize=True, suppress_health_check=list(HealthCheck))
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[Sandbox]:
-    with Sandbox(max_requests=100) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
-def session(live: Sandbox) -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.auth = live.public_key, live.secret_key
-        session.trust_env = False
-        yield session
 
 
 # Answers

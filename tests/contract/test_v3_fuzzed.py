@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -37,20 +36,6 @@ def schema_of(name: str) -> Any:
 
 
 orders, integrations, shipments = schema_of("orders"), schema_of("integrations"), schema_of("shipments")
-
-
-@pytest.fixture(scope="module")
-def live() -> Iterator[Sandbox]:
-    with Sandbox(max_requests=100) as sandbox:
-        yield sandbox
-
-
-@pytest.fixture(scope="module")
-def session(live: Sandbox) -> Iterator[requests.Session]:
-    with requests.Session() as session:
-        session.auth = live.public_key, live.secret_key
-        session.trust_env = False
-        yield session
 
 
 def play(case: schemathesis.Case, live: Sandbox, session: requests.Session) -> None:

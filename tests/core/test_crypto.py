@@ -16,7 +16,6 @@ from cryptography.fernet import Fernet
 from django.contrib.auth.models import Permission, User
 from django.core import serializers
 from django.core.management import CommandError, call_command
-from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
@@ -34,21 +33,11 @@ from django_sendcloud.models import (
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import inbox
 from tests import factories
+from tests.databases import rows_as_text
 from tests.webhooks.messages import parcel, post, raw
 
 PERSON = {"name": "Jane Canaryperson", "email": "canary@example.com"}
 ADDRESS = "Canarystraat 12"
-
-
-def stored() -> str:
-    """Return the content of the app's tables, as a dump of the database would show it."""
-    found = []
-    with connection.cursor() as cursor:
-        for table in connection.introspection.table_names(cursor):
-            if table.startswith("django_sendcloud"):
-                cursor.execute(f"SELECT * FROM {table}")
-                found += [repr(row) for row in cursor.fetchall()]
-    return "\n".join(found)
 
 
 # -- keys ---------------------------------------------------------------------------------------------
@@ -211,7 +200,7 @@ def test_f31_secrets_and_persons_appear_nowhere(
         "logs": caplog.text,
         "messages": "\n".join(messages),
         "pages": pages,
-        "tables": stored(),
+        "tables": rows_as_text(),
     }.items():
         for needle in [*secrets, "Canaryperson", "canary@example.com", ADDRESS]:
             assert needle not in text, f"{needle!r} is in the {where}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -15,7 +15,6 @@ from django_sendcloud.payloads import (
     Address,
     CustomsDetails,
     Money,
-    ShipmentPayload,
     ShipWith,
     Status,
     TaxNumber,
@@ -97,20 +96,6 @@ LOSSES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 pytestmark = [pytest.mark.parametrize("generation", ["v3"], indirect=True), pytest.mark.long]
-
-
-@pytest.fixture
-def extra(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return fields that the shop's payloads get, to be changed by the test."""
-    fields: dict[str, Any] = {}
-    plain = ShopOrder.get_shipments
-
-    def get_shipments(self: ShopOrder, order: Order) -> Iterator[ShipmentPayload]:
-        for payload in plain(self, order):
-            yield dataclasses.replace(payload, **fields)
-
-    monkeypatch.setattr(ShopOrder, "get_shipments", get_shipments)
-    return fields
 
 
 def change(order: Order, extra: dict[str, Any], fields: dict[str, Any]) -> None:

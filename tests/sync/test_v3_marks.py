@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ from django.urls import reverse
 
 from django_sendcloud.admin.explanations.violations import describe
 from django_sendcloud.models import EntryState, Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
-from django_sendcloud.payloads import Address, OtherCurrency, ShipmentPayload, preflight, v3
+from django_sendcloud.payloads import Address, OtherCurrency, preflight, v3
 from django_sendcloud.sandbox.behaviour import Behaviour
 from django_sendcloud.sync.reconcile import scan
 from django_sendcloud.sync.worker import pump
@@ -50,20 +49,6 @@ NO_QUESTION = {
 BILLING = Address(name="Ada", address="Markt 1", city="Eindhoven", postal_code="5611 EM", country="NL")
 
 pytestmark = [pytest.mark.parametrize("generation", ["v3"], indirect=True), pytest.mark.long]
-
-
-@pytest.fixture
-def extra(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """Return fields that the shop's payloads get, to be changed by the test."""
-    fields: dict[str, Any] = {}
-    plain = ShopOrder.get_shipments
-
-    def get_shipments(self: ShopOrder, order: Order) -> Iterator[ShipmentPayload]:
-        for payload in plain(self, order):
-            yield dataclasses.replace(payload, **fields)
-
-    monkeypatch.setattr(ShopOrder, "get_shipments", get_shipments)
-    return fields
 
 
 def push(sandbox: Any, rounds: int = 6) -> None:
