@@ -400,7 +400,7 @@ def test_settings_page_is_read_only_for_viewers(
     page = Page(viewer, connected)
     html = page.response.content.decode()
     assert "Tea" in html
-    assert "Take theirs" not in html
+    assert "Take theirs:" not in html
     assert 'name="shop_name"' not in html
     assert page.shown not in html
     for data in ({"take": "name"}, {"send": "name"}, ALIKE):
@@ -544,7 +544,7 @@ def test_disconnect_names_the_orders_its_page_counts(boss: Client, connected: In
     OutboxEntry.objects.create(order_type="shop.order", order_pk="x", integration=other)
     html = press(boss, connected, name).content.decode()
     assert "3 orders still have to be sent" in html
-    assert "3 orders need a person" in html
+    assert "3 orders need a fix, or are stopped." in html
 
 
 @pytest.mark.long
