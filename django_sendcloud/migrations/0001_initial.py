@@ -288,7 +288,7 @@ class Migration(migrations.Migration):
                 ('delivery_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), default=django.utils.timezone.now, verbose_name='delivery since')),
                 ('delivery_handled', models.BooleanField(db_default=False, default=False, editable=False)),
                 ('contents', models.JSONField(blank=True, default=dict, editable=False)),
-                ('order_followed', models.BooleanField(default=False, editable=False)),
+                ('order_status', django_sendcloud.models.fields.StorableCharField(blank=True, db_default='', default='', editable=False, max_length=255)),
                 ('mismatches', models.PositiveSmallIntegerField(default=0, editable=False)),
                 ('ignored_stamp', models.BigIntegerField(blank=True, editable=False, null=True)),
                 ('integration', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='shipments', to='django_sendcloud.integration', verbose_name='integration')),

@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from .base import OrderReference, OrderReferenceQuerySet
 from .delivery import PHASES
-from .fields import ExactCharField
+from .fields import ExactCharField, StorableCharField
 from .integration import Integration
 
 
@@ -103,8 +103,8 @@ class Shipment(OrderReference):
     delivery_handled = models.BooleanField(default=False, db_default=False, editable=False)
     # The lines in it by their ids, each with its pieces, as its label was made of or would be; empty where unknown.
     contents = models.JSONField(default=dict, blank=True, editable=False)
-    # Its parcels have moved the order's own status.
-    order_followed = models.BooleanField(default=False, editable=False)
+    # The status that parcels have given its order last, "" if they have given none.
+    order_status = StorableCharField(max_length=255, blank=True, default="", db_default="", editable=False)
     mismatches = models.PositiveSmallIntegerField(default=0, editable=False)
     # The stamp at which an operator chose to ignore its differences. A newer push ends that.
     ignored_stamp = models.BigIntegerField(null=True, blank=True, editable=False)

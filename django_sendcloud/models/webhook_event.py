@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import hashlib
-from collections.abc import Mapping
-from typing import TYPE_CHECKING
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from django.db import IntegrityError, connections, models, transaction
 from django.db.models import Exists, OuterRef, Q
@@ -21,6 +22,8 @@ from .integration import Integration
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
+
+    from .parcel import Parcel
 
 #: The subject of a webhook by its action.
 ACTIONS: Mapping[str, StrOrPromise] = {
@@ -105,6 +108,24 @@ class WebhookEventQuerySet(DatabaseQuerySet["WebhookEvent"]):
                 raise
             return None
         return event
+
+    def follow(self, parcel: Parcel, changes: Sequence[Mapping[str, Any]] = ()) -> WebhookEvent:
+        """Let the order of a parcel follow it, though no webhook has come.
+
+        Args:
+            parcel: A parcel that is linked to a shipment.
+            changes: The phases that the order has not heard of, as JSON.
+        """
+        return self.create(
+            integration_id=parcel.integration_id,
+            digest=hashlib.sha256(uuid.uuid4().bytes).hexdigest(),
+            action=WebhookAction.PARCEL_LINKED.value,
+            event_ms=parcel.last_event_ms,
+            state=EventState.APPLIED,
+            due_at=IMMEDIATELY,
+            parcel=parcel,
+            follow_ups={"steps": ["order"], "changes": list(changes)},
+        )
 
 
 class WebhookEvent(Dismissible):

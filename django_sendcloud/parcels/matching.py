@@ -7,9 +7,7 @@ UUID, so every key works alone; a v3 order of several shipments has ids of the f
 from __future__ import annotations
 
 import functools
-import hashlib
 import re
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -19,9 +17,7 @@ from django.db.models.functions import Coalesce
 
 from ..conf import conf
 from ..core.retry import retry_transient
-from ..enums import WebhookAction
-from ..models import EventState, Parcel, ParcelStatus, Shipment, ShipmentStatus, WebhookEvent
-from ..models.webhook_event import IMMEDIATELY
+from ..models import Parcel, ParcelStatus, Shipment, ShipmentStatus, WebhookEvent
 from ..payloads.v3 import shipment_keys
 from ..signals import work_due
 from .delivery import store_deliveries
@@ -182,16 +178,7 @@ def assign(parcel: Parcel, shipment: Shipment, *, notify: bool = True) -> bool:
         parcel.shipment = shipment
         store_deliveries([shipment.pk])
         steps: Iterable[ParcelStatus] = ParcelStatus.objects.filter(parcel=parcel)
-        WebhookEvent.objects.create(
-            integration_id=parcel.integration_id,
-            digest=hashlib.sha256(uuid.uuid4().bytes).hexdigest(),
-            action=WebhookAction.PARCEL_LINKED.value,
-            event_ms=parcel.last_event_ms,
-            state=EventState.APPLIED,
-            due_at=IMMEDIATELY,
-            parcel=parcel,
-            follow_ups={"steps": ["order"], "changes": phase_changes(steps)},
-        )
+        WebhookEvent.objects.follow(parcel, phase_changes(steps))
         if notify:
             transaction.on_commit(
                 lambda: work_due.send_robust(sender=WebhookEvent, queue="inbox"), using=database, robust=True

@@ -8,7 +8,7 @@ from typing import Any
 
 from django.db import models
 
-from ..adapters import OrderAdapter
+from ..adapters import AdapterMistake, OrderAdapter
 from ..enums import ParcelPhase
 from ..models import Parcel, Shipment, ShipmentStatus
 from .delivery import phases_of
@@ -18,6 +18,8 @@ __all__ = ["phase_of_order", "update_status"]
 WAY = [ParcelPhase.ANNOUNCED, ParcelPhase.IN_TRANSIT, ParcelPhase.AWAITING_PICKUP, ParcelPhase.DELIVERED]
 # Of a shop's own pipeline, walked in one go.
 MOST_STEPS = 50
+# Characters of a status that are stored.
+STATUS_LENGTH = 255
 
 
 def update_status(adapter: OrderAdapter[Any], order: models.Model, shipments: Sequence[Shipment]) -> None:
@@ -43,15 +45,21 @@ def update_status(adapter: OrderAdapter[Any], order: models.Model, shipments: Se
         return
     for _ in range(MOST_STEPS):
         status = adapter.next_status(order, wanted)
-        if status is None:
-            return
+        if status is None or status == getattr(order, adapter.status_field):
+            break
         adapter.set_order_status(order, status)
-        if fresh := [shipment.pk for shipment in shipments if not shipment.order_followed]:
-            Shipment.objects.filter(pk__in=fresh).update(order_followed=True)
-            for shipment in shipments:
-                shipment.order_followed = True
+        _remember(getattr(order, adapter.status_field), shipments)
         if status == wanted:
-            return
+            break
+    else:
+        raise AdapterMistake(f"{type(adapter).__qualname__}.next_status() leads to no end.")
+
+
+def _remember(status: Any, shipments: Sequence[Shipment]) -> None:
+    """Note with all shipments of the order which status parcels have given it."""
+    for shipment in shipments:
+        shipment.order_status = str(status)[:STATUS_LENGTH]
+    Shipment.objects.filter(pk__in=[shipment.pk for shipment in shipments]).update(order_status=shipment.order_status)
 
 
 def _may_move(adapter: OrderAdapter[Any], order: models.Model, wanted: Any, shipments: Sequence[Shipment]) -> bool:
@@ -59,15 +67,23 @@ def _may_move(adapter: OrderAdapter[Any], order: models.Model, wanted: Any, ship
     present = getattr(order, adapter.status_field)
     if present == wanted:
         return False
-    owned = list(adapter.phase_statuses.values())
-    if present in owned:
-        on_the_way = [adapter.phase_statuses.get(phase.value) for phase in WAY]
-        reached = max((rank for rank, status in enumerate(on_the_way) if status == present), default=None)
-        aimed = max((rank for rank, status in enumerate(on_the_way) if status == wanted), default=None)
-        return reached is None or aimed is None or aimed > reached
+    given = next((shipment.order_status for shipment in shipments if shipment.order_status), "")
+    is_given = str(present)[:STATUS_LENGTH] == given
+    if present in list(adapter.phase_statuses.values()):
+        # A person has taken back the status that parcels gave.
+        is_taken_back = str(wanted)[:STATUS_LENGTH] == given and not is_given
+        return not is_taken_back and not _leads_back(adapter, present, wanted)
     if adapter.status_beginnings is not None:
-        return present in adapter.status_beginnings
-    return not any(shipment.order_followed for shipment in shipments) and bool(adapter.shippable(order))
+        return is_given or present in adapter.status_beginnings
+    return (is_given or not given) and bool(adapter.shippable(order))
+
+
+def _leads_back(adapter: OrderAdapter[Any], present: Any, wanted: Any) -> bool:
+    """Return whether a status is the same as the other, or before it, on the way of a parcel."""
+    on_the_way = [adapter.phase_statuses.get(phase.value) for phase in WAY]
+    reached = max((rank for rank, status in enumerate(on_the_way) if status == present), default=None)
+    aimed = max((rank for rank, status in enumerate(on_the_way) if status == wanted), default=None)
+    return reached is not None and aimed is not None and aimed <= reached
 
 
 def phase_of_order(shipments: Sequence[Shipment]) -> ParcelPhase | None:

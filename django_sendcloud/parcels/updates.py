@@ -71,6 +71,7 @@ class Applied:
         moved: The parcel has another status than before.
         status: The status it has now.
         previous_status_id: The status it had before.
+        bears: The delivery of its shipment depends on what has changed.
         changes: The phases it has entered that its order does not know yet, as JSON; empty while no shipment is known.
     """
 
@@ -79,6 +80,7 @@ class Applied:
     moved: bool
     status: ParcelStatus | None
     previous_status_id: int | None
+    bears: bool = False
     changes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
@@ -106,6 +108,7 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
     for update in updates:
         parcel, created = parcels[update.key], update.key in new
         created = created and not any(done.parcel is parcel for done in applied)
+        bearing = bearing_on_delivery(parcel)
         _take_fields(parcel, update)
         parcel.last_event_ms = max(parcel.last_event_ms, update.event_ms)
         previous, previous_phase = parcel.status_id, parcel.phase
@@ -117,6 +120,7 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
         now = current(journey)
         _take_status(parcel, now)
         done = Applied(parcel, created, parcel.status_id != previous, now, previous)
+        done.bears = parcel.shipment_id is not None and bearing_on_delivery(parcel) != bearing
         if now is not None and parcel.shipment_id is not None and parcel.phase != previous_phase:
             done.changes = [change(previous_phase, now)]
         applied.append(done)

@@ -116,7 +116,7 @@ def _with_steps(event: WebhookEvent, outcome: Outcome) -> Outcome:
 
 
 def _parcel_follow_ups(applied: Applied) -> dict[str, Any]:
-    steps = ["order"] if applied.changes else []
+    steps = ["order"] if applied.changes or applied.bears else []
     found: dict[str, Any] = {"changes": applied.changes} if applied.changes else {}
     if applied.created:
         steps.append("parcel_created")

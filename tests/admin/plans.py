@@ -40,7 +40,7 @@ ROWS = {
             "last_pushed_at": AT,
             "created_at": AT,
             "seen_scan": "0",
-            "order_followed": "false",
+            "order_status": "''",
             "mismatches": "0",
             "label_conflict": "''",
             "label_differences": "'[]'",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -228,6 +229,25 @@ def test_status_of_a_person_is_kept(report: Any, order: Order) -> None:
         assert report(11, 2) == "on hold"
 
 
+@pytest.mark.parametrize(("given", "chosen", "later"), [(11, "shipped", 93), (11, "trouble", 93), (8, "shipped", 80)])
+def test_status_taken_back_is_not_given_again(report: Any, order: Order, given: int, chosen: str, later: int) -> None:
+    """The mapping owns both statuses; another update of the same meaning is no reason to overrule a person."""
+    report(given, 1)
+    Order.objects.update(status=chosen)
+    assert report(later, 2) == chosen
+    assert report(later, 3, collo_count=1) == chosen
+    assert report(8 if given == 11 else 11, 4) == ("trouble" if given == 11 else "completed"), "that is something new"
+
+
+def test_status_between_two_parcels_is_kept(report: Any, split: Order) -> None:
+    with temporarily_registered(Anything, Order):
+        report(3, 1, number=1, **of(split, 1))
+        assert report(3, 1, number=2, **of(split, 2)) == "shipped"
+        report(11, 2, number=1, **of(split, 1))
+        Order.objects.update(status="on hold")
+        assert report(11, 3, number=2, **of(split, 2)) == "on hold"
+
+
 def test_status_set_by_person_is_kept(report: Any, order: Order) -> None:
     Order.objects.update(status="completed")
     assert report(3, 1) == "completed"
@@ -263,6 +283,86 @@ def test_pipeline_is_walked_step_by_step(report: Any, order: Order) -> None:
         assert report(11, 1) == "completed"
         assert Pipeline.walked == ["packed", "shipped", "out", "completed"]
         assert report(8, 2) == "completed", "no step leads to trouble"
+
+
+class DeadEnd(Pipeline):
+    """A pipeline that lets no order past "packed" without its invoice."""
+
+    invoiced = False
+
+    def next_status(self, order: Order, wanted: Any) -> Any:
+        if order.status == "packed" and not self.invoiced:
+            return None
+        return super().next_status(order, wanted)
+
+
+@pytest.mark.parametrize("beginnings", [None, ["paid"]])
+def test_order_leaves_dead_end_later(report: Any, order: Order, beginnings: Any, monkeypatch: Any) -> None:
+    """No person has put the order where parcels have left it."""
+    monkeypatch.setattr(DeadEnd, "status_beginnings", beginnings)
+    with temporarily_registered(DeadEnd, Order):
+        assert report(3, 1) == "packed"
+        assert report(12, 2) == "packed"
+        monkeypatch.setattr(DeadEnd, "invoiced", True)
+        assert report(11, 3) == "completed"
+
+
+class Circle(Pipeline):
+    def next_status(self, order: Order, wanted: Any) -> Any:
+        return {"paid": "packed", "packed": "paid"}[order.status]
+
+
+def test_pipeline_without_end_is_shown(report: Any, order: Order) -> None:
+    with temporarily_registered(Circle, Order):
+        assert report(11, 1) == "paid", "nothing of the walk remains"
+    event = WebhookEvent.objects.get()
+    assert (event.state, event.note["error"]) == (EventState.RECEIVER_FAILED, "AdapterMistake")
+
+
+class Standing(Pipeline):
+    def next_status(self, order: Order, wanted: Any) -> Any:
+        return order.status
+
+
+def test_pipeline_may_name_present_status(report: Any, order: Order) -> None:
+    Pipeline.walked = []
+    with temporarily_registered(Standing, Order):
+        assert report(11, 1) == "paid"
+    assert Pipeline.walked == []
+
+
+# -- changes that are no phase of a parcel --------------------------------------------------------------
+
+
+def test_deleted_shipment_lets_order_move_on(report: Any, split: Order) -> None:
+    """The rest of the order was delivered long ago: no parcel will say so again."""
+    assert report(11, 1, number=1, **of(split, 1)) == "paid"
+    order = Order.objects.get()
+    order.shipments = 1
+    order.save()
+    with temporarily_registered(FirstOnly, Order):
+        drain()
+    assert Shipment.objects.filter(status=ShipmentStatus.DELETED).count() == 1
+    assert Order.objects.get().status == "completed"
+
+
+class FirstOnly(Following):
+    """An adapter that keeps the ids of a package when the others are gone."""
+
+    def get_shipments(self, order: Order) -> Any:
+        order.shipments = 2
+        return itertools.islice(super().get_shipments(order), 1)
+
+
+def test_parcel_that_is_return_moves_order(report: Any, order: Order) -> None:
+    report(3, 1, number=2)
+    assert report(11, 2, number=1) == "shipped"
+    assert report(3, 3, number=2, is_return=True) == "completed"
+
+
+def test_fewer_colli_move_order(report: Any, order: Order) -> None:
+    assert report(11, 1, collo_nr=0, collo_count=2) == "paid"
+    assert report(11, 2, collo_nr=0, collo_count=1) == "completed"
 
 
 # -- what else may be -----------------------------------------------------------------------------------

@@ -21,7 +21,8 @@ from ...conf import conf
 from ...core.clock import clock
 from ...core.dispatch import ReceiverFailed, dispatch
 from ...core.retry import retry_transient
-from ...models import EntryState, OutboxEntry, ScheduledLook, Shipment, ShipmentStatus
+from ...models import EntryState, OutboxEntry, Parcel, ScheduledLook, Shipment, ShipmentStatus, WebhookEvent
+from ...registry import registry
 from ...signals import shipment_deleted, shipment_rejected, shipment_synced
 from ..claim import Claim
 from ..fold import add_entries
@@ -152,6 +153,7 @@ def _write(
         lost_orders = {(v.plan.entry.order_type, v.plan.entry.order_pk) for v in lost}
         shipments = [s for s in pushed.values() if (s.order_type, s.order_pk) not in lost_orders]
         _write_shipments([shipment for shipment in shipments if shipment.pk not in saved])
+        _follow_parcels_left([shipment for shipment in shipments if shipment.status == ShipmentStatus.DELETED])
         if now_synced := [shipment.pk for shipment in shipments if shipment.pk in saved]:
             accepted = Shipment.objects.filter(pk__in=now_synced, status=ShipmentStatus.ACCEPTED)
             accepted.update(status=ShipmentStatus.SYNCED)
@@ -210,6 +212,23 @@ def _write_shipments(shipments: Sequence[Shipment]) -> None:
         unique_fields=["id"] if connections[database].features.supports_update_conflicts_with_target else None,
         update_fields=_PUSHED,
     )
+
+
+def _follow_parcels_left(deleted: Sequence[Shipment]) -> None:
+    """Let orders follow the parcels that they have left: their status no longer waits for what was deleted."""
+    orders = {
+        (each.order_type, each.order_pk)
+        for each in deleted
+        if (adapter := registry.for_order_type(each.order_type)) is not None and adapter.phase_statuses
+    }
+    if not orders:
+        return
+    left = Parcel.objects.outgoing().filter(shipment__order_pk__in={order_pk for _, order_pk in orders})
+    for parcel in left.select_related("shipment"):
+        shipment = parcel.shipment
+        if shipment is not None and (order := (shipment.order_type, shipment.order_pk)) in orders:
+            orders.remove(order)
+            WebhookEvent.objects.follow(parcel)
 
 
 def _write_numbers(verdicts: Sequence[Verdict]) -> None:
