@@ -89,7 +89,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """Check the settings.
 
     E001 a key, E002 the lease, E003 an encryption key, E004 the database alias, E005 the parcel phases, E006 the
-    router, E007 the addresses.
+    router, E007 the addresses, W008 the days of a delivery's tasks.
     """
     found: list[checks.CheckMessage] = [
         _error(1, f"SENDCLOUD[{key!r}] {text}", "Correct it in your settings.")
@@ -131,6 +131,16 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
             )
         )
     found += _check_addresses(values)
+    found += [
+        _warning(
+            8,
+            f"SENDCLOUD[{name!r}] is {getattr(values, name):g}, and DELIVERY_TASK_DAYS is "
+            f"{values.DELIVERY_TASK_DAYS:g}: a delivery leaves the tasks before it becomes one.",
+            "Make DELIVERY_TASK_DAYS longer.",
+        )
+        for name in ("UNLABELLED_DAYS", "UNSCANNED_DAYS", "PICKUP_DAYS")
+        if getattr(values, name) >= values.DELIVERY_TASK_DAYS
+    ]
     phases = [phase.value for phase in ParcelPhase]
     for status, phase in values.PARCEL_PHASES.items():
         if not isinstance(status, int) or phase not in phases:

@@ -124,6 +124,15 @@ def test_lease_shorter_than_deadline_is_named(settings: Any, lease: float, found
     assert set(run(checks.check_settings)) == found
 
 
+def test_tasks_shorter_than_threshold_are_named(settings: Any) -> None:
+    settings.SENDCLOUD = {"PICKUP_DAYS": 10, "DELIVERY_TASK_DAYS": 10}
+    found = run(checks.check_settings)
+    assert set(found) == {"W008"}
+    assert "SENDCLOUD['PICKUP_DAYS'] is 10" in found["W008"].msg
+    settings.SENDCLOUD = {"PICKUP_DAYS": 10, "DELIVERY_TASK_DAYS": 11}
+    assert not run(checks.check_settings)
+
+
 def test_shortest_allowed_lease_can_send(integration: Any, sandbox: Any, sendcloud_settings: Any) -> None:
     """The check forbids what the engine could do nothing with."""
     from django_sendcloud.sync.worker import pump
