@@ -21,6 +21,7 @@ __all__ = [
     "Violation",
     "errors_from_json",
     "errors_to_json",
+    "fields_named",
     "first_field",
     "remote_errors",
 ]
@@ -291,6 +292,11 @@ def first_field(stored: object) -> tuple[str, str]:
         if path and violations:
             return _POSITION.sub("", path), violations[0].code
     return "", ""
+
+
+def fields_named(stored: object) -> set[str]:
+    """Return the fields of stored errors, without positions."""
+    return {_POSITION.sub("", path) for path, violations in errors_from_json(stored).items() if path and violations}
 
 
 def errors_from_json(stored: object) -> Errors:

@@ -94,7 +94,7 @@ def _incidents(
     for each in found.in_use:
         for finding in each.findings:
             if finding.code in TONES and not _is_short(finding, found.now):
-                yield _incident(each, finding, permissions, named=several, sees_orders=sees_orders)
+                yield _incident(each, finding, found.now, permissions, named=several, sees_orders=sees_orders)
     if found.is_sweep_late and not any(each.find(Code.NO_WORKER) for each in found.in_use):
         age = found.sweep_age
         title: StrOrPromise = _("The periodic work has never run")
@@ -111,7 +111,13 @@ def _is_short(finding: Finding, now: dt.datetime) -> bool:
 
 
 def _incident(
-    health: IntegrationHealth, finding: Finding, permissions: Permissions, *, named: bool, sees_orders: bool
+    health: IntegrationHealth,
+    finding: Finding,
+    now: dt.datetime,
+    permissions: Permissions,
+    *,
+    named: bool,
+    sees_orders: bool,
 ) -> Incident:
     explanation = explain_finding(finding, health.integration)
     title = str(explanation.title)
@@ -123,7 +129,8 @@ def _incident(
     if sees_orders and finding.number:
         sentence = ngettext("%(number)s order waits.", "%(number)s orders wait.", finding.number)
         sentences.append(sentence % {"number": grouped(finding.number)})
-    if finding.until is not None and finding.detail != PauseReason.PERSON:
+    # Without a worker, the time of the next attempt passes by.
+    if finding.until is not None and finding.until > now and finding.detail != PauseReason.PERSON:
         sentences.append(gettext("Next try: %(time)s.") % {"time": clock_time(finding.until)})
     if finding.detail == PauseReason.PERSON and health.integration.paused_detail:
         sentences.append(f"“{health.integration.paused_detail}”")

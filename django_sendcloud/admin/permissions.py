@@ -86,8 +86,14 @@ class Permissions:
             if adapter is not None and adapter.has_own_page:
                 found = orders_of_type(adapter.get_queryset(), order_type, [ref.key for ref in group])
                 urls |= {ref: self._own_page(adapter, ref, found.get(ref.key)) for ref in group}
-            else:
-                urls |= {ref: self._page_of(ref) for ref in group}
+                continue
+            pages = {ref: self._page_of(ref) for ref in group}
+            if adapter is not None:
+                # An order that is gone has no page.
+                keys = [ref.key for ref, page in pages.items() if page]
+                there = orders_of_type(adapter.model._base_manager.only("pk"), order_type, keys) if keys else {}
+                pages = {ref: page if ref.key in there else "" for ref, page in pages.items()}
+            urls |= pages
         return urls
 
     def shows(self, ref: OrderRef) -> bool:

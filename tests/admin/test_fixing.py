@@ -69,6 +69,17 @@ def test_desk_begins_with_most_common_problem(boss: Client, broken: list[Order])
     assert "Next problem: City is missing" in html
 
 
+def test_second_problem_is_named(boss: Client, broken: list[Order], sandbox: Any) -> None:
+    """An order whose other field is wrong, too, is not called fixed."""
+    order = factories.order(country="XZ", postal_code="")
+    drain()
+    factories.forget_transaction()
+    page = save(boss, filled(order, "country", "NL", "XZ"), filled(broken[0], "country", "BE", "XX"))
+    html = page.content.decode()
+    assert "1 order is fixed and being sent." in html
+    assert "1 order is saved, and has another problem." in html
+
+
 def test_saved_fields_send_orders(boss: Client, broken: list[Order], sandbox: Any) -> None:
     first, second, third = broken
     rows = [filled(first, "country", "NL", "XX"), filled(second, "country", "BE", "XY")]

@@ -87,6 +87,23 @@ def test_retried_order_of_pause_is_on_hold(boss: Client, data: Data) -> None:
     assert "sending…" not in html
 
 
+def test_fresh_order_of_pause_is_on_hold(boss: Client, connected: Integration) -> None:
+    """No worker has decided yet which integration takes it; only one can."""
+    order = factories.order()
+    entry = factories.outbox().get()
+    assert entry.integration is None
+    connected.pause(PauseReason.PERSON, by="ann")
+    for page in (
+        reverse("backoffice:shop_order_change", args=[order.pk]),
+        reverse("backoffice:shop_order_changelist"),
+        reverse("backoffice:django_sendcloud_outboxentry_change", args=[entry.pk]),
+        reverse("backoffice:django_sendcloud_outboxentry_changelist"),
+    ):
+        assert "On hold" in boss.get(page).content.decode()
+    Integration.objects.create(remote_id=4002, public_key="p", secret_key="s", last_success_at=clock.now())
+    assert "On hold" not in boss.get(page).content.decode()
+
+
 @pytest.mark.parametrize("reason", ["", PauseReason.COPY.value])
 def test_order_of_unused_integration_says_why(boss: Client, data: Data, reason: str) -> None:
     """Another one is in use, so no incident says it."""

@@ -108,6 +108,14 @@ def test_rejected_keys_are_an_incident(strip: Callable[..., str], integration: I
     assert "8 orders wait." in found
 
 
+def test_next_try_is_never_past(strip: Callable[..., str], integration: Integration) -> None:
+    """Without a worker, the time of the next attempt passes by."""
+    integration.pause(PauseReason.CREDENTIALS)
+    assert "Next try" in strip()
+    Integration.objects.update(probe_at=timezone.now() - dt.timedelta(minutes=1))
+    assert "Next try" not in strip()
+
+
 def test_missing_sweep_is_an_incident(strip: Callable[..., str], integration: Integration) -> None:
     Account.objects.update(swept_at=None)
     assert "The periodic work has never run" in strip()

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from django_sendcloud.models import Integration, OutboxEntry, Parcel, Shipment
 from tests import factories
-from tests.shop.models import Order
+from tests.shop.models import Customer, Order
 from tests.shop.sendcloud import ShopOrder
 
 from .backoffice import OrderAdmin
@@ -70,12 +70,18 @@ def test_other_order_is_never_linked(
         assert f"/shop/order/{here.pk}/" not in response.content.decode(), name
 
 
+@pytest.mark.django_db(databases=["default", "elsewhere"])
 def test_page_that_shows_other_database_is_linked(boss: Client, here: Order, monkeypatch: pytest.MonkeyPatch) -> None:
     """The shop's order admin may read the other database."""
-    rows = Order.objects.using("gone")
+    customer = Customer(pk=here.customer_id, name="There")
+    Customer.objects.using("elsewhere").bulk_create([customer])
+    Order.objects.using("elsewhere").bulk_create([Order(pk=here.pk, number="THERE-1", customer=customer)])
+    Shipment.objects.update(order_type="shop.order@elsewhere")
+    link = f"/shop/order/{here.pk}/change/"
+    assert link not in boss.get(pages()["shipment"]).content.decode()
+    rows = Order.objects.using("elsewhere")
     monkeypatch.setattr(OrderAdmin, "get_queryset", lambda self, request: rows)
-    html = boss.get(pages()["shipment"]).content.decode()
-    assert f"/shop/order/{here.pk}/change/" in html
+    assert link in boss.get(pages()["shipment"]).content.decode()
 
 
 def test_failing_order_page_falls_back_to_admin(

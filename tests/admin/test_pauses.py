@@ -90,6 +90,16 @@ def test_paused_pages_name_operator_and_note(boss: Client, connected: Integratio
         assert "Sending resumes automatically" in html
 
 
+def test_end_of_pause_is_never_past(boss: Client, connected: Integration) -> None:
+    """Without a worker, the end of the pause passes by."""
+    connected.pause(PauseReason.PERSON, by="ann", until=timezone.now() + dt.timedelta(hours=1))
+    assert "Sending resumes automatically" in boss.get(reverse(PAGE, args=[connected.pk])).content.decode()
+    Integration.objects.update(paused_until=timezone.now() - dt.timedelta(minutes=1))
+    html = boss.get(reverse(PAGE, args=[connected.pk])).content.decode()
+    assert "Sending resumes automatically" not in html
+    assert "Resume it when you are ready." in html
+
+
 def test_second_operator_keeps_colleagues_pause(boss: Client, connected: Integration) -> None:
     connected.pause(PauseReason.PERSON, "stocktaking", by="anna")
     html = press(boss, connected, "pause", confirmed="yes", number="1", until="1", note="lunch")

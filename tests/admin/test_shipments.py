@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_sendcloud.models import Integration, Parcel, Shipment, ShipmentStatus
+from django_sendcloud.models import Integration, Parcel, PauseReason, Shipment, ShipmentStatus
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.factories import forget_transaction
@@ -52,6 +52,35 @@ def refresh(client: Client) -> str:
 
 def deletes(sandbox: Any) -> int:
     return int(sandbox.count(path="/shipments/delete"))
+
+
+def test_fixed_order_shows_no_old_error(boss: Client, order: Order, integration: Integration) -> None:
+    """Its page said why it was rejected until the worker had sent it."""
+    Order.objects.filter(pk=order.pk).update(country="XX")
+    order.refresh_from_db()
+    order.save()
+    drain()
+    page = reverse("admin:django_sendcloud_shipment_change", args=[Shipment.objects.get().pk])
+    assert "country" in boss.get(page).content.decode().lower()
+    assert "Fix needed" in boss.get(page).content.decode()
+    forget_transaction()
+    order.country = "NL"
+    order.save()
+    html = boss.get(page).content.decode()
+    assert "Fix needed" not in html
+    assert "What to do" not in html
+    assert "A change of this order is still to be sent to Sendcloud." in html
+    integration.pause(PauseReason.PERSON, by="ann")
+    assert "Paused by ann" in boss.get(page).content.decode()
+
+
+def test_deleted_order_is_not_linked(boss: Client, order: Order) -> None:
+    row = Shipment.objects.get()
+    page = reverse("backoffice:django_sendcloud_shipment_change", args=[row.pk])
+    link = f'href="/backoffice/shop/order/{row.order_pk}/change/"'
+    assert link in boss.get(page).content.decode()
+    order.delete()
+    assert link not in boss.get(page).content.decode()
 
 
 # -- deleting -----------------------------------------------------------------------------------------

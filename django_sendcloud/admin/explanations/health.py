@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ...core.clock import clock
 from ...models import Integration, PauseReason
 from ...sync.health import Code, Finding, IntegrationHealth, Level
 from ..ui.humanize import clock_time, stopped_once
@@ -156,7 +157,8 @@ def explain_paused(integration: Integration) -> Explanation:
         title = gettext("Paused by %(name)s") % {"name": integration.paused_by}
     if integration.paused_detail:
         why = f"“{integration.paused_detail}” {why}"
-    if integration.paused_until is not None:
+    # Without a worker, the end of the pause passes by.
+    if integration.paused_until is not None and integration.paused_until > clock.now():
         advice = gettext("Sending resumes automatically: %(time)s. Resume it to send earlier.")
         advice = stopped_once(advice % {"time": clock_time(integration.paused_until)})
     return Explanation(title, why, advice)

@@ -44,7 +44,7 @@ class Desk(Protocol):
 
 
 def state_of(desk: Desk, request: HttpRequest, order: models.Model) -> OrderState | None:
-    """Return an order's state, ``None`` if no adapter handles it. At most three statements, and those of folding."""
+    """Return an order's state, ``None`` if no adapter handles it. At most four statements, and those of folding."""
     if not order_type_of(type(order)):
         return None
     fold_once(request)
@@ -160,14 +160,10 @@ def _conflicts_of(state: OrderState) -> list[_Problem]:
 
 
 def _stopped_for(state: OrderState) -> Integration | None:
-    """Return the integration that an order waits for, if it is paused or not in use. One query at most."""
+    """Return the integration that an order waits for, if it is paused or not in use."""
     if state.entry is None or state.entry.state != EntryState.PENDING:
         return None
     integration = state.entry.integration
-    if integration is None:
-        # An entry without an integration most likely waits for the only one in use.
-        active = list(Integration.objects.filter(is_active=True)[:2])
-        integration = active[0] if len(active) == 1 else None
     return integration if integration is not None and is_stopped(integration) else None
 
 

@@ -29,7 +29,7 @@ from ...sync.outcomes import reaction_to
 from ..actions import Question, Rows, action, asked, in_chunks, notify, report_count
 from ..base import EMPTY, ago, link
 from ..explanations.causes import causes
-from ..explanations.errors import ERRORS, explain_entry, explain_error, fields_of
+from ..explanations.errors import ERRORS, explain_error, fields_of
 from ..explanations.labels import changed_fields, explain_conflict
 from ..filters import DeliveryFilter, ShipmentStateFilter, age_filter
 from ..history import log
@@ -43,7 +43,15 @@ from ..search import as_uuid, spellings
 from ..ui.badges import SHIPMENT_TONES, badge, badge_with
 from .comparison import compare
 from .order_rows import OrderRowAdmin, api_of, as_json, as_text, attempts_of, make_due, notes_on
-from .outbox import ask_push_alike, entry_badge, entry_badge_with_problem, retry
+from .outbox import (
+    ask_push_alike,
+    assume_integration,
+    entry_badge,
+    entry_badge_with_problem,
+    explained,
+    in_use_of,
+    retry,
+)
 from .panel_links import incoming_order
 from .pushing import held_back, report_pushed
 
@@ -426,7 +434,9 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
     def complete(self, request: HttpRequest, rows: Sequence[Shipment]) -> None:
         super().complete(request, rows)
         if rows and self.permissions(request).may_see(OutboxEntry):
-            entries = {(entry.order_type, entry.order_pk): entry for entry in _entries_of(rows)}
+            found = _entries_of(rows).select_related("integration")
+            entries = {(entry.order_type, entry.order_pk): entry for entry in found}
+            assume_integration(entries.values(), in_use_of(request))
             for row in rows:
                 vars(row)["_entry"] = entries.get((row.order_type, row.order_pk))
 
@@ -465,22 +475,14 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
     def panel(self, request: HttpRequest, obj: Shipment) -> dict[str, Any]:
         permissions, entry = self.permissions(request), _entry_of(obj)
         context: dict[str, Any] = {
-            "fields": fields_of(obj.errors),
             "order_url": self.order_url(obj),
             "payload_url": self.url("payload", obj.pk),
             "details_withheld": not self.has_payload_permission(request),
         }
         if entry is not None:
-            context["entry_waits"] = True
-            if entry.error_code:
-                context |= {
-                    "explanation": explain_entry(entry.state, entry.error_code),
-                    "fields": fields_of(entry.error_fields),
-                    "detail": entry.error_detail,
-                    "code": entry.error_code,
-                }
+            context |= {"entry_waits": True, **explained(entry)}
         elif obj.status == ShipmentStatus.REJECTED:
-            context |= {"explanation": ERRORS["rejected"], "code": "rejected"}
+            context |= {"explanation": ERRORS["rejected"], "fields": fields_of(obj.errors), "code": "rejected"}
         context["sc_links"] = self._links(obj, permissions.url(entry))
         if permissions.may_see(OutboxEntry):
             context["attempts"] = attempts_of(obj.order_type, obj.order_pk)

@@ -18,6 +18,7 @@ from django.utils.translation import gettext, ngettext
 
 from ...models import OutboxEntry
 from ...registry import OrderRef, registry
+from ...violations import fields_named
 from ..actions import notify
 from ..explanations.causes import Cause, cause_of, causes
 from ..explanations.errors import FieldProblem, explain, field_label, fields_of
@@ -69,6 +70,11 @@ class Row:
     before: str = ""
     changed_meanwhile: bool = False
     is_saved: bool = False
+
+    @property
+    def has_others(self) -> bool:
+        """Return whether another field of the order is wrong, too."""
+        return len(fields_named(self.entry.error_fields)) > 1
 
     @property
     def field(self) -> Any:
@@ -292,16 +298,24 @@ def _save(request: HttpRequest, rows: list[Row]) -> tuple[int, int]:
 
 
 def _report(request: HttpRequest, rows: list[Row], saved: int, wrong: int) -> None:
-    if saved:
-        pushed = OutboxEntry.objects.filter(pk__in=[row.entry.pk for row in rows if row.is_saved])
+    more = sum(row.is_saved and row.has_others for row in rows)
+    if fixed := saved - more:
+        pushed = OutboxEntry.objects.filter(pk__in=[r.entry.pk for r in rows if r.is_saved and not r.has_others])
         held = held_back(request, pushed)
         sentence = ngettext(
-            "%(number)d order is fixed and being sent.", "%(number)d orders are fixed and being sent.", saved
+            "%(number)d order is fixed and being sent.", "%(number)d orders are fixed and being sent.", fixed
         )
         if held:
-            sentence = ngettext("%(number)d order is fixed.", "%(number)d orders are fixed.", saved)
-        messages.success(request, sentence % {"number": saved})
+            sentence = ngettext("%(number)d order is fixed.", "%(number)d orders are fixed.", fixed)
+        messages.success(request, sentence % {"number": fixed})
         report_held_back(request, held)
+    if more:
+        sentence = ngettext(
+            "%(number)d order is saved, and has another problem.",
+            "%(number)d orders are saved, and have other problems.",
+            more,
+        )
+        messages.warning(request, sentence % {"number": more})
     changed = sum(row.changed_meanwhile for row in rows)
     if changed:
         sentence = ngettext(

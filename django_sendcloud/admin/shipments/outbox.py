@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -19,9 +19,10 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
-from ...models import EntryState, OutboxEntry, Shipment
+from ...models import EntryState, Integration, OutboxEntry, Shipment
 from ...registry import OrderRef, registry
 from ...sync.health import HEALING, is_retried
+from ...sync.problems import UNASSIGNED
 from ..actions import Question, Rows, action, asked, in_chunks, notify
 from ..base import EMPTY, in_time
 from ..explanations.causes import cause_of, causes, with_causes
@@ -29,6 +30,7 @@ from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
 from ..filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
 from ..history import log
+from ..incidents import health_of
 from ..permissions import ORDER, Permissions
 from ..search import spellings
 from ..silent_post import silent_post
@@ -45,8 +47,11 @@ if TYPE_CHECKING:
 __all__ = [
     "OutboxAdmin",
     "ask_push_alike",
+    "assume_integration",
     "entry_badge",
     "entry_badge_with_problem",
+    "explained",
+    "in_use_of",
     "is_moving",
     "is_on_hold",
     "retry",
@@ -121,6 +126,20 @@ def push_all_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -
     retry(request, rows)
 
 
+def assume_integration(entries: Iterable[OutboxEntry], in_use: Callable[[], Sequence[Integration]]) -> None:
+    """Give entries without an integration the only one in use, which takes them. Not saved."""
+    without = [entry for entry in entries if entry.integration_id is None and entry.error_code not in UNASSIGNED]
+    found = in_use() if without else []
+    if len(found) == 1:
+        for entry in without:
+            entry.integration = found[0]
+
+
+def in_use_of(request: HttpRequest) -> Callable[[], Sequence[Integration]]:
+    """Return a function that returns the integrations in use, from the health that the request has read."""
+    return lambda: [each.integration for each in health_of(request).in_use]
+
+
 def is_on_hold(entry: OutboxEntry) -> bool:
     """Return whether a waiting entry cannot go out without an operator or the developer."""
     if entry.state != EntryState.PENDING or entry.is_leased:
@@ -164,6 +183,20 @@ def entry_badge_with_problem(entry: OutboxEntry) -> SafeString:
         detail += gettext(" (and %(number)d more)") % {"number": len(problems) - 1}
     # A dead-lettered entry's badge says so, and the problem why.
     return badge_with(entry_badge(entry), explain(entry.error_code).title, detail)
+
+
+def explained(entry: OutboxEntry) -> dict[str, Any]:
+    """Return the context that explains an entry on a page; empty if it only waits its turn."""
+    if entry.error_code and not is_retried(entry):
+        return {
+            "explanation": explain_entry(entry.state, entry.error_code),
+            "fields": fields_of(entry.error_fields),
+            "detail": entry.error_detail,
+            "code": entry.error_code,
+        }
+    if entry.integration is not None and is_on_hold(entry):
+        return {"explanation": explain_stopped(entry.integration)}
+    return {}
 
 
 class OutboxChangeList(ChangeList):
@@ -237,6 +270,7 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
     def complete(self, request: HttpRequest, rows: Sequence[OutboxEntry]) -> None:
         super().complete(request, rows)
         know_numbers(rows)
+        assume_integration(rows, in_use_of(request))
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
@@ -304,18 +338,8 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
         return Q(order_number__icontains=word) | Q(order_pk__icontains=word) | Q(order_pk__in=pushed)
 
     def panel(self, request: HttpRequest, obj: OutboxEntry) -> dict[str, Any]:
-        problem: dict[str, Any] = {}
-        if obj.error_code and not is_retried(obj):
-            problem = {
-                "explanation": explain_entry(obj.state, obj.error_code),
-                "fields": fields_of(obj.error_fields),
-                "detail": obj.error_detail,
-                "code": obj.error_code,
-            }
-        elif obj.integration is not None and is_on_hold(obj):
-            problem = {"explanation": explain_stopped(obj.integration)}
         return {
-            **problem,
+            **explained(obj),
             "is_retried": is_retried(obj) and not is_on_hold(obj),
             "is_moving": is_moving(obj),
             "attempts": attempts_of(obj.order_type, obj.order_pk),
