@@ -26,10 +26,10 @@ test coverage: export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help demo sandbox test coverage matrix build docs chaos bench screenshots lint format clean
 
-help: ## Show what there is
+help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
-demo: $(INSTALLED) ## Play the main job end to end, then serve shop, admin and sandbox (API=v3: by API v3; ONCE=1: end after the story)
+demo: $(INSTALLED) ## Run the whole cycle, then serve shop, admin and sandbox (API=v3: by API v3; ONCE=1: end instead of serving)
 	$(BIN)/python example_project/demo.py $(if $(API),--api $(API)) $(if $(ONCE),--once)
 
 sandbox: $(INSTALLED) ## Start a local Sendcloud with its panel
@@ -71,11 +71,11 @@ lint: $(INSTALLED_DEV) ## Check style, types, the direction of imports, dependen
 	$(BIN)/python -W ignore -m django makemigrations --check --dry-run --settings tests.settings
 	$(BIN)/python -W ignore example_project/manage.py makemigrations --check --dry-run
 
-format: $(INSTALLED_DEV) ## Bring the code into shape
+format: $(INSTALLED_DEV) ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-clean: ## Remove the environment and what runs have left behind
+clean: ## Remove the environment and all generated files
 	rm -rf $(VENV) .nox dist docs/_build docs/reference/python .coverage .coverage.* .mypy_cache .ruff_cache .hypothesis .import_linter_cache example_project/.data
 
 # Dependency groups need pip 25.1, and the pip that comes with Python 3.11 is older.
