@@ -1,7 +1,7 @@
-"""The main job before your eyes: a Sendcloud on this machine, a shop, a worker, and what happens between them.
+"""The demo: a local Sendcloud, a shop and a worker run the whole cycle, step by step.
 
-``make demo`` runs it by API v2, ``make demo API=v3`` by v3. ``--once`` ends after the story; the exit code is 0 only if
-every step was seen to work.
+``make demo`` runs it by API v2, ``make demo API=v3`` by v3. ``--once`` ends after the last step; the exit code is 0 only
+if every step was seen to work.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ WAIT_SECONDS = 90.0
 
 
 class StepFailed(Exception):
-    """A step of the story was not seen to work."""
+    """A step was not seen to work."""
 
 
-class Teller:
-    """Prints the story as it unfolds."""
+class Reporter:
+    """Prints the steps and their results."""
 
     def __init__(self) -> None:
         self.colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
@@ -43,7 +43,7 @@ class Teller:
         self.number += 1
         print(self._paint(f"\n{self.number}. {text}", "1"), flush=True)
 
-    def saw(self, text: str) -> None:
+    def result(self, text: str) -> None:
         print(f"   {self._paint('✓', '32')} {text}", flush=True)
 
     def note(self, text: str) -> None:
@@ -181,10 +181,10 @@ def running(data: Path, api: str = "v2", ports: tuple[int, int] = (8900, 8000)) 
             shop.stop()
 
 
-def story(sandbox: Sandbox, shop: Shop, teller: Teller, orders: int) -> None:
-    """Play the app's main job once, and check each step where it can be seen."""
-    teller.step("A Sendcloud on this machine, a database, a shop")
-    teller.saw(f"The sandbox answers at {sandbox.base_url}.")
+def run_steps(sandbox: Sandbox, shop: Shop, reporter: Reporter, orders: int) -> None:
+    """Run the whole cycle once, and check each step by its effect."""
+    reporter.step("A Sendcloud on this machine, a database, a shop")
+    reporter.result(f"The sandbox answers at {sandbox.base_url}.")
     shop.manage("migrate", "-v0")
     shop.manage("create_orders", "0")
     shop.manage("createsuperuser", "--noinput", DJANGO_SUPERUSER_USERNAME="admin",
@@ -193,16 +193,16 @@ def story(sandbox: Sandbox, shop: Shop, teller: Teller, orders: int) -> None:
     shop.start("worker", "-m", "celery", "--workdir", str(HERE), "-A", "example", "worker", "-B", "-c", "2",
                "--loglevel", "INFO", "--without-gossip", "--without-mingle")  # fmt: skip
     wait_until("The shop", shop.is_up)
-    teller.saw(f"The shop is open at {shop.url}.")
+    reporter.result(f"The shop is open at {shop.url}.")
     wait_until("The worker", shop.worker_is_up)
-    teller.saw("A Celery worker waits for work.")
+    reporter.result("A Celery worker waits for work.")
 
-    teller.step("Connect them: manage.py sendcloud_connect")
+    reporter.step("Connect them: manage.py sendcloud_connect")
     for line in shop.manage("sendcloud_connect").splitlines():
-        teller.note(line)
+        reporter.note(line)
     if not sandbox.integration.webhook_active or not sandbox.integration.webhook_url.startswith(shop.url):
         raise StepFailed("Sendcloud does not know the shop's webhook.")
-    teller.saw("Sendcloud knows where to report parcels.")
+    reporter.result("Sendcloud knows where to report parcels.")
 
     django_setup()
     from shop.models import Order
@@ -211,76 +211,76 @@ def story(sandbox: Sandbox, shop: Shop, teller: Teller, orders: int) -> None:
 
     if Integration.objects.get().api_generation != shop.api:
         raise StepFailed(f"The integration does not use API {shop.api}.")
-    teller.saw(f"Orders go by API {shop.api}.")
+    reporter.result(f"Orders go by API {shop.api}.")
 
-    teller.step("A buyer checks out in the storefront")
+    reporter.step("A buyer checks out in the storefront")
     page = shop.check_out(
         name="Sam Jansen", email="sam@example.com", street="Stadhuisplein", house_number="1", postal_code="5611 EM",
         city="Eindhoven", country="NL", delivery="Standard delivery",
     )  # fmt: skip
     bought = Order.objects.get()
     wait_until("The buyer's order at Sendcloud", lambda: sandbox.shipment(str(bought.pk)))
-    teller.saw(f"Order {bought.number} is at Sendcloud: {page}")
+    reporter.result(f"Order {bought.number} is at Sendcloud: {page}")
 
-    teller.step(f"{orders} more orders: manage.py create_orders {orders}")
+    reporter.step(f"{orders} more orders: manage.py create_orders {orders}")
     upserts = "/orders" if shop.api == "v3" else "/shipments"
     before = sandbox.count("POST", upserts)
     shop.manage("create_orders", str(orders), "--seed", "1")
 
     def arrived() -> bool:
-        teller.progress(len(sandbox.shipments()), orders + 1)
+        reporter.progress(len(sandbox.shipments()), orders + 1)
         return len(sandbox.shipments()) == orders + 1
 
     wait_until("All orders at Sendcloud", arrived)
-    teller.saw(f"All arrived, in {sandbox.count('POST', upserts) - before} requests.")
+    reporter.result(f"All arrived, in {sandbox.count('POST', upserts) - before} requests.")
     wait_until("An empty outbox", lambda: not OutboxEntry.objects.exists())
 
     changed, cancelled, broken = Order.objects.exclude(pk=bought.pk).order_by("number")[:3]
 
-    teller.step("One order changes: the buyer has moved")
+    reporter.step("One order changes: the buyer has moved")
     changed.street, changed.house_number = "Markt", "7"
     changed.save()
     wait_until("The new address", lambda: sandbox.shipment(str(changed.pk))["address"] == "Markt")
-    teller.saw(f"Order {changed.number} now goes to Markt 7, and is still one shipment.")
+    reporter.result(f"Order {changed.number} now goes to Markt 7, and is still one shipment.")
 
-    teller.step("One order is cancelled")
+    reporter.step("One order is cancelled")
     cancelled.status = Order.Status.CANCELLED
     cancelled.save()
     wait_until("The deletion", lambda: sandbox.shipment(str(cancelled.pk)) is None)
-    teller.saw(f"Order {cancelled.number} is gone at Sendcloud.")
+    reporter.result(f"Order {cancelled.number} is gone at Sendcloud.")
 
-    teller.step("One order is broken: a country that does not exist")
+    reporter.step("One order is broken: a country that does not exist")
     country, broken.country = broken.country, "XX"
     broken.save()
     refused = wait_until(
         "The rejection",
         lambda: OutboxEntry.objects.for_order(broken).filter(state=EntryState.REJECTED).first(),
     )
-    teller.saw(f"Order {broken.number} is rejected alone, and says why:")
+    reporter.result(f"Order {broken.number} is rejected alone, and says why:")
     from django_sendcloud.admin.explanations.errors import fields_of
 
     for problem in fields_of(refused.error_fields):
-        teller.note(f"{problem.label}: {' '.join(problem.messages)}")
+        reporter.note(f"{problem.label}: {' '.join(problem.messages)}")
     if "country" not in str(refused.error_fields):
         raise StepFailed("The rejection does not name the country.")
     broken.country, broken.street = country, "Markt"
     broken.save()
     wait_until("The fixed order", lambda: sandbox.shipment(str(broken.pk))["address"] == "Markt")
     wait_until("An empty outbox", lambda: not OutboxEntry.objects.exists())
-    teller.saw("Fixed in the shop, it went out automatically.")
+    reporter.result("Fixed in the shop, it went out automatically.")
 
-    teller.step("Labels are made at Sendcloud, and parcels travel")
-    travelling = [bought, changed]
-    parcels = [parcel["id"] for order in travelling for parcel in sandbox.create_label(str(order.pk))]
+    reporter.step("Labels are made at Sendcloud, and parcels are delivered")
+    shipped = [bought, changed]
+    parcels = [parcel["id"] for order in shipped for parcel in sandbox.create_label(str(order.pk))]
     for number in parcels:
         while sandbox.parcel(number)["status"]["id"] != 11:
             status = sandbox.parcel(number)["status"]["id"]
             sandbox.advance(number)
             if sandbox.parcel(number)["status"]["id"] == status:
-                raise StepFailed(f"Parcel {number} does not travel.")
+                raise StepFailed(f"Parcel {number} does not move.")
     wait_until("All webhooks", lambda: sandbox.wait_webhooks(1))
-    teller.saw(f"{len(sandbox.webhooks)} signed webhooks were sent to the shop.")
-    for order in travelling:
+    reporter.result(f"{len(sandbox.webhooks)} signed webhooks were sent to the shop.")
+    for order in shipped:
         parcel = wait_until(
             "The delivery",
             lambda order=order: Parcel.objects.for_order(order).filter(phase="delivered").first(),
@@ -291,14 +291,14 @@ def story(sandbox: Sandbox, shop: Shop, teller: Teller, orders: int) -> None:
         wait_until(
             "The order's status", lambda order=order: Order.objects.filter(pk=order.pk, status="shipped").exists()
         )
-        teller.saw(f"Order {order.number}: {parcel.tracking_number}, {parcel.get_phase_display()}, "
+        reporter.result(f"Order {order.number}: {parcel.tracking_number}, {parcel.get_phase_display()}, "
                  f"{parcel.timeline.count()} steps on its page.")  # fmt: skip
 
     wait_until("An empty outbox", lambda: not OutboxEntry.objects.exists())
 
-    teller.step("Both sides agree: manage.py sendcloud_reconcile")
+    reporter.step("Both sides agree: manage.py sendcloud_reconcile")
     for line in shop.manage("sendcloud_reconcile").splitlines():
-        teller.note(line)
+        reporter.note(line)
     from django_sendcloud.models import Shipment
 
     there = {shipment["external_order_id"] for shipment in sandbox.shipments()}
@@ -309,7 +309,7 @@ def story(sandbox: Sandbox, shop: Shop, teller: Teller, orders: int) -> None:
 
     # API v3 accepts an order before it saves it, and the worker looks again a few seconds later.
     wait_until("The agreement of both sides", agreed)
-    teller.saw(f"{len(there)} orders here, the same {len(there)} there.")
+    reporter.result(f"{len(there)} orders here, the same {len(there)} there.")
 
 
 def django_setup() -> None:
@@ -334,23 +334,23 @@ def on_termination(*_: object) -> NoReturn:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--once", action="store_true", help="end after the story")
+    parser.add_argument("--once", action="store_true", help="end after the last step")
     parser.add_argument("--api", choices=["v2", "v3"], default="v2", help="API generation (default: %(default)s)")
     parser.add_argument("--orders", type=int, default=250, help="how many orders are placed (default: %(default)s)")
     parser.add_argument("--data", type=Path, default=HERE / ".data" / "demo", help="where the shop's files are")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, on_termination)
-    teller, begin = Teller(), time.monotonic()
+    reporter, begin = Reporter(), time.monotonic()
     try:
-        # A story that ends has no visitors, so any ports do: two that begin together must not choose the same.
+        # Without visitors, any ports do. Two demos that begin together must not choose the same.
         ports = (0, 0) if options.once else (8900, 8000)
         with running(options.data, options.api, ports) as (sandbox, shop):
-            story(sandbox, shop, teller, max(options.orders, 3))
+            run_steps(sandbox, shop, reporter, max(options.orders, 3))
             print(f"\nEvery step was seen to work, in {time.monotonic() - begin:.0f} seconds.")
             if options.once:
                 return
             print(
-                f"\nNow click around:\n"
+                f"\nNow try it:\n"
                 f"   The shop             {shop.url}/\n"
                 f"   Its admin            {shop.url}/admin/   (admin / admin)\n"
                 f"   Sendcloud's panel    {sandbox.panel_url}\n\nStop it with Ctrl-C.",

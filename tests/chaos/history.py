@@ -299,12 +299,12 @@ def parcels_converge(history: History) -> Iterator[Broken]:
         yield Broken("parcels converge", "", f"a webhook was left: {text}.")
 
 
-def the_shop_hears_everything(history: History) -> Iterator[Broken]:
+def the_shop_gets_every_update(history: History) -> Iterator[Broken]:
     """Check that the receiver was called for each parcel, and last for the phase it ended in."""
     for journey in history.journeys:
         if journey.here and journey.heard[-1:] != (journey.here,):
             text = f"has parcel {journey.parcel}, {journey.here}, and the receiver was called for {journey.heard}."
-            yield Broken("the shop hears everything", journey.order, text)
+            yield Broken("the shop gets every update", journey.order, text)
 
 
 def a_label_stays(history: History) -> Iterator[Broken]:
@@ -351,7 +351,7 @@ RULES: dict[str, Callable[[History], Iterator[Broken]]] = {
     "nothing is stuck": nothing_is_stuck,
     "the shop never fails": the_shop_never_fails,
     "parcels converge": parcels_converge,
-    "the shop hears everything": the_shop_hears_everything,
+    "the shop gets every update": the_shop_gets_every_update,
     "a label stays": a_label_stays,
     "each order has one account": each_order_has_one_account,
     "nobody waits for a backlog": accounts_wait_for_no_backlog,

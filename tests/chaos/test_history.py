@@ -192,8 +192,8 @@ def test_unsavable_order_is_found() -> None:
     [
         ({"here": "in_transit", "heard": ("in_transit",)}, "parcels converge", "delivered there and in_transit here"),
         ({"here": "", "heard": ()}, "parcels converge", "delivered there and unknown here"),
-        ({"heard": ()}, "the shop hears everything", "called for ()"),
-        ({"heard": ("delivered", "announced")}, "the shop hears everything", "delivered"),
+        ({"heard": ()}, "the shop gets every update", "called for ()"),
+        ({"heard": ("delivered", "announced")}, "the shop gets every update", "delivered"),
         ({"copies": 0}, "a label stays", "0 times"),
         ({"copies": 2}, "a label stays", "2 times"),
     ],
