@@ -10,6 +10,8 @@ import logging
 import threading
 from collections.abc import Callable
 
+from django.db import connections
+
 from .conf import conf
 from .core.clock import clock
 from .core.interruption import interruptions
@@ -202,11 +204,15 @@ def work(stop: threading.Event, *, once: bool = False, idle_seconds: float = 1.0
             if apply_inbox():
                 wait = 0.0
 
-        for name, job in (*_due_jobs(), ("push", push_round), ("inbox", inbox_round)):
+        try:
+            due = _due_jobs()
+        except Exception as error:
+            _log_failure("schedule", error)
+            due, failed = [], failed + 1
+        for name, job in (*due, ("push", push_round), ("inbox", inbox_round)):
             if stop.is_set():
                 return failed
-            if not _succeeds(name, job):
-                failed += 1
+            failed += not _succeeds(name, job)
         if wait is None or (wait > worker.WAIT_SECONDS and once):
             if once:
                 break
@@ -220,12 +226,20 @@ def _succeeds(name: str, job: Callable[[], object]) -> bool:
     try:
         job()
     except Exception as error:
-        # Only the type: the text may quote an order, or an address with a password.
-        logger.error("The job %s failed: %s.", name, type(error).__name__)
+        _log_failure(name, error)
         if name in PERIODIC:
             _postpone(name, RETRY_SECONDS)
         return False
     return True
+
+
+def _log_failure(name: str, error: Exception) -> None:
+    # Only the type: the text may quote an order, or an address with a password.
+    logger.error("The job %s failed: %s.", name, type(error).__name__)
+    # A connection that the database has closed is opened again by the next query.
+    for connection in connections.all(initialized_only=True):
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
 
 
 def _due_jobs() -> list[tuple[str, Callable[[], object]]]:

@@ -16,10 +16,11 @@ from typing import Any
 import pytest
 from celery import Celery
 from django.core.management import CommandError, call_command
+from django.db import OperationalError
 
 from django_sendcloud import broker, jobs
 from django_sendcloud.conf import conf
-from django_sendcloud.models import Integration, Parcel, Shipment
+from django_sendcloud.models import Checkpoint, Integration, Parcel, Shipment
 from django_sendcloud.schedule import PERIODS, beat_schedule
 from django_sendcloud.webhooks import inbox
 from tests import factories
@@ -97,6 +98,24 @@ def test_failed_job_exits_with_an_error(runs: list[str], monkeypatch: pytest.Mon
     monkeypatch.setitem(jobs.PERIODIC, "drift", fail)
     with pytest.raises(CommandError, match="1 jobs failed"):
         call_command("sendcloud_work", "--once", stdout=io.StringIO())
+
+
+def test_lost_connection_ends_no_work(
+    runs: list[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Also where the question fails which jobs are due."""
+    stop = threading.Event()
+    take, failures = Checkpoint.take, [OperationalError("the database restarts")] * 3
+
+    def fail_first(*args: Any) -> bool:
+        if failures:
+            raise failures.pop()
+        stop.set()
+        return take(*args)
+
+    monkeypatch.setattr(Checkpoint, "take", fail_first)
+    assert jobs.work(stop, idle_seconds=0.01) == 3
+    assert "The job schedule failed: OperationalError." in caplog.text
 
 
 def test_idle_below_zero_is_refused() -> None:

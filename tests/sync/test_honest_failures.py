@@ -5,11 +5,13 @@ from __future__ import annotations
 import http.server
 import logging
 import threading
+import uuid
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
@@ -127,6 +129,24 @@ def unmigrated(request: pytest.FixtureRequest, transactional_db: None) -> Iterat
     record._forget_tables(using="default")
 
 
+@pytest.fixture
+def no_tables(transactional_db: None) -> Iterator[None]:
+    """Take this app's tables away."""
+    models = list(apps.get_app_config("django_sendcloud").get_models(include_auto_created=True))
+    tables = [each for each in models if each._meta.managed and not each._meta.proxy]
+    MigrationRecorder(connection).record_unapplied("django_sendcloud", "0001_initial")
+    with connection.schema_editor() as editor:
+        for each in tables:
+            editor.alter_db_table(each, each._meta.db_table, f"away_{each._meta.db_table}")
+    record._forget_tables(using="default")
+    yield
+    with connection.schema_editor() as editor:
+        for each in tables:
+            editor.alter_db_table(each, f"away_{each._meta.db_table}", each._meta.db_table)
+    MigrationRecorder(connection).record_applied("django_sendcloud", "0001_initial")
+    record._forget_tables(using="default")
+
+
 def test_order_is_saved_before_migrate(unmigrated: None, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.ERROR, "django_sendcloud"):
         with transaction.atomic():
@@ -163,6 +183,24 @@ def test_commands_and_check_say_run_migrate(unmigrated: None) -> None:
     said = StringIO()
     call_command("check", databases=["default"], stdout=said, stderr=said)
     assert "W053" in said.getvalue()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "sendcloud_sync --all",
+        "sendcloud_replay",
+        "sendcloud_reconcile",
+        f"sendcloud_erase {uuid.uuid4()}",
+        "sendcloud_move --to v3",
+        "sendcloud_rotate_keys",
+        "sendcloud_work --once",
+        "sendcloud_preview --all",
+    ],
+)
+def test_command_says_run_migrate(no_tables: None, line: str) -> None:
+    with pytest.raises(CommandError, match="run migrate"):
+        call_command(*line.split(), stdout=StringIO())
 
 
 @pytest.mark.django_db

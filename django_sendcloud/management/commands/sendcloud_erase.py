@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db.models import Q
 
 from ...adapters import OrderAdapter
 from ...maintenance.erase import Erased, NotErasable, erase
 from ...models import Shipment
 from ...registry import OrderRef, registry
+from ..tables import TablesCommand
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     help = (
         "Forget orders: delete their shipments at Sendcloud, then their shipments, parcels and webhooks here. The "
         "order itself is the shop's: cancel it or delete it first. Safe to repeat."

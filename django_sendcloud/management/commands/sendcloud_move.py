@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...conf import SendcloudConfigurationError
 from ...enums import ApiGeneration
 from ...exceptions import APIError
 from ...models import Integration
 from ...sync.move import MoveFailed, MoveReport, move, survey
+from ..tables import TablesCommand
 
 STEPS = {
     "pause": "Pausing the integration; the shop goes on, and its changes are kept.",
@@ -29,7 +30,7 @@ KINDS = {
 }
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     help = (
         "Move an integration to the other API generation: pause, drain, adopt the orders that are there, switch, and "
         "push only what differs. No order is lost or doubled. Safe to interrupt at any step and to repeat. Begin with "

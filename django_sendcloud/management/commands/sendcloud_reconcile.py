@@ -6,13 +6,14 @@ import dataclasses
 import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 
 from ...conf import SendcloudConfigurationError
 from ...exceptions import APIError
 from ...models import Integration, ReconciliationRun
 from ...sync import reconcile
 from ...sync.reconcile import Difference
+from ..tables import TablesCommand
 
 # Differences between the two sides.
 DIFFERENCES = ("unknown", "missing", "stale", "undead", "orphaned", "rejected")
@@ -29,7 +30,7 @@ COLUMNS = {
 }
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     help = (
         "Compare what Sendcloud has with what it should have. Interrupted, it goes on where it was. Exit code 0: no "
         "difference; 1: differences were found, or an integration could not be compared."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_date
 
@@ -13,9 +13,10 @@ from ...models import EntryState, EventState, OutboxEntry, WebhookEvent
 from ...signals import work_due
 from ...sync.fold import fold_all
 from ...webhooks import apply
+from ..tables import TablesCommand
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     help = (
         "Try again what failed: orders that were rejected or given up, and webhooks that could not be applied. Orders "
         "are sent as they are now; webhooks are applied once more, where their bodies are still kept. Harmless to "

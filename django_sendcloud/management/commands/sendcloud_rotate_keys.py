@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
 from ...conf import conf
 from ...maintenance.rotate_keys import rotate
+from ..tables import TablesCommand
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     help = (
         "Encrypt every stored secret and webhook with the first key of SENDCLOUD['ENCRYPTION_KEYS']. Put the new key "
         "first, deploy, run this, and remove the old ones. Safe to repeat, and to run while the shop works."

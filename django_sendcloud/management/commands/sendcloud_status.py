@@ -8,12 +8,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, ProgrammingError
+from django.core.management.base import CommandParser
 from django.utils.timezone import get_default_timezone_name
 
 from ...core.clock import clock
-from ...core.schema import RUN_MIGRATE, unapplied_migrations
 from ...models import EventState
 from ...sync import breaker, limiter
 from ...sync.alerts import update_alerts
@@ -35,6 +33,7 @@ from ...sync.health import (
     start_of_day,
     sweep_late_after,
 )
+from ..tables import TablesCommand
 
 # Findings that the numbers of orders report.
 _COUNTED = (Code.REJECTED, Code.DEAD, Code.NO_WORKER)
@@ -169,7 +168,7 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if isinstance(value, dt.datetime) else value
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     help = (
         "Show waiting orders and the health of each integration. Exit code 0: all is well; 1: an operator has to act "
         "(rejected or given-up orders, failed webhooks, a paused integration, orders that fail by the adapter); "
@@ -205,15 +204,10 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Workers write times by this clock.
-        try:
-            clock.synchronize()
-            if options["alert"]:
-                update_alerts()
-            now = health(fold=True)
-        except (OperationalError, ProgrammingError):
-            if not unapplied_migrations():
-                raise
-            raise CommandError(RUN_MIGRATE, returncode=2) from None
+        clock.synchronize()
+        if options["alert"]:
+            update_alerts()
+        now = health(fold=True)
         report = Report(
             now, inbox(), shipments_alive(), dict(rates(now.integrations)), pushed_since(start_of_day(now.now))
         )

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldError, ValidationError
-from django.core.management.base import BaseCommand, CommandError, CommandParser, OutputWrapper
+from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.db import router
 from django.db.models import QuerySet
 from django.utils import timezone
@@ -18,16 +18,18 @@ from django.utils.dateparse import parse_date, parse_datetime
 from ...adapters import OrderAdapter
 from ...conf import conf
 from ...core.clock import clock
+from ...core.schema import RUN_MIGRATE, unapplied_migrations
 from ...models import OutboxEntry
 from ...registry import registry
 from ...sync.fold import fold_all
 from ...sync.record import CHUNK, record
 from ...sync.worker import pump
+from ..tables import TablesCommand
 
 INTERRUPTED = 130
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     help = (
         "Record orders as changed and push them. Unchanged ones cost no request, so it can be interrupted and repeated "
         "at any time. Without options it only pushes what is due."
@@ -53,6 +55,9 @@ class Command(BaseCommand):
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if unapplied_migrations():
+            # Nothing would be recorded, and nothing fail.
+            raise CommandError(RUN_MIGRATE, returncode=2)
         adapters = self.chosen_adapters(options)
         which = [options["all"], options["since"], options["pk"], options["filter"]]
         try:

@@ -7,13 +7,15 @@ import threading
 from types import FrameType
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 
 from ...conf import SendcloudConfigurationError, conf
+from ...core.schema import RUN_MIGRATE, unapplied_migrations
 from ...jobs import work
+from ..tables import TablesCommand
 
 
-class Command(BaseCommand):
+class Command(TablesCommand):
     help = (
         "Push orders, apply webhooks and run the periodic jobs (sweep, drift, probe, poll, reconcile, prune, alert) in "
         "this process, without Celery. Runs until it is stopped (SIGTERM or Ctrl-C ends it after the job in progress). "
@@ -35,6 +37,9 @@ class Command(BaseCommand):
             conf()
         except SendcloudConfigurationError as error:
             raise CommandError(str(error)) from None
+        # Each job would fail, be logged, and be tried again.
+        if unapplied_migrations():
+            raise CommandError(RUN_MIGRATE, returncode=2)
         stop = threading.Event()
 
         def end(signum: int, frame: FrameType | None) -> None:
