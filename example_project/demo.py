@@ -1,7 +1,7 @@
 """The demo: a local Sendcloud, a shop and a worker run the whole cycle, step by step.
 
-``make demo`` runs it by API v2, ``make demo API=v3`` by v3. ``--once`` ends after the last step; the exit code is 0 only
-if every step was seen to work.
+``make demo`` runs it by API v2, ``make demo API=v3`` by v3. ``--once`` ends after the last step; the exit code is 0
+only if every step was seen to work.
 """
 
 from __future__ import annotations
