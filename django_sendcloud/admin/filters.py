@@ -17,7 +17,7 @@ from ..models.carriers import carrier_name
 from ..models.delivery import PHASES
 from ..models.webhook_event import ACTIONS
 from ..parcels.delivery_tasks import DeliveryTask, delivery_task
-from ..sync.health import claimed, due, later, retried, start_of_day
+from ..sync.health import claimed, due, later, start_of_day
 from .explanations.causes import causes, with_causes
 
 if TYPE_CHECKING:
@@ -75,8 +75,8 @@ class ProblemFilter(admin.SimpleListFilter):
     parameter_name = "problem"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        found = causes(OutboxEntry.objects.exclude(retried()))
-        return [(cause.key, f"{cause.title} ({len(pks)})") for cause, pks in found.items()]
+        found = causes(OutboxEntry.objects.all())
+        return [(cause.key, f"{cause.title} ({number})") for cause, number in found.items()]
 
     def has_output(self) -> bool:
         return bool(self.lookup_choices)

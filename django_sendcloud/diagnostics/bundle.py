@@ -25,8 +25,9 @@ from ..adapters import OrderAdapter
 from ..broker import celery_app
 from ..conf import FIELDS, Settings, conf, problems
 from ..core.schema import unapplied_migrations
-from ..models import EntryState, OutboxEntry
+from ..models import OutboxEntry
 from ..registry import registry
+from ..sync.problems import CAUSE
 from ..version import __version__
 from .doctor import Finding, diagnose
 from .figures import figures
@@ -151,22 +152,13 @@ def _checks() -> list[dict[str, Any]]:
     return [{"id": each.id, "level": each.level} for each in found if str(each.id).startswith(_CHECKED)]
 
 
-def _problems() -> dict[str, Any]:
-    """Return codes of problems and the fields they concern, with numbers: never a value."""
-    rows = OutboxEntry.objects.exclude(error_code="").order_by()
-    numbers = rows.values_list("state", "error_code").annotate(number=Count("pk"))
-    fields: dict[str, int] = {}
-    stuck = rows.filter(state=EntryState.REJECTED).values_list("error_fields", flat=True)
-    for errors in stuck[:1000]:
-        for path, violations in (errors or {}).items():
-            for each in violations if isinstance(violations, list) else ():
-                code = each.get("code", "") if isinstance(each, dict) else ""
-                key = f"{_plain(path)}: {_plain(code)}"
-                fields[key] = fields.get(key, 0) + 1
-    return {
-        "orders": [{"state": state, "code": code, "number": number} for state, code, number in numbers],
-        "fields": fields,
-    }
+def _problems() -> list[dict[str, Any]]:
+    """Return the causes of problems with numbers: never a value."""
+    rows = OutboxEntry.objects.exclude(error_code="").order_by("state", *CAUSE).values_list("state", *CAUSE)
+    return [
+        {"state": state, "code": code, "field": _plain(field), "rule": _plain(rule), "number": number}
+        for state, code, field, rule, number in rows.annotate(number=Count("pk"))
+    ]
 
 
 def _plain(text: object) -> str:

@@ -129,6 +129,10 @@ class OutboxEntry(OrderReference):
     is_accepted = models.BooleanField(default=False, db_default=False, editable=False)
 
     error_code = models.CharField(_("problem"), max_length=50, blank=True, default="", db_default="")
+    # The first field to blame, without positions, and the rule it violates: orders that share them and the code have
+    # the same fix, and are counted, listed and pushed together (``sync.problems.Cause``).
+    error_field = ExactCharField(max_length=200, default="", db_default="", editable=False)
+    error_rule = ExactCharField(max_length=50, default="", db_default="", editable=False)
     error_detail = StorableTextField(_("details"), blank=True, default="")
     error_fields = models.JSONField(_("fields"), default=dict, blank=True)
     recorded_at = models.DateTimeField(_("recorded at"), default=timezone.now)
@@ -147,6 +151,7 @@ class OutboxEntry(OrderReference):
                 fields=["state", "integration", "is_accepted", "is_deletion", "is_bulk", "due_at"],
                 name="sendcloud_outbox_due",
             ),
+            models.Index(fields=["error_code", "error_field", "error_rule"], name="sendcloud_outbox_cause"),
         ]
         permissions = [("push_order", _("Can push and retry orders"))]
 

@@ -12,6 +12,7 @@ import datetime as dt
 import hashlib
 from collections.abc import Iterator
 
+from django.db.models import Count, Min
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -20,7 +21,7 @@ from ..core.clock import clock
 from ..core.dispatch import ReceiverFailed, dispatch
 from ..models import Alert, Checkpoint, EntryState, EventState, Integration, OutboxEntry, PauseReason
 from ..signals import alert_raised, alert_solved, alerts_due
-from ..violations import first_field
+from . import problems
 from .health import Code, Health, health, inbox, is_alarming
 
 __all__ = [
@@ -44,8 +45,6 @@ NO_PERIODIC_WORK = "no_periodic_work"
 
 #: Findings of orders that stay until an operator acts, by the state of their outbox entries: a cause for each fix.
 STUCK = {EntryState.REJECTED.value: Code.REJECTED, EntryState.DEAD.value: Code.DEAD}
-# Entries read to find their causes: a shop with more has one cause, or few.
-MOST = 5000
 
 # A problem that vanishes for less than this, as one between two attempts does, is still the same.
 SOLVED_AFTER = dt.timedelta(minutes=10)
@@ -108,20 +107,21 @@ def causes(found: Health) -> Iterator[Cause]:
 
 
 def _of_orders(integrations: list[Integration]) -> Iterator[Cause]:
-    """Yield a cause for each code, field and rule of rejected and dead orders, the newest first. One query."""
+    """Yield the causes of rejected and dead orders, the most common first. One query."""
     in_use = {integration.pk: integration for integration in integrations}
     # An order without an integration can only go to the one in use.
     only = integrations[0] if len(integrations) == 1 else None
-    rows = OutboxEntry.objects.filter(state__in=STUCK).order_by("-pk")
+    groups = OutboxEntry.objects.filter(state__in=STUCK).values_list("state", "integration", *problems.CAUSE)
+    rows = groups.annotate(since=Min("recorded_at"), number=Count("pk")).order_by("-number", *problems.CAUSE)
     found: dict[str, Cause] = {}
-    columns = ("state", "integration", "error_code", "error_fields", "recorded_at")
-    for state, pk, code, errors, since in rows.values_list(*columns)[:MOST]:
+    for state, pk, code, field, rule, since, number in rows:
         integration = in_use.get(pk, only if pk is None else None)
         if integration is None:
             continue
-        cause = Cause(STUCK[state], integration, code, *first_field(errors), since=since)
+        cause = Cause(STUCK[state], integration, code, field, rule, since)
         known = found.get(cause.key, cause)
-        found[cause.key] = dataclasses.replace(cause, since=min(known.since or since, since), number=known.number + 1)
+        since = min(known.since or since, since)
+        found[cause.key] = dataclasses.replace(cause, since=since, number=known.number + number)
     yield from found.values()
 
 

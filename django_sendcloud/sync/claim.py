@@ -20,6 +20,7 @@ from ..core.clock import clock
 from ..models import EntryState, OutboxEntry, Shipment
 from ..models.outbox import OutboxQuerySet
 from .isolation import after_lost_claims, batch_limit
+from .problems import Problem, columns_of
 
 # After so many claims without an answer an order is dead-lettered.
 DEAD_AFTER = 8
@@ -170,5 +171,5 @@ def dead_letter_exhausted() -> int:
     return (
         OutboxEntry.objects.pending()
         .filter(attempts__gte=DEAD_AFTER, not_before__lte=now)
-        .update(state=EntryState.DEAD, error_code="worker_died", error_detail="", lease="", in_doubt=True)
+        .update(state=EntryState.DEAD, lease="", in_doubt=True, **columns_of(Problem("worker_died")))
     )

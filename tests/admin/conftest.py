@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from django_sendcloud.models import Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
+from django_sendcloud.sync.problems import Problem, columns_of
 from tests import factories
 
 from .fake import FakeSendcloud
@@ -88,9 +89,7 @@ class Data:
             order_pk=key,
             integration=integration,
             state="rejected",
-            error_code="rejected",
-            error_detail="upsert shipments: refused",
-            error_fields=WEIGHT_ERROR,
+            **columns_of(Problem("rejected", "upsert shipments: refused", WEIGHT_ERROR)),
         )
         self.parcel = Parcel.objects.create(
             integration=integration,

@@ -18,6 +18,7 @@ from django.utils.translation import gettext
 from django_sendcloud.admin import actions
 from django_sendcloud.models import Integration, OutboxEntry, Shipment, WebhookEvent
 from django_sendcloud.signals import work_due
+from django_sendcloud.sync.problems import Problem, columns_of
 from tests import factories
 
 from .conftest import Data
@@ -405,8 +406,8 @@ def test_history_renders_in_readers_language(operator: Client, data: Data) -> No
 
 
 def test_push_all_alike_works_on_shipments(operator: Client, data: Data) -> None:
-    fields = data.entry.error_fields
-    other = entries(1, state="dead", error_code="rejected", error_fields=fields)[0]
+    alike = columns_of(Problem("rejected", fields=data.entry.error_fields))
+    other = entries(1, state="dead", **alike)[0]
     url = "admin:django_sendcloud_shipment_changelist"
     page = act(operator, "push_all_alike", [data.shipment], url=url)
     assert page.context["title"] == "Push 2 orders now"

@@ -23,6 +23,8 @@ from django_sendcloud.models import Alert, Checkpoint, Integration, OutboxEntry,
 from django_sendcloud.signals import alert_raised, alert_solved
 from django_sendcloud.sync.alerts import digest_is_due, is_quiet
 from django_sendcloud.sync.health import mark_sweep
+from django_sendcloud.sync.problems import Problem, columns_of
+from django_sendcloud.violations import Violation
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -49,6 +51,7 @@ def alerted(integration: Integration, sendcloud_settings: Callable[..., None]) -
 
 
 def reject(number: int = 1, field: str = "", rule: str = "") -> None:
+    wrong = {field: [Violation(rule, {"value": "canary"})]} if field else {}
     for _ in range(number):
         OutboxEntry.objects.create(
             integration=Integration.objects.get(),
@@ -56,9 +59,7 @@ def reject(number: int = 1, field: str = "", rule: str = "") -> None:
             order_pk=uuid.uuid4().hex,
             order_number="CANARY-1",
             state="rejected",
-            error_code="payload_invalid",
-            error_detail="canary@example.com",
-            error_fields={field: [{"code": rule, "params": {"value": "canary"}}]} if field else {},
+            **columns_of(Problem("payload_invalid", "canary@example.com", wrong)),
         )
 
 

@@ -28,6 +28,7 @@ from django_sendcloud import RegistrationError, SendcloudConfigurationError
 from django_sendcloud.admin import SendcloudOrderAdmin, extend_order_admin
 from django_sendcloud.admin.orders import backoffice, extend
 from django_sendcloud.models import Integration, Parcel, ParcelStatus, PauseReason, Shipment
+from django_sendcloud.sync.problems import columns_of
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.parcels.test_labels import parcels as parcels  # a fixture
@@ -154,7 +155,7 @@ def test_panel_takes_constant_queries(worker: Client, data: Data) -> None:
 
 
 def test_panel_names_paused_integration(worker: Client, data: Data) -> None:
-    factories.outbox().update(state="pending", error_code="", error_fields={})
+    factories.outbox().update(state="pending", **columns_of(None))
     data.integration.pause(PauseReason.CREDENTIALS)
     assert "Sendcloud rejects the API keys" in page(worker, data.order)
 

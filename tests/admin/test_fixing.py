@@ -15,7 +15,9 @@ from django.test import Client
 from django.urls import reverse
 
 from django_sendcloud.models import EntryState, Integration, OutboxEntry
+from django_sendcloud.sync.problems import Problem, columns_of
 from django_sendcloud.testing import drain
+from django_sendcloud.violations import Violation
 from tests import factories
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
@@ -292,14 +294,14 @@ def test_problem_of_order_line_leads_to_order(boss: Client, integration: Integra
 def test_desk_lists_fifty_orders_in_few_statements(
     boss: Client, integration: Integration, django_assert_max_num_queries: Any
 ) -> None:
+    wrong = {"country": [Violation("country_unknown", {"value": "XX"})]}
     for number in range(52):
         OutboxEntry.objects.create(
             order_type="shop.order",
             order_pk=str(factories.order(country="XX").pk),
             order_number=f"N-{number}",
             state="rejected",
-            error_code="payload_invalid",
-            error_fields={"country": [{"code": "country_unknown", "params": {"value": "XX"}}]},
+            **columns_of(Problem("payload_invalid", fields=wrong)),
         )
     factories.outbox()
     OutboxEntry.objects.update(state="rejected")

@@ -12,6 +12,8 @@ from django.urls import reverse
 
 from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Integration, OutboxEntry, PauseReason, ReconciliationRun, Shipment
+from django_sendcloud.sync.problems import Problem, columns_of
+from django_sendcloud.violations import Violation
 from tests import factories
 
 from .conftest import Data
@@ -123,12 +125,8 @@ def test_order_of_unused_integration_says_why(boss: Client, data: Data, reason: 
 
 def test_fixed_order_of_paused_integration_waits(boss: Client, connected: Integration) -> None:
     order = factories.order(country="XX")
-    factories.outbox().update(
-        state="rejected",
-        integration=connected,
-        error_code="payload_invalid",
-        error_fields={"country": [{"code": "choice", "params": {}}]},
-    )
+    wrong = columns_of(Problem("payload_invalid", fields={"country": [Violation("country_unknown")]}))
+    factories.outbox().update(state="rejected", integration=connected, **wrong)
     connected.pause(PauseReason.CREDENTIALS)
     entry = OutboxEntry.objects.get()
     page = reverse("backoffice:django_sendcloud_outboxentry_fix")

@@ -26,6 +26,7 @@ from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin.orders import mixin
 from django_sendcloud.admin.orders.state import OrderStateFilter, can_filter, ref_of, states_of
 from django_sendcloud.models import Integration, OutboxEntry, Parcel, ParcelStatus, PauseReason, Shipment
+from django_sendcloud.sync.problems import Problem, columns_of
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.parcels.test_labels import parcels as parcels  # a fixture
@@ -360,7 +361,7 @@ def test_panel_takes_constant_queries(boss: Client, data: Data) -> None:
 @pytest.mark.long
 def test_order_of_paused_integration_says_so(known: bool, boss: Client, data: Data) -> None:
     waits_for = data.integration if known else None
-    factories.outbox().update(state="pending", error_code="", error_fields={}, integration=waits_for)
+    factories.outbox().update(state="pending", integration=waits_for, **columns_of(None))
     html = change_page(boss, data.order)
     assert "To be sent: now." in html
     assert "Sendcloud rejects the API keys" not in html
@@ -560,7 +561,7 @@ def test_order_page_needs_no_inline_script(boss: Client, data: Data) -> None:
 
 
 def test_dead_order_panel_promises_no_retry(boss: Client, data: Data) -> None:
-    factories.outbox().update(state="dead", error_code="server_error", error_fields={})
+    factories.outbox().update(state="dead", **columns_of(Problem("server_error")))
     html = change_page(boss, data.order)
     assert "Stopped after many attempts" in html
     assert "retried automatically, at growing intervals" not in html
@@ -568,7 +569,7 @@ def test_dead_order_panel_promises_no_retry(boss: Client, data: Data) -> None:
 
 @pytest.mark.long
 def test_panel_adapter_error_needs_payload_permission(staff: Callable[..., Client], data: Data) -> None:
-    factories.outbox().update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
+    factories.outbox().update(**columns_of(Problem("adapter_error", "KeyError: canary@example.com")))
     html = change_page(staff(*SEE), data.order)
     assert "canary@" not in html
     assert "The technical details are shown to users who may see what is sent" in html

@@ -24,7 +24,6 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.html import strip_tags
 
-from django_sendcloud.admin.explanations import causes
 from django_sendcloud.admin.overview.snapshot import Snapshot
 from django_sendcloud.admin.overview.sparklines import Day, Sparkline, last_day
 from django_sendcloud.admin.ui.humanize import clock_time, grouped, sent_today, when
@@ -332,22 +331,6 @@ def test_orders_with_same_problem_retry_together(boss: Client, data: Data) -> No
     other.refresh_from_db()
     assert (data.entry.state, other.state) == ("rejected", "pending")
     assert LogEntry.objects.get().object_id == str(other.pk)
-
-
-def test_task_counts_more_orders_than_read(boss: Client, well: Integration, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The fields of so many orders are not read; their number is true, and so is that of another problem."""
-    monkeypatch.setattr(causes, "MOST", 3)
-    for path in ("country", "city", "country"):
-        wrong = {path: [{"code": "required", "params": {}}]}
-        entry(integration=well, state="rejected", error_code="payload_invalid", error_fields=wrong)
-    entry(integration=well, state="rejected", error_code="adapter_error")
-    found = tasks(boss)
-    assert set(found) == {"3 orders: Invalid data", "1 order: The shop's own code failed on this order"}
-    task = found["3 orders: Invalid data"]
-    assert boss.get(button(task, "Show them").url).context["cl"].result_count == 3
-    again = button(task, "Try again")
-    boss.post(again.url, {again.name: again.value})
-    assert OutboxEntry.objects.filter(state="pending").count() == 3
 
 
 def test_failed_webhooks_replay_with_one_click(boss: Client, data: Data) -> None:

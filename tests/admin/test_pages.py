@@ -26,6 +26,7 @@ from django_sendcloud.core.crypto import Secret
 from django_sendcloud.enums import ParcelPhase
 from django_sendcloud.models import Attempt, Integration, OutboxEntry, Parcel, ParcelStatus, Shipment, WebhookEvent
 from django_sendcloud.models.statuses import STATUSES
+from django_sendcloud.sync.problems import Problem, columns_of
 from tests import factories
 from tests.databases import fresh_database
 
@@ -563,7 +564,7 @@ def test_adapter_error_needs_payload_permission(as_role: Callable[..., Client], 
     assert said in page(as_role("viewer", "view_payload"), "outboxentry_change", data.entry.pk)
     factories.outbox().update(error_detail="")
     assert said not in page(as_role("operator"), "outboxentry_change", data.entry.pk)
-    factories.outbox().update(error_code="adapter_error", error_detail="KeyError: canary@example.com", error_fields={})
+    factories.outbox().update(**columns_of(Problem("adapter_error", "KeyError: canary@example.com")))
     for name, obj in (("outboxentry", data.entry), ("shipment", data.shipment)):
         html = page(as_role("operator"), f"{name}_change", obj.pk)
         assert "canary@" not in html
@@ -849,9 +850,11 @@ def test_problems_are_grouped_by_field_and_rule(boss: Client, data: Data) -> Non
         [country, country, line, {"parcel_items[0].weight": line["parcel_items[1].weight"]}]
     ):
         OutboxEntry.objects.create(
-            order_type="shop.order", order_pk=str(number), state="rejected", error_code="payload_invalid",
-            error_fields=errors,
-        )  # fmt: skip
+            order_type="shop.order",
+            order_pk=str(number),
+            state="rejected",
+            **columns_of(Problem("payload_invalid", fields=errors)),
+        )
     html = boss.get(reverse("admin:django_sendcloud_overview_changelist")).content.decode()
     assert "2 orders: Country is not valid" in html
     assert "2 orders: Order lines, weight of one piece is missing" in html

@@ -17,6 +17,8 @@ from django.urls import reverse
 from django_sendcloud.core.clock import clock
 from django_sendcloud.diagnostics.bundle import support_bundle
 from django_sendcloud.models import Integration, OutboxEntry, Parcel, Shipment, WebhookEvent
+from django_sendcloud.sync.problems import Problem, columns_of
+from django_sendcloud.violations import Violation
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -49,20 +51,20 @@ def planted(integration: Integration, sendcloud_settings: Any, settings: Any) ->
     integration.save()
     order = factories.order(number="CANARY-1042", customer=factories.customer(name="Canary", email="canary@x.example"))
     factories.clear_outbox()
-    OutboxEntry.objects.create(
-        integration=integration,
-        order_type="shop.order",
-        order_pk=str(order.pk),
-        order_number="CANARY-1042",
-        state="rejected",
-        error_code="payload_invalid",
-        error_detail="canary@x.example",
-        error_fields={
-            "country": [{"code": "country_unknown", "params": {"value": "canary"}}],
-            "canary street 1": [{"code": "canary code!"}],
-            "name": "Canary",
-        },
-    )
+    wrong: dict[str, list[object]] = {
+        "country": [Violation("country_unknown", {"value": "canary"})],
+        "canary street 1": [Violation("canary code!")],
+        "name": ["Canary"],
+    }
+    for first in [*wrong][:2]:
+        OutboxEntry.objects.create(
+            integration=integration,
+            order_type="shop.order",
+            order_pk=f"{order.pk}{first}",
+            order_number="CANARY-1042",
+            state="rejected",
+            **columns_of(Problem("payload_invalid", "canary@x.example", {first: wrong[first], **wrong})),
+        )
     Shipment.objects.create(
         integration=integration, order_type="shop.order", order_pk="1", order_number="CANARY-1", external_order_id="c"
     )
@@ -89,8 +91,12 @@ def test_bundle_holds_no_planted_value(planted: list[str]) -> None:
 def test_bundle_names_what_support_needs(planted: list[str], integration: Integration) -> None:
     files = {name: json.loads(text) for name, text in read(support_bundle()).items() if name.endswith(".json")}
     assert files["figures.json"]["integrations"][0]["id"] == integration.remote_id
-    assert files["figures.json"]["integrations"][0]["orders"]["rejected"] == 1
-    assert files["problems.json"]["fields"] == {"country: country_unknown": 1, "?: ?": 1}
+    assert files["figures.json"]["integrations"][0]["orders"]["rejected"] == 2
+    problem = {"state": "rejected", "code": "payload_invalid", "number": 1}
+    assert files["problems.json"] == [
+        {**problem, "field": "?", "rule": "?"},
+        {**problem, "field": "country", "rule": "country_unknown"},
+    ]
     assert files["settings.json"]["ENCRYPTION_KEYS"] == 1
     assert files["settings.json"]["METRICS_TOKEN"] == "set"
     assert files["settings.json"]["BATCH_SIZE"] == 100

@@ -12,7 +12,10 @@ from django.utils import timezone
 
 from django_sendcloud.core.clock import clock
 from django_sendcloud.models import EntryState, Integration, OutboxEntry, outbox
+from django_sendcloud.sync.claim import DEAD_AFTER, dead_letter_exhausted
+from django_sendcloud.sync.problems import Problem, columns_of
 from django_sendcloud.sync.worker import pump
+from django_sendcloud.violations import Violation
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -28,6 +31,16 @@ def entry(number: int = 1, **values: Any) -> OutboxEntry:
 
 def near(one: dt.datetime, other: dt.datetime) -> bool:
     return abs(one - other) < dt.timedelta(seconds=10)
+
+
+def test_dead_letter_leaves_no_older_problem() -> None:
+    wrong = columns_of(Problem("payload_invalid", "Order 1", {"lines[2].weight": [Violation("required")]}))
+    made = entry(attempts=DEAD_AFTER, **wrong)
+    assert (made.error_field, made.error_rule) == ("lines.weight", "required")
+    assert dead_letter_exhausted() == 1
+    made.refresh_from_db()
+    assert made.state == EntryState.DEAD
+    assert {name: getattr(made, name) for name in wrong} == columns_of(Problem("worker_died"))
 
 
 # -- retry --------------------------------------------------------------------------------------------

@@ -1,43 +1,28 @@
-"""Causes of problems: a code with the field and the rule behind it, so that equal problems are treated together."""
+"""Causes of problems in words, and the orders that share them."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Collection, Iterable
-from typing import Any
+from collections.abc import Iterable
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
 from ...models import OutboxEntry
-from ...violations import first_field
+from ...sync import problems
+from ...sync.health import retried
+from ...sync.problems import CAUSE
 from .errors import explain, field_label
 
 __all__ = ["Cause", "cause_of", "causes", "with_causes"]
 
-# Entries read to find their causes: a shop with more has one cause, or few.
-MOST = 5000
 _MISSING = frozenset({"required", "null", "text_null"})
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Cause:
-    """A problem of orders that have the same fix.
+class Cause(problems.Cause):
+    """A cause that operators can read."""
 
-    Args:
-        code: Code of the problem.
-        field: Contract path of the first field, without positions; ``""`` if no field is to blame.
-        rule: Code of the violated rule.
-    """
-
-    code: str
-    field: str = ""
-    rule: str = ""
-
-    @property
-    def key(self) -> str:
-        return ":".join((self.code, self.field, self.rule)) if self.field else self.code
+    __slots__ = ()
 
     @property
     def title(self) -> str:
@@ -50,27 +35,19 @@ class Cause:
         return gettext("%(field)s is not valid") % values
 
 
-def cause_of(code: str, errors: Any) -> Cause:
-    """Return the cause of an entry from its code and its field errors."""
-    return Cause(code, *first_field(errors))
+def cause_of(entry: OutboxEntry) -> Cause:
+    return Cause(entry.error_code, entry.error_field, entry.error_rule)
 
 
-def causes(entries: QuerySet[OutboxEntry]) -> dict[Cause, list[int]]:
-    """Return the causes of these entries with their primary keys, the most common first. One query."""
-    found: dict[Cause, list[int]] = {}
-    rows = entries.exclude(error_code="").order_by("-pk").values_list("pk", "error_code", "error_fields")[:MOST]
-    for pk, code, errors in rows:
-        found.setdefault(cause_of(code, errors), []).append(pk)
-    return dict(sorted(found.items(), key=lambda each: -len(each[1])))
+def causes(entries: QuerySet[OutboxEntry]) -> dict[Cause, int]:
+    """Return the causes that these entries have now with their numbers, the most common first. One query."""
+    rows = entries.exclude(retried()).filter(error_code__gt="").values_list(*CAUSE)
+    return {Cause(*cause): number for *cause, number in rows.annotate(number=Count("pk")).order_by("-number", *CAUSE)}
 
 
-def with_causes(entries: QuerySet[OutboxEntry], keys: Collection[str]) -> QuerySet[OutboxEntry]:
-    """Return the entries with one of these causes, given by :attr:`Cause.key`; a plain code means all of its causes."""
-    if not any(":" in key for key in keys):
-        return entries.filter(error_code__in=keys)
-    codes = {key.partition(":")[0] for key in keys}
-    return entries.filter(pk__in=_pks(causes(entries.filter(error_code__in=codes)).items(), keys))
-
-
-def _pks(found: Iterable[tuple[Cause, list[int]]], keys: Collection[str]) -> list[int]:
-    return [pk for cause, pks in found if cause.key in keys or cause.code in keys for pk in pks]
+def with_causes(entries: QuerySet[OutboxEntry], keys: Iterable[str]) -> QuerySet[OutboxEntry]:
+    """Return the entries that have one of these causes now, given by :attr:`Cause.key`."""
+    wanted = Q(pk__in=())
+    for key in keys:
+        wanted |= Q(*zip(CAUSE, Cause.of_key(key), strict=True))
+    return entries.exclude(retried()).filter(wanted)

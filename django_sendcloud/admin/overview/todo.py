@@ -207,13 +207,9 @@ def _of_orders(snapshot: Snapshot) -> Iterator[Task]:
             yield Task(30, ASKS_OPERATOR.title, f"{ASKS_OPERATOR.why} {ASKS_OPERATOR.advice}", stops=True)
         return
     dead = {problem.code for problem in stuck if problem.state == EntryState.DEAD}
-    found = {cause: len(pks) for cause, pks in causes(OutboxEntry.objects.stuck()).items()} if stuck else {}
-    for code in dict.fromkeys(problem.code for problem in stuck):
-        number = sum(problem.number for problem in stuck if problem.code == code)
-        mine = [cause for cause in found if cause.code == code]
-        if number > sum(found[cause] for cause in mine):
-            # One task counts orders without a code, and those whose fields are too many to be read.
-            found = {cause: count for cause, count in found.items() if cause not in mine} | {Cause(code): number}
+    found = causes(OutboxEntry.objects.stuck()) if stuck else {}
+    if unnamed := sum(problem.number for problem in stuck if not problem.code):
+        found[Cause("")] = unnamed
     for cause, number in found.items():
         state = EntryState.DEAD if cause.code in dead and not cause.field else EntryState.REJECTED
         explanation = explain_entry(state, cause.code)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Prefetch, Q, QuerySet, prefetch_related_objects
+from django.db.models import Exists, OuterRef, Prefetch, Q, QuerySet, prefetch_related_objects
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.html import format_html, format_html_join
@@ -26,9 +26,8 @@ from ...payloads import ShipmentPayload, v3
 from ...registry import OrderRef
 from ...sync.on_demand import Busy, look_up, withdraw
 from ...sync.outcomes import reaction_to
-from ..actions import Question, Rows, action, asked, in_chunks, notify, report_count
+from ..actions import Question, Rows, action, in_chunks, notify, report_count
 from ..base import EMPTY, ago, link
-from ..explanations.causes import causes
 from ..explanations.errors import ERRORS, explain_error, fields_of
 from ..explanations.labels import changed_fields, explain_conflict
 from ..filters import DeliveryFilter, ShipmentStateFilter, age_filter
@@ -49,6 +48,7 @@ from .outbox import (
     entry_badge,
     entry_badge_with_problem,
     explained,
+    has_problem,
     in_use_of,
     retry,
 )
@@ -115,27 +115,25 @@ def _entries_of(rows: Sequence[Shipment]) -> QuerySet[OutboxEntry]:
 
 
 def _ask_push_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
-    keys = set(asked(request))
-    if not keys:
-        for chunk in in_chunks(rows):
-            keys |= {cause.key for cause in causes(_entries_of(list(chunk)))}
-    return ask_push_alike(keys)
+    of_these = Exists(rows.filter(order_type=OuterRef("order_type"), order_pk=OuterRef("order_pk")))
+    return ask_push_alike(request, OutboxEntry.objects.filter(of_these))
 
 
 @action(
     _("Push all with the same problem…"),
     permission="retry",
     ask=_ask_push_alike,
-    offered=lambda shipment: (entry := _entry_of(shipment)) is not None and bool(entry.error_code),
+    offered=lambda shipment: (entry := _entry_of(shipment)) is not None and has_problem(entry),
     emphasis="quiet",
 )
 def push_all_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Push all orders again that share a problem with these."""
     for chunk in in_chunks(rows):
         # Entries disappear on success; the shipments keep the history.
-        types, keys = zip(*chunk.values_list("order_type", "order_pk"), strict=True)
-        shipments = Shipment.objects.filter(order_type__in=set(types), order_pk__in=keys)
-        log(request, list(shipments), _("Pushed again."))
+        orders = set(chunk.values_list("order_type", "order_pk"))
+        types, keys = zip(*orders, strict=True)
+        found = Shipment.objects.filter(order_type__in=set(types), order_pk__in=keys)
+        log(request, [each for each in found if (each.order_type, each.order_pk) in orders], _("Pushed again."))
     retry(request, rows)
 
 

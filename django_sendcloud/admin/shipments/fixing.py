@@ -11,7 +11,6 @@ from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist, PermissionDenied
 from django.db import connections, models, router, transaction
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
@@ -20,7 +19,7 @@ from ...models import OutboxEntry
 from ...registry import OrderRef, registry
 from ...violations import fields_named
 from ..actions import notify
-from ..explanations.causes import Cause, cause_of, causes
+from ..explanations.causes import Cause, causes, with_causes
 from ..explanations.errors import FieldProblem, explain, field_label, fields_of
 from ..incidents import fold_once
 from ..permissions import Permissions
@@ -106,14 +105,14 @@ def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) 
     if chosen is None:
         messages.success(request, gettext("There is nothing left to fix."))
         return HttpResponseRedirect(back)
-    pks = found[chosen]
-    rows = list(_rows(model_admin, request, OutboxEntry.objects.filter(pk__in=sorted(pks)[:ROWS]), chosen))
+    number = found[chosen]
+    alike = with_causes(OutboxEntry.objects.stuck(), [chosen.key]).order_by("pk")
+    rows = list(_rows(model_admin, request, list(alike[:ROWS]), chosen))
     if request.method == "POST":
         saved, wrong = _save(request, rows)
         _report(request, rows, saved, wrong)
         if not wrong:
-            more = saved == len(pks)
-            following = _next(found, chosen) if more else chosen
+            following = _next(found, chosen) if saved == number else chosen
             return HttpResponseRedirect(desk_url(site, following, back) if following else back)
         rows = [row for row in rows if not row.is_saved]
     following = _next(found, chosen)
@@ -126,9 +125,9 @@ def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) 
         "media": model_admin.media,
         "cause": chosen,
         "explanation": explanation,
-        "causes": [(cause, len(keys), desk_url(site, cause, back)) for cause, keys in found.items()],
+        "causes": [(cause, count, desk_url(site, cause, back)) for cause, count in found.items()],
         "rows": rows,
-        "number": len(pks),
+        "number": number,
         "editable": sum(row.form is not None for row in rows),
         "label": field_label(chosen.field) if chosen.field else "",
         "next_url": desk_url(site, following, back) if following else "",
@@ -144,7 +143,7 @@ def _back(request: HttpRequest) -> str:
     return url if url.startswith("/") and leads_back(request, url) else ""
 
 
-def _next(found: dict[Cause, list[int]], chosen: Cause) -> Cause | None:
+def _next(found: dict[Cause, int], chosen: Cause) -> Cause | None:
     """Return the cause after this one, the first one after the last; ``None`` if there is no other."""
     others = list(found)
     following = others[(others.index(chosen) + 1) % len(others)]
@@ -152,19 +151,17 @@ def _next(found: dict[Cause, list[int]], chosen: Cause) -> Cause | None:
 
 
 def _rows(
-    model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest, entries: QuerySet[OutboxEntry], cause: Cause
+    model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest, entries: list[OutboxEntry], cause: Cause
 ) -> Iterator[Row]:
     """Yield a row for each entry. The orders of a page are loaded together."""
-    found = list(entries.order_by("pk"))
-    know_numbers(found)
+    know_numbers(entries)
     permissions = Permissions.of(model_admin.admin_site, request)
-    urls = permissions.order_urls(entry.ref for entry in found)
-    orders = _orders(model_admin.admin_site, request, found)
-    for entry in found:
+    urls = permissions.order_urls(entry.ref for entry in entries)
+    orders = _orders(model_admin.admin_site, request, entries)
+    for entry in entries:
         order = orders.get((entry.order_type, entry.order_pk))
         row = Row(entry, urls[entry.ref], fields_of(entry.error_fields))
-        # An entry may have changed its cause since the causes were read.
-        if order is not None and cause.field and cause_of(entry.error_code, entry.error_fields) == cause:
+        if order is not None and cause.field:
             _add_form(model_admin.admin_site, request, row, order, cause.field)
         yield row
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 
@@ -51,6 +51,7 @@ __all__ = [
     "entry_badge",
     "entry_badge_with_problem",
     "explained",
+    "has_problem",
     "in_use_of",
     "is_moving",
     "is_on_hold",
@@ -92,33 +93,35 @@ def push_now(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None
     retry(request, rows)
 
 
-def ask_push_alike(keys: Collection[str]) -> Question:
-    """Ask before all orders with these causes are pushed again, with the number of each."""
+def ask_push_alike(request: HttpRequest, selected: QuerySet[OutboxEntry]) -> Question:
+    """Ask before all orders with the problems of these are pushed again, with the number of each problem."""
+    keys = asked(request) or [cause.key for cause in causes(selected)]
     alike = with_causes(OutboxEntry.objects.all(), keys)
     consequences: list[StrOrPromise] = []
     total = 0
-    for cause, pks in causes(alike).items():
+    for cause, number in causes(alike).items():
         sentence = ngettext(
             "%(number)d order has the problem “%(problem)s”. It is pushed now, selected or not.",
             "%(number)d orders have the problem “%(problem)s”. All of them are pushed now, selected or not.",
-            len(pks),
+            number,
         )
-        consequences.append(sentence % {"number": len(pks), "problem": cause.title})
-        total += len(pks)
+        consequences.append(sentence % {"number": number, "problem": cause.title})
+        total += number
     if consequences:
         consequences.append(_("Orders that are still wrong will be rejected again."))
-    return Question(consequences, rows=alike, title=_push_title(total), button=_("Push all"), criteria=sorted(keys))
+    return Question(consequences, rows=alike, title=_push_title(total), button=_("Push all"), criteria=keys)
 
 
-def _ask_push_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> Question:
-    return ask_push_alike(asked(request) or {cause.key for cause in causes(rows)})
+def has_problem(entry: OutboxEntry) -> bool:
+    """Return whether an entry has a problem that its order has not changed since."""
+    return bool(entry.error_code) and not is_retried(entry)
 
 
 @action(
     _("Push all with the same problem…"),
     permission="push",
-    ask=_ask_push_alike,
-    offered=lambda entry: bool(entry.error_code),
+    ask=lambda model_admin, request, rows: ask_push_alike(request, rows),
+    offered=has_problem,
     emphasis="quiet",
 )
 def push_all_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
@@ -147,7 +150,7 @@ def is_on_hold(entry: OutboxEntry) -> bool:
     integration = entry.integration if OutboxEntry.integration.is_cached(entry) else None
     if integration is not None and is_stopped(integration):
         return True
-    return bool(entry.error_code) and not is_retried(entry) and entry.error_code not in HEALING
+    return has_problem(entry) and entry.error_code not in HEALING
 
 
 def is_moving(entry: OutboxEntry | None) -> bool:
@@ -187,7 +190,7 @@ def entry_badge_with_problem(entry: OutboxEntry) -> SafeString:
 
 def explained(entry: OutboxEntry) -> dict[str, Any]:
     """Return the context that explains an entry on a page; empty if it only waits its turn."""
-    if entry.error_code and not is_retried(entry):
+    if has_problem(entry):
         return {
             "explanation": explain_entry(entry.state, entry.error_code),
             "fields": fields_of(entry.error_fields),
@@ -353,7 +356,7 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
         """Return the link to the desk where all orders with this problem are fixed."""
         if entry.state == EntryState.PENDING or not entry.error_code:
             return []
-        cause = cause_of(entry.error_code, entry.error_fields)
+        cause = cause_of(entry)
         if not cause.field:
             return []
         return [(desk_url(self.admin_site, cause, request.get_full_path()), _("Fix all with this problem"))]
@@ -380,7 +383,7 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
 
     @admin.display(description=_("problem"))
     def problem(self, row: OutboxEntry) -> Any:
-        return cause_of(row.error_code, row.error_fields).title if row.error_code else ""
+        return cause_of(row).title if row.error_code else ""
 
     @admin.display(description=_("fields"))
     def wrong_fields(self, row: OutboxEntry) -> str:

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from django.db.models import F
 
 from ...models import Attempt, AttemptOutcome
-from ...violations import first_field
-from ..problems import Problem
+from ..problems import Cause, Problem
 from .plan import Plan
 
 __all__ = ["write"]
@@ -59,7 +58,7 @@ def _attempt(plan: Plan, state: str, problem: Problem | None, now: dt.datetime) 
     struggled = entry.error_code or entry.attempts > 1 or entry.in_doubt
     if state not in _OUTCOMES or not (problem or plan.slow or (state == "done" and struggled)):
         return None
-    field, rule = first_field(problem.fields) if problem else ("", "")
+    cause = problem.cause if problem else Cause("adapter_slow" if plan.slow else "")
     return Attempt(
         integration=plan.integration,
         order_type=entry.order_type,
@@ -67,7 +66,5 @@ def _attempt(plan: Plan, state: str, problem: Problem | None, now: dt.datetime) 
         first_at=now,
         at=now,
         outcome=_OUTCOMES[state],
-        code=problem.code if problem else "adapter_slow" if plan.slow else "",
-        field=field[:200],
-        rule=rule[:50],
+        **cause._asdict(),
     )

@@ -28,7 +28,7 @@ from ..claim import Claim
 from ..fold import add_entries
 from ..isolation import ALONE
 from ..outcomes import SUSPICIOUS
-from ..problems import Problem
+from ..problems import Problem, columns_of
 from . import attempts
 from .plan import Plan
 
@@ -334,8 +334,8 @@ def _values(verdict: Verdict, stored: Mapping[int, _Stored], now: dt.datetime, w
     afresh = {"failures": 0, "failing_since": None, "isolation": 0}
     if changed:
         # The order changed during the push: it is pushed again, with its counters reset.
-        return values | afresh | _error_values(None)
-    values |= {"integration_id": _integration_pk(verdict), **_error_values(problem)}
+        return values | afresh | columns_of(None)
+    values |= {"integration_id": _integration_pk(verdict), **columns_of(problem)}
     if verdict.state == "rejected":
         return values | afresh | {"state": EntryState.REJECTED}
     if verdict.state == "accepted":
@@ -373,7 +373,7 @@ def _released(verdict: Verdict, *, changed: bool) -> dict[str, Any]:
         if verdict.plan.deletes and not verdict.plan.upserts:
             values["is_deletion"] = True
         if verdict.problem:
-            values |= _error_values(verdict.problem)
+            values |= columns_of(verdict.problem)
     return values
 
 
@@ -402,12 +402,6 @@ def _integration_pk(verdict: Verdict) -> int | None:
     # A change of one package must not wait for the integration of another.
     integration = None if verdict.plan.is_spread else verdict.plan.integration
     return integration.pk if integration else None
-
-
-def _error_values(problem: Problem | None) -> dict[str, Any]:
-    if problem is None:
-        return {"error_code": "", "error_detail": "", "error_fields": {}}
-    return {"error_code": problem.code, "error_detail": problem.detail, "error_fields": problem.fields}
 
 
 def _notify_shop(settled: Settled) -> None:
