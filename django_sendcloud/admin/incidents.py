@@ -17,7 +17,7 @@ from ..sync.fold import fold_for_reading
 from ..sync.health import Code, Finding, Health, IntegrationHealth, health
 from .explanations.health import explain_finding
 from .permissions import Permissions
-from .ui.humanize import clock_time, grouped, stopped_once
+from .ui.humanize import clock_time, grouped, quoted, stopped_once
 from .ui.links import admin_url
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _incident(
     if finding.until is not None and finding.until > now and finding.detail != PauseReason.PERSON:
         sentences.append(gettext("Next try: %(time)s.") % {"time": clock_time(finding.until)})
     if finding.detail == PauseReason.PERSON and health.integration.paused_detail:
-        sentences.append(f"“{health.integration.paused_detail}”")
+        sentences.append(quoted(health.integration.paused_detail))
     sentences.append(explanation.advice)
     text = stopped_once(" ".join(str(sentence) for sentence in sentences))
     return Incident(TONES[finding.code], title, text, permissions.url(health.integration))

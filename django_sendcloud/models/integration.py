@@ -38,7 +38,7 @@ class PauseReason(models.TextChoices):
     GONE = "gone", _("Sendcloud does not know this integration any more")
     CONFIGURATION = "configuration", _("the connection to Sendcloud is not set up safely")
     COPY = "copy", _("this may be a copy of the shop")
-    MOVE = "move", _("it moves to another API")
+    MOVE = "move", _("it is being moved to another API")
 
     @property
     def waits_for_person(self) -> bool:

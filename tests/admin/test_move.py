@@ -39,7 +39,7 @@ def test_move_reports_first_and_then_moves(boss: Client, integration: Integratio
     assert Integration.objects.get().api_generation == "v2"
     boss.post(action(integration, "move"), {"confirmed": "yes", "number": "1"})
     assert Integration.objects.get().paused_reason == PauseReason.MOVE
-    assert "It moves to another API" in page(boss, integration)
+    assert "It is being moved to another API" in page(boss, integration)
     jobs.sweep()
     moved = Integration.objects.get()
     assert (moved.api_generation, moved.is_paused) == ("v3", False)

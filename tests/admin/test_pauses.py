@@ -100,6 +100,16 @@ def test_end_of_pause_is_never_past(boss: Client, connected: Integration) -> Non
     assert "Resume it when you are ready." in html
 
 
+@pytest.mark.parametrize(
+    ("language", "note"), [("en", "“Stocktaking”"), ("de", "„Stocktaking“"), ("it", "«Stocktaking»")]
+)
+def test_pause_note_uses_quotes_of_language(boss: Client, connected: Integration, language: str, note: str) -> None:
+    connected.pause(PauseReason.PERSON, "Stocktaking", by="anna")
+    url = reverse("admin:django_sendcloud_integration_change", args=[connected.pk])
+    html = boss.get(url, headers={"accept-language": language}).content.decode()
+    assert note in html
+
+
 def test_second_operator_keeps_colleagues_pause(boss: Client, connected: Integration) -> None:
     connected.pause(PauseReason.PERSON, "stocktaking", by="anna")
     html = press(boss, connected, "pause", confirmed="yes", number="1", until="1", note="lunch")

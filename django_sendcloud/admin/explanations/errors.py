@@ -273,7 +273,7 @@ PAUSES: Mapping[str, Explanation] = {
         _("Press “This is the shop that ships” or “This is a copy”. Until then orders are kept and not sent."),
     ),
     PauseReason.MOVE.value: Explanation(
-        _("It moves to another API"),
+        _("It is being moved to another API"),
         _("It waits for the orders that workers have claimed, and compares those at Sendcloud. Nothing is sent."),
         _("Wait until the move has ended. If it was interrupted, start it again, or resume to stay with the old API."),
     ),

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from ...core.clock import clock
 from ...models import Integration, PauseReason
 from ...sync.health import Code, Finding, IntegrationHealth, Level
-from ..ui.humanize import clock_time, stopped_once
+from ..ui.humanize import clock_time, quoted, stopped_once
 from .errors import Explanation, explain, explain_pause
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def explain_paused(integration: Integration) -> Explanation:
     if integration.paused_by:
         title = gettext("Paused by %(name)s") % {"name": integration.paused_by}
     if integration.paused_detail:
-        why = f"“{integration.paused_detail}” {why}"
+        why = f"{quoted(integration.paused_detail)} {why}"
     # Without a worker, the end of the pause passes by.
     if integration.paused_until is not None and integration.paused_until > clock.now():
         advice = gettext("Sending resumes automatically: %(time)s. Resume it to send earlier.")

@@ -29,6 +29,7 @@ from ...violations import Violation
 from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure, report_failure
 from ..explanations.violations import describe
 from ..history import log
+from ..ui.humanize import quoted
 from .webhook import where_shop_is
 
 if TYPE_CHECKING:
@@ -320,7 +321,7 @@ class _Page:
 
     def _settle(self, key: str, shown: Shown, settle: Callable[[str], None]) -> None:
         if key in differing(shown.there, self.now.there) or key in differing(shown.here, self.now.here):
-            messages.warning(self.request, CHANGED_MEANWHILE % {"what": f"“{SETTINGS[key][0]}”"})
+            messages.warning(self.request, CHANGED_MEANWHILE % {"what": quoted(SETTINGS[key][0])})
         else:
             settle(key)
 

@@ -16,7 +16,7 @@ from ...core.dates import clock_time
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["clock_time", "grouped", "in_future", "in_past", "sent_today", "since", "stopped_once", "when"]
+__all__ = ["clock_time", "grouped", "in_future", "in_past", "quoted", "sent_today", "since", "stopped_once", "when"]
 
 # Django's own units are in the nominative, and German declines them after "vor" and "in".
 _UNITS: dict[str, Any] = {
@@ -32,6 +32,11 @@ _UNITS: dict[str, Any] = {
 def grouped(number: int) -> str:
     """Format a number with the language's thousands separator, whatever the settings say."""
     return number_format(number, force_grouping=True)
+
+
+def quoted(text: object) -> str:
+    """Format a text with the language's quotation marks."""
+    return gettext("“%(text)s”") % {"text": text}
 
 
 def when(moment: dt.datetime) -> SafeString:
