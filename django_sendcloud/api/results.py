@@ -30,6 +30,7 @@ __all__ = [
     "Result",
     "Text",
     "Texts",
+    "confirming",
     "many",
     "one",
     "read_decimal",
@@ -155,6 +156,21 @@ class Result:
 
 
 R = TypeVar("R", bound=Result)
+
+
+def confirming(result: type[R], sent: Mapping[str, Any]) -> Callable[[Any], R]:
+    """Return a reader of an answer that repeats what was sent, or a part of it, or names the thing by its id.
+
+    Another object, such as an error that comes with a success, confirms nothing.
+    """
+
+    def read(raw: Any) -> R:
+        found = result.from_api(raw)
+        if sent and not {*sent, "id"} & raw.keys():
+            raise InvalidResponse("an answer that confirms nothing of what was sent")
+        return found
+
+    return read
 
 
 def one(result: type[R]) -> Callable[[Any], R | None]:

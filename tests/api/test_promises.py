@@ -136,3 +136,17 @@ def test_v3_examples_of_success_are_read(serve, connect) -> None:
                     assert read[method, path](connect(serve(answer(example["value"], f"{status} OK")))) is not None
                     seen += 1
     assert seen >= len(read)
+
+
+#: Answers in JSON that no operation's contract promises, whole or cut off.
+OTHERS = [b"", b'{"id": 7, "name', b"null", b'"ok"', b"7", b"NaN", b'{"message": "ok"}', b'{"error": {"code": 500}}']
+
+
+@every_operation
+@pytest.mark.parametrize("body", OTHERS)
+def test_json_of_other_shape_is_never_success(serve, connect, use: Use, statuses: set[int], body: bytes) -> None:
+    for status in statuses - {204}:
+        server = serve(answer(body, f"{status} OK", {"Content-Type": "application/json"}))
+        with pytest.raises(InvalidResponse) as caught:
+            use(connect(server))
+        assert isinstance(caught.value, UnknownOutcome)

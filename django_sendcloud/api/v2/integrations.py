@@ -5,13 +5,14 @@ from __future__ import annotations
 import builtins
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
 
 from ...exceptions import InvalidResponse
 from ...payloads.base import Payload
 from ...payloads.rules import Flag, Text, Texts, WebAddress
 from ..patch import UNCHANGED, Patch, Unchanged, check_service_points
 from ..requestor import NO_BODY, Request, Requestor
+from ..results import confirming
 from . import paths
 from .logs import Logs
 from .results import Integration, IntegrationSettings
@@ -124,8 +125,7 @@ class Integrations:
             RequestRejected: Sendcloud refuses a setting; ``errors`` names it.
             APIError: it did not end well.
         """
-        request = self._request("update", "PUT", integration_id, 200, settings.to_json())
-        return self._requestor.read(request, IntegrationSettings.from_api)
+        return self._change("update", "PUT", integration_id, settings.to_json())
 
     def patch(self, integration_id: int, settings: IntegrationPatch) -> IntegrationSettings:
         """Set some settings (operation: PATCH /integrations/{id}).
@@ -138,8 +138,7 @@ class Integrations:
             RequestRejected: Sendcloud refuses a setting; ``errors`` names it.
             APIError: it did not end well.
         """
-        request = self._request("patch", "PATCH", integration_id, 200, settings.to_json())
-        return self._requestor.read(request, IntegrationSettings.from_api)
+        return self._change("patch", "PATCH", integration_id, settings.to_json())
 
     def delete(self, integration_id: int) -> None:
         """Delete an integration, for good (operation: DELETE /integrations/{id}).
@@ -149,6 +148,10 @@ class Integrations:
             APIError: it did not end well.
         """
         self._requestor.send(self._request("delete", "DELETE", integration_id, 204))
+
+    def _change(self, verb: str, method: str, integration_id: int, body: dict[str, Any]) -> IntegrationSettings:
+        request = self._request(verb, method, integration_id, 200, body)
+        return self._requestor.read(request, confirming(IntegrationSettings, body))
 
     def _request(self, verb: str, method: str, integration_id: int, success: int, body: object = NO_BODY) -> Request:
         return Request(

@@ -10,6 +10,7 @@ from ...payloads.rules import OMIT, Integer
 from ..log_entries import LogEntry
 from ..pages import Page, nested_pages
 from ..requestor import Request, Requestor
+from ..results import confirming
 from . import paths
 from .results import IntegrationLog
 
@@ -76,12 +77,13 @@ class Logs:
             RequestRejected: Sendcloud refuses a field; ``errors`` names it.
             APIError: it did not end well.
         """
+        body = {"integration_id": integration_id, **entry.to_json()}
         request = Request(
             operation="create log",
             method="POST",
             path=paths.integration_logs(integration_id),
             success=[201],
             integration_id=integration_id,
-            body={"integration_id": integration_id, **entry.to_json()},
+            body=body,
         )
-        return self._requestor.read(request, IntegrationLog.from_api)
+        return self._requestor.read(request, confirming(IntegrationLog, body))
