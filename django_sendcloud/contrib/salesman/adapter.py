@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from salesman.conf import app_settings
 
 from ...adapters import NotShippable, OrderAdapter, watch
+from ...exceptions import OrderProblem
 from ...payloads import ParcelItem, Status, kilograms
 from . import installed
 
@@ -72,12 +73,27 @@ class SalesmanOrderAdapter(OrderAdapter[Any]):
         return bool(getattr(item.product, "requires_shipping", True))
 
     def get_weight(self, item: Any) -> Decimal | None:
-        """Return the weight of one piece in kg, ``None`` if it is unknown."""
+        """Return the weight of one piece in kg, ``None`` if it is unknown.
+
+        Raises:
+            OrderProblem: the product has a weight that is no number.
+        """
         weight = getattr(item.product, self.weight_attribute, None)
         if weight is None:
             return None
-        # A float is as exact as it is shown.
-        return kilograms(Decimal(str(weight)), self.weight_unit)
+        try:
+            # A float is as exact as it is shown.
+            return kilograms(Decimal(str(weight).strip()), self.weight_unit)
+        except (InvalidOperation, ValueError):
+            raise OrderProblem(
+                _("The weight of %(sku)s is “%(value)s”, which is no weight in %(unit)s."),
+                field="parcel_items",
+                params={
+                    "sku": item.product_data.get("code") or item.name,
+                    "value": str(weight)[:50],
+                    "unit": self.weight_unit,
+                },
+            ) from None
 
     # -- hooks --
 

@@ -9,8 +9,10 @@ from django.apps import AppConfig
 from django.core import checks
 from salesman.conf import app_settings
 
-from ...checks import TAG, _error, _meant
-from ...payloads import kilograms
+from ...checks import TAG, _error, _meant, _settings_are_readable
+from ...conf import conf
+from ...enums import Currency
+from ...payloads import OtherCurrency, kilograms
 from ...registry import registry
 from .adapter import SalesmanOrderAdapter
 
@@ -23,7 +25,7 @@ def register() -> None:
 
 
 def check_salesman(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
-    """Check the adapters: E090 no address, E091 no currency, E092 an unknown status, E093 an unknown unit."""
+    """Check the adapters: E090 no address, E091 no valid currency, E092 an unknown status, E093 an unknown unit."""
     adapters = [adapter for adapter in registry if isinstance(adapter, SalesmanOrderAdapter)]
     return [message for adapter in adapters for message in _check(adapter)]
 
@@ -39,8 +41,8 @@ def _check(adapter: SalesmanOrderAdapter) -> Iterator[checks.CheckMessage]:
             "Define get_address(self, order) and return name, address, postal_code, city and country.",
             cls,
         )
-    if not adapter.currency and all(getattr(cls, hook) is getattr(SalesmanOrderAdapter, hook) for hook in hooks[1:]):
-        yield _error(91, f"{name} has no currency.", 'Name the currency of your prices: currency = "EUR".', cls)
+    if all(getattr(cls, hook) is getattr(SalesmanOrderAdapter, hook) for hook in hooks[1:]):
+        yield from _check_currency(adapter, name)
     known = [str(status) for status in app_settings.SALESMAN_ORDER_STATUS.values]
     named = [
         *(("shippable_statuses", status) for status in adapter.shippable_statuses),
@@ -59,3 +61,25 @@ def _check(adapter: SalesmanOrderAdapter) -> Iterator[checks.CheckMessage]:
         kilograms(1, adapter.weight_unit)
     except ValueError as error:
         yield _error(93, f"{name}.weight_unit: {error}", "Name the unit of your products' weights.", cls)
+
+
+def _check_currency(adapter: SalesmanOrderAdapter, name: str) -> Iterator[checks.CheckMessage]:
+    accepted, currency = [each.value for each in Currency], adapter.currency
+    if not currency:
+        yield _error(
+            91, f"{name} has no currency.", 'Name the currency of your prices: currency = "EUR".', type(adapter)
+        )
+        return
+    if currency in accepted or not _settings_are_readable():
+        return
+    if isinstance(currency, OtherCurrency) and conf().ANY_CURRENCY:
+        return
+    yield _error(
+        91,
+        f"{name}.currency is {str(currency)!r}: Sendcloud documents {', '.join(accepted)}, and orders in another "
+        "currency are rejected here before they are sent.",
+        f"{_meant(currency.upper(), accepted)}If your account takes it by API v3, write currency = "
+        f"OtherCurrency({str(currency)!r}) and set SENDCLOUD['ANY_CURRENCY'] = True. Otherwise, convert the amounts in "
+        "get_fields() and get_item().",
+        type(adapter),
+    )

@@ -28,6 +28,7 @@ from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.contrib.salesman import SalesmanOrderAdapter
 from django_sendcloud.contrib.salesman.checks import check_salesman
 from django_sendcloud.models import Shipment
+from django_sendcloud.payloads import OtherCurrency
 from django_sendcloud.registry import registry
 from django_sendcloud.testing import drain, send_webhook
 
@@ -168,6 +169,18 @@ def test_unreadable_address_rejects_that_order(client: Client, sendcloud: Any, s
     assert sendcloud.shipment(str(order.pk))
 
 
+@pytest.mark.parametrize("weight", ["heavy", "-5", "nan"])
+def test_weight_that_is_no_number_is_named(
+    client: Client, sendcloud: Any, sendcloud_integration: Any, monkeypatch: pytest.MonkeyPatch, weight: str
+) -> None:
+    monkeypatch.setattr(Mug, "label", weight, raising=False)
+    adapter = type("Labelled", (ShopOrder,), {"weight_attribute": "label"})
+    with temporarily_registered(adapter, Order):
+        checkout(client)
+        [said] = drain()
+    assert f"The weight of MUG is “{weight}”, which is no weight in kg." in said
+
+
 def test_batch_costs_constant_queries(client: Client, sendcloud: Any, sendcloud_integration: Any) -> None:
     counts = []
     for number in (5, 40):
@@ -301,6 +314,9 @@ def test_project_has_no_problems() -> None:
     [
         ({"get_address": SalesmanOrderAdapter.get_address}, "E090", "get_address"),
         ({"currency": ""}, "E091", 'currency = "EUR"'),
+        ({"currency": "SEK"}, "E091", "OtherCurrency('SEK')"),
+        ({"currency": OtherCurrency("SEK")}, "E091", "ANY_CURRENCY"),
+        ({"currency": "eur"}, "E091", "Did you mean 'EUR'?"),
         ({"shippable_statuses": ("PROCESING",)}, "E092", "Did you mean 'PROCESSING'?"),
         ({"phase_statuses": {"in_transit": "shipped"}}, "E092", "Its statuses: NEW, CREATED"),
         ({"status_beginnings": ("PAYED",)}, "E092", "status_beginnings"),
@@ -332,8 +348,10 @@ def test_forgotten_app_is_named() -> None:
     assert done.stdout.strip() == "['sendcloud.E094']", done.stderr
 
 
-def test_sound_adapter_is_not_reported() -> None:
+def test_sound_adapter_is_not_reported(settings: Any) -> None:
     assert messages() == {}
+    settings.SENDCLOUD = {"ANY_CURRENCY": True}
+    assert messages(currency=OtherCurrency("SEK")) == {}
     assert messages(currency="", get_fields=OrderAdapter.get_fields) == {}
 
 
