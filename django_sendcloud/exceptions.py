@@ -104,16 +104,16 @@ class OrderProblem(SendcloudError):
         message: A sentence for the operator, best from ``gettext_lazy``: it is shown in the reader's language. With
             ``params`` it is a %-format, as in Django's ``ValidationError``.
         field: The field of the shipment that is concerned, for instance ``address``; ``""`` for the order as a whole.
-        params: The values in the message. They are stored, so they must hold no personal data. One that is named
-            ``sku``, ``product_id`` or ``item`` names the line as well.
+        params: The values in the message. They are stored, so they must hold no personal data; what JSON does not keep
+            is stored as text. One that is named ``sku``, ``product_id`` or ``item`` names the line as well.
     """
 
-    def __init__(self, message: object, field: str = "", params: Mapping[str, Param] | None = None) -> None:
+    def __init__(self, message: object, field: str = "", params: Mapping[str, object] | None = None) -> None:
         if params and "text" in params:
             raise ValueError("OrderProblem: 'text' is the message itself; name the parameter otherwise.")
         self.message = message
         self.field = field
-        self.params = dict(params or {})
+        self.params = {name: _param(value) for name, value in (params or {}).items()}
         super().__init__(message, field, self.params)
 
     @property
@@ -123,6 +123,12 @@ class OrderProblem(SendcloudError):
 
     def __str__(self) -> str:
         return str(self.errors[self.field][0])
+
+
+def _param(value: object) -> Param:
+    if isinstance(value, list | tuple):
+        return [str(each) for each in value]
+    return value if isinstance(value, str | int) else str(value)
 
 
 def _in_line(path: str, violations: Sequence[Violation]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from django.utils.translation import gettext_lazy
 
 from django_sendcloud import NotShippable, OrderAdapter, OrderProblem
 from django_sendcloud.adapters import temporarily_registered
@@ -498,6 +499,27 @@ def test_order_problem_is_gone_after_a_change(integration: Integration, sandbox:
 def test_order_problem_refuses_a_parameter_named_text() -> None:
     with pytest.raises(ValueError, match="'text'"):
         OrderProblem("%(text)s", params={"text": "x"})
+
+
+@pytest.mark.parametrize("value", [Decimal("1.50"), dt.date(2026, 11, 29), gettext_lazy("Order"), Order, 1.5])
+def test_order_problem_keeps_any_parameter(integration: Integration, sandbox: Any, shop: Any, value: Any) -> None:
+    """It is stored as JSON: one that JSON lacks must not fail the batch."""
+
+    def get_fields(self: Any, order: Order) -> Any:
+        raise OrderProblem("Wrong: %(value)s", params={"value": value})
+
+    shop.get_fields = get_fields
+    make_order(MUG=1)
+    assert [said.rpartition("order: ")[2] for said in drain()] == [f"Wrong: {value}"]
+
+
+def test_order_whose_first_hook_fails_is_named(integration: Integration, sandbox: Any, shop: Any) -> None:
+    def is_shippable(self: Any, order: Order) -> Any:
+        raise OrderProblem("Wrong")
+
+    shop.is_shippable = is_shippable
+    make_order(MUG=1)
+    assert drain() == ["shop.order ORD-77 was not sent: order_problem: order: Wrong"]
 
 
 @pytest.mark.parametrize("message", ["100 % wrong", "%(sku)s and %", "%(other)s", "%d", "", "{x}"])

@@ -274,6 +274,9 @@ def _plan(
     doubtful = entry.in_doubt or entry.attempts > 1
     alive = [shipment for shipment in known if doubtful or shipment.status != ShipmentStatus.DELETED]
     try:
+        if order is not None:
+            # First, so that people read it of an order whose other hooks fail.
+            plan.order_number = storable(adapter.order_number(order))[:MAX_LENGTH] or plan.order_number
         shippable = False if order is None else adapter.shippable(order)
         if order is not None:
             plan.look_again_at = adapter.next_look(order)
@@ -283,7 +286,6 @@ def _plan(
             return plan
         if pruned_at is not None and _was_there(adapter.placed_at(order), pruned_at):
             return plan
-        plan.order_number = storable(adapter.order_number(order))[:MAX_LENGTH] or plan.order_number
         is_new = entry.only_related and not known
         placed_at = adapter.placed_at(order) if is_new else None
         if placed_at is not None and _is_older_than_all(placed_at, adapter.get_integration(order), integrations):
