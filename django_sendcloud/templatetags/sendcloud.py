@@ -34,7 +34,11 @@ def sendcloud_tracking(order: Model, contact: str = "") -> dict[str, Any]:
     Args:
         order: The order.
         contact: Address of a page or ``mailto:`` where buyers reach the shop. By default the adapter's.
+
+    Raises:
+        SendcloudConfigurationError: the template has no such order.
     """
+    _require_order("sendcloud_tracking", order)
     shipping = order_shipping(order)
     return {
         "contact": contact or registry.responsible(type(order)).contact,
@@ -50,8 +54,9 @@ def sendcloud_order_panel(context: template.Context, order: Model, nonce: str = 
     Users see what their permissions cover, and nothing without. The page checks whether they may see this order.
 
     Raises:
-        SendcloudConfigurationError: the template has no ``request``.
+        SendcloudConfigurationError: the template has no ``request``, or no such order.
     """
+    _require_order("sendcloud_order_panel", order)
     request = context.get("request")
     if request is None or not hasattr(request, "user"):
         raise SendcloudConfigurationError(
@@ -76,6 +81,15 @@ def sendcloud_service_points_script(context: template.Context, nonce: str = "") 
         static("django_sendcloud/service_points.js"),
         allowed,
     )
+
+
+def _require_order(tag: str, order: object) -> None:
+    if not isinstance(order, Model):
+        # A variable that the context lacks is empty text.
+        raise SendcloudConfigurationError(
+            f"{{% {tag} %}} shows an order, and got {type(order).__name__} ({str(order)[:20]!r}): name the variable "
+            "that holds the order in this template."
+        )
 
 
 def _nonce_attribute(context: template.Context, nonce: str) -> SafeString | str:

@@ -24,7 +24,8 @@ from django.urls import resolve, reverse
 from django.utils import timezone
 from pypdf import PdfReader
 
-from django_sendcloud import RegistrationError, SendcloudConfigurationError
+from django_sendcloud import NotShippable, RegistrationError, SendcloudConfigurationError, paused
+from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin import SendcloudOrderAdmin, extend_order_admin
 from django_sendcloud.admin.orders import backoffice, extend
 from django_sendcloud.models import Integration, Parcel, ParcelStatus, PauseReason, Shipment
@@ -33,6 +34,7 @@ from django_sendcloud.testing import drain
 from tests import factories
 from tests.parcels.test_labels import parcels as parcels  # a fixture
 from tests.shop.models import Customer, Order, OrderProxy
+from tests.shop.sendcloud import ShopOrder
 
 from .conftest import VIEW, Data
 
@@ -168,6 +170,31 @@ def test_panel_without_adapter_says_so(colleague: Callable[..., Client], rf: Any
     )
     assert "The shop has no adapter for this kind of order" in html
     assert "<form" not in html
+
+
+@pytest.mark.parametrize("tag", ["sendcloud_order_panel", "sendcloud_tracking"])
+@pytest.mark.parametrize("context", [{}, {"order": None}])
+def test_tag_without_order_names_variable(tag: str, context: dict[str, Any], rf: Any) -> None:
+    """A page whose variable has another name, such as ``object``."""
+    template = Template(f"{{% load sendcloud %}}{{% {tag} order %}}")
+    with pytest.raises(SendcloudConfigurationError, match="name the variable that holds the order"):
+        template.render(Context({"request": rf.get("/"), **context}))
+
+
+def test_panel_ends_reason_with_one_stop(rf: Any, data: Data) -> None:
+    class Later(ShopOrder):
+        def is_shippable(self, order: Order) -> NotShippable:
+            return NotShippable("unpaid", "The order is not paid.")
+
+    request = rf.get("/")
+    request.user = User.objects.create_superuser("boss")
+    with paused():
+        order = factories.order()
+    with temporarily_registered(Later, Order):
+        html = Template("{% load sendcloud %}{% sendcloud_order_panel order %}").render(
+            Context({"request": request, "order": order})
+        )
+    assert "The order is not paid.</strong> It is sent automatically" in html
 
 
 def test_panel_without_request_names_setting(db: None) -> None:

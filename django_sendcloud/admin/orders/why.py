@@ -84,7 +84,7 @@ def report_left_out(request: HttpRequest, reasons: Mapping[str, int]) -> None:
         sentence = ngettext(
             "%(number)d order is left out: %(reason)s.", "%(number)d orders are left out: %(reason)s.", count
         )
-        messages.warning(request, sentence % {"number": count, "reason": reason.rstrip(".")})
+        messages.warning(request, sentence % {"number": count, "reason": reason})
 
 
 def _by_type(refs: Iterable[OrderRef]) -> dict[str, list[str]]:
@@ -112,7 +112,8 @@ def _ask(order: models.Model, *, was_there: bool = False) -> NotSent | None:
             _("The shop's rules exclude it from Sendcloud, for instance because it is older than the connection."),
         )
     if not answer:
-        reason = getattr(answer, "reason", "")
+        # The pages add the full stop.
+        reason = str(getattr(answer, "reason", "")).rstrip(".")
         title = reason or _("The order is not to be shipped now")
         if at is not None:
             moment = date_and_time(at)
