@@ -15,8 +15,10 @@ from django.utils.text import capfirst
 
 from ..admin.incidents import incidents
 from ..admin.overview.find import find_url, may_find
+from ..admin.ui.humanize import stopped_once
 
 register = template.Library()
+register.filter("stopped_once", stopped_once)
 
 
 @register.inclusion_tag("admin/django_sendcloud/includes/incidents.html", takes_context=True)

@@ -58,6 +58,7 @@ def test_dismissed_parcel_is_no_task(boss: Client, orphan: Parcel) -> None:
     html = press(boss, orphan, "dismiss_parcels", confirmed="yes", number="1", note="sample").content.decode()
     assert "1 parcel is dismissed." in html
     assert "By anna" in html
+    assert "m.." not in html, "p.m. ends with a full stop itself"
     assert "“sample”" in html
     assert "belongs to no order" not in boss.get(overview).content.decode()
     assert (listed(boss, "no"), listed(boss, "dismissed")) == (0, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable
 from typing import Any
 
@@ -104,6 +105,19 @@ def test_fresh_order_of_pause_is_on_hold(boss: Client, connected: Integration) -
         assert "On hold" in boss.get(page).content.decode()
     Integration.objects.create(remote_id=4002, public_key="p", secret_key="s", last_success_at=clock.now())
     assert "On hold" not in boss.get(page).content.decode()
+
+
+def test_order_on_hold_is_not_due(boss: Client, data: Data) -> None:
+    """It waits for the developer, and its time has passed."""
+    past = clock.now() - dt.timedelta(minutes=1)
+    values = {"state": "pending", "error_code": "adapter_error", "failing_since": past}
+    OutboxEntry.objects.update(**values, due_at=past, not_before=past)
+    page = reverse("backoffice:shop_order_change", args=[data.order.pk])
+    html = boss.get(page).content.decode()
+    assert "On hold" in html
+    assert "To be sent" not in html
+    OutboxEntry.objects.update(due_at=clock.now() + dt.timedelta(minutes=5))
+    assert "To be sent: " in boss.get(page).content.decode()
 
 
 @pytest.mark.parametrize("reason", ["", PauseReason.COPY.value])

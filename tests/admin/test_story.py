@@ -130,6 +130,17 @@ def test_story_names_operator_who_pushed_from_outbox(boss: Client, integration: 
     assert "Pushed again. by anna" in story(boss, order)
 
 
+def test_story_leaves_out_order_of_same_number(boss: Client, integration: Integration) -> None:
+    """The log knows an outbox entry by the number of its order, which another order may share."""
+    order, other = factories.order(number="2026-1"), factories.order(number="2026-1")
+    drain()
+    entry = OutboxEntry.objects.create(
+        integration=integration, order_type="shop.order", order_pk=str(other.pk), order_number="2026-1", state="dead"
+    )
+    boss.post(reverse("backoffice:django_sendcloud_outboxentry_action", args=[entry.pk, "push_now"]))
+    assert not any("Pushed again" in step for step in story(boss, order))
+
+
 def test_story_shows_deletion(boss: Client, integration: Integration) -> None:
     order = factories.order()
     drain()

@@ -12,14 +12,14 @@ from django.utils.translation import gettext
 from ...models import EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
 from ...sync.health import is_retried
 from ..actions import Action
-from ..base import ago, in_time
+from ..base import ago
 from ..explanations.errors import ERRORS, Explanation, FieldProblem, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
 from ..explanations.labels import changed_fields, explain_conflict
 from ..explanations.statuses import advice_for
 from ..incidents import fold_once
 from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
-from ..shipments.outbox import is_moving, is_on_hold
+from ..shipments.outbox import due_of, is_moving, is_on_hold
 from ..ui.badges import SHIPMENT_TONES, badge
 from ..ui.links import admin_url
 from .state import OrderState, order_type_of, ref_of, states_of
@@ -78,7 +78,7 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
         "why": why_not_sent(order, state),
         "tone": state.tone,
         "last_sent": ago(last_pushed_at) if last_pushed_at else "",
-        "due": _due(state.entry) if stopped is None else "",
+        "due": _due(state.entry),
         "entry_url": links.url(state.entry),
         "problems": [*_problems_of(state, stopped), *_conflicts_of(state)],
         "details_withheld": not may_see_payload,
@@ -170,4 +170,4 @@ def _stopped_for(state: OrderState) -> Integration | None:
 def _due(entry: OutboxEntry | None) -> Any:
     if entry is None or entry.state != EntryState.PENDING or entry.is_leased:
         return ""
-    return in_time(max(entry.due_at, entry.not_before))
+    return due_of(entry)

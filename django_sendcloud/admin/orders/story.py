@@ -1,7 +1,7 @@
 """Story of one order: recorded, sent, rejected, fixed, label, printed, scanned, delivered, returned; when and by whom.
 
 Nothing is stored for it. It is derived from shipments, attempts, parcels and Django's own history, so that it stays
-after the outbox entry is gone. Two statements, beside the rows that the page has loaded.
+after the outbox entry is gone. Three statements, beside the rows that the page has loaded.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def _title(phase: str) -> StrOrPromise:
 
 
 def _of_operators(order: models.Model, state: OrderState) -> Iterator[Step]:
-    """Yield what operators did in the admin with the order, its shipments and its entries. One statement."""
+    """Yield what operators did in the admin with the order, its shipments and its entries. Two statements."""
     if not apps.is_installed("django.contrib.admin"):
         # A shop with a back office of its own has no such history.
         return
@@ -145,7 +145,7 @@ def _of_operators(order: models.Model, state: OrderState) -> Iterator[Step]:
     wanted = Q(content_type__in=[*rows.values()], object_id=str(order.pk))
     if state.shipments:
         wanted |= Q(content_type=shipments, object_id__in=[str(shipment.pk) for shipment in state.shipments])
-    if numbers := {shipment.order_number for shipment in state.shipments} - {""}:
+    if numbers := _own_numbers(state):
         # An entry's key is unknown after it was sent; the history has its order number.
         wanted |= Q(content_type=entries, object_repr__in=numbers)
     elif state.entry is not None:
@@ -162,3 +162,13 @@ def _of_operators(order: models.Model, state: OrderState) -> Iterator[Step]:
         if text and key not in seen:
             seen.add(key)
             yield Step(entry.action_time, "off", text, "", name)
+
+
+def _own_numbers(state: OrderState) -> set[str]:
+    """Return the numbers that only this order has: another one may have the same."""
+    numbers = {shipment.order_number for shipment in state.shipments} - {""}
+    if not numbers:
+        return numbers
+    mine = [shipment.pk for shipment in state.shipments]
+    others = Shipment.objects.filter(order_number__in=numbers).exclude(pk__in=mine)
+    return numbers - set(others.values_list("order_number", flat=True))

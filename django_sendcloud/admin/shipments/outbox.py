@@ -12,6 +12,7 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
 from django.utils.text import Truncator
@@ -48,6 +49,7 @@ __all__ = [
     "OutboxAdmin",
     "ask_push_alike",
     "assume_integration",
+    "due_of",
     "entry_badge",
     "entry_badge_with_problem",
     "explained",
@@ -151,6 +153,17 @@ def is_on_hold(entry: OutboxEntry) -> bool:
     if integration is not None and is_stopped(integration):
         return True
     return has_problem(entry) and entry.error_code not in HEALING
+
+
+def due_of(entry: OutboxEntry) -> Any:
+    """Return when a waiting entry goes out; ``""`` if it waits for more than its time."""
+    if entry.is_leased:
+        return _("now")
+    at = max(entry.due_at, entry.not_before)
+    integration = entry.integration
+    if is_on_hold(entry) and (at <= timezone.now() or (integration is not None and is_stopped(integration))):
+        return ""
+    return in_time(at)
 
 
 def is_moving(entry: OutboxEntry | None) -> bool:
@@ -395,13 +408,7 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
 
     @admin.display(description=_("due"), ordering="due_at")
     def due(self, row: OutboxEntry) -> Any:
-        if row.state != EntryState.PENDING:
-            return _("when it changes")
-        if row.is_leased:
-            return _("now")
-        if row.integration is not None and is_stopped(row.integration):
-            return EMPTY
-        return in_time(max(row.due_at, row.not_before))
+        return _("when it changes") if row.state != EntryState.PENDING else due_of(row) or EMPTY
 
     @admin.display(description=_("failed attempts"), ordering="failures")
     def tries(self, row: OutboxEntry) -> int:
