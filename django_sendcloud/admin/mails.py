@@ -190,7 +190,7 @@ def _digest(found: Health, causes: Sequence[Cause], now: dt.datetime) -> list[st
             "waiting": grouped(each.backlog.waiting),
             "stuck": grouped(each.backlog.stuck),
         }
-        text = gettext("%(name)s: sent in the last 24 hours %(sent)s, waiting %(waiting)s, fix needed %(stuck)s.")
+        text = gettext("%(name)s: sent in the last 24 hours: %(sent)s, waiting: %(waiting)s, fix needed: %(stuck)s.")
         lines.append(text % values)
     if url := _overview():
         lines += ["", url]
