@@ -156,3 +156,33 @@ def test_order_left_alone_can_be_erased(integration: Integration, sandbox: Any) 
         assert sandbox.shipments() == []
         assert not Shipment.objects.exists()
         assert not OutboxEntry.objects.exists()
+
+
+def test_order_left_alone_is_never_rejected(integration: Integration, sandbox: Any) -> None:
+    """Neither what it was rejected for before, nor its look at another time, asks for a fix."""
+
+    class Looking(LeavesAlone):
+        def look_again_at(self, order: Order) -> Any:
+            return "soon" if order.status == "archived" else None
+
+    with _instead(Looking):
+        order = factories.order(country="ZZ")
+        push()
+        assert OutboxEntry.objects.get().state == "rejected"
+        order.status = "archived"
+        order.save()
+        push()
+        assert not OutboxEntry.objects.exists()
+
+
+def test_order_left_alone_is_deleted_when_gone(integration: Integration, sandbox: Any) -> None:
+    with _instead(LeavesAlone):
+        order = factories.order()
+        push()
+        order.status = "archived"
+        order.save()
+        push()
+        assert len(sandbox.shipments()) == 1
+        order.delete()
+        push()
+        assert sandbox.shipments() == []

@@ -279,7 +279,7 @@ def _plan(
             plan.order_number = storable(adapter.order_number(order))[:MAX_LENGTH] or plan.order_number
         shippable = False if order is None else adapter.shippable(order)
         if order is not None:
-            plan.look_again_at = adapter.next_look(order)
+            plan.look_again_at = _next_look(adapter, order, shippable)
         if order is None or not shippable:
             plan.deletes = [] if shippable is None else alive
             _keep_frozen(plan, LabelConflict.CANCELLED)
@@ -321,6 +321,19 @@ def _plan(
         # The goods are in a parcel already: they are not offered again under other ids.
         _offer_only_apart(plan, frozen)
     return plan
+
+
+def _next_look(adapter: OrderAdapter[Any], order: models.Model, shippable: object) -> dt.datetime | None:
+    """Return when to look at the order again. An order that is left alone is not rejected for that, either."""
+    try:
+        return adapter.next_look(order)
+    except interruptions():
+        raise
+    except Exception as error:
+        if shippable is not None:
+            raise
+        logger.warning("%s.look_again_at() failed with %s.", type(adapter).__qualname__, type(error).__name__)
+        return None
 
 
 def _assign(plan: Plan, wanted: Sequence[Wanted]) -> None:
