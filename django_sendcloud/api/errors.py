@@ -117,7 +117,9 @@ def error_for(
     if kind is AuthenticationError:
         oauth2_required = scheme == AuthScheme.BASIC and "oauth" in redact(message).lower()
         return AuthenticationError(
-            _authentication_hint(cause, scheme, oauth2_required), oauth2_required=oauth2_required, **context
+            _authentication_hint(cause, scheme, oauth2_required=oauth2_required),
+            oauth2_required=oauth2_required,
+            **context,
         )
     if issubclass(kind, RequestRejected):
         sent = [*sent]
@@ -278,7 +280,7 @@ def _missing(message: object, items: Sequence[ErrorItem], resource: str, cause: 
     return "", cause
 
 
-def _authentication_hint(cause: str, scheme: AuthScheme | None, oauth2_required: bool) -> str:
+def _authentication_hint(cause: str, scheme: AuthScheme | None, *, oauth2_required: bool) -> str:
     if scheme == AuthScheme.BASIC:
         if oauth2_required:
             return f"{cause}: this integration demands OAuth2; use OAuth2ClientCredentials instead of the API keys"

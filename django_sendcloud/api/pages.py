@@ -66,9 +66,9 @@ def nested_pages(
     """
 
     def find_next(request: Request, response: Response, content: dict[str, Any]) -> Query | None:
-        return _query_of_link(requestor, request, content.get("next"), numbers_are_cursors)
+        return _query_of_link(requestor, request, content.get("next"), numbers_are_cursors=numbers_are_cursors)
 
-    return _pages(requestor, request, read, member, find_next, required)
+    return _pages(requestor, request, read, member, find_next, required=required)
 
 
 def linked_pages(requestor: Requestor, request: Request, read: Callable[[Any], T]) -> Iterator[Page[T]]:
@@ -107,6 +107,7 @@ def _pages(
     read: Callable[[Any], T],
     member: str,
     find_next: Callable[[Request, Response, dict[str, Any]], Query | None],
+    *,
     required: bool = True,
 ) -> Iterator[Page[T]]:
     visited = {_identity(request.query)}
@@ -160,7 +161,7 @@ def _identity(query: Query) -> int:
     return hash(tuple(sorted(query)))
 
 
-def _query_of_link(requestor: Requestor, request: Request, link: object, numbers_are_cursors: bool) -> Query | None:
+def _query_of_link(requestor: Requestor, request: Request, link: object, *, numbers_are_cursors: bool) -> Query | None:
     if link is None or link == "":
         return None
     if numbers_are_cursors and isinstance(link, int) and not isinstance(link, bool):

@@ -53,16 +53,16 @@ class RetryPolicy:
             attempt: How many attempts have been made, 1 at least.
             waited: Seconds waited so far in this call.
         """
-        if attempt > self.retries or not self._worth_it(error, safe):
+        if attempt > self.retries or not self._is_worth_it(error, is_safe=safe):
             return None
         seconds = self.random() * min(self.cap, self.base * 2 ** (attempt - 1))
         if error.retry_after is not None:
             seconds += error.retry_after
         return seconds if waited + seconds <= self.budget else None
 
-    def _worth_it(self, error: APIError, safe: bool) -> bool:
+    def _is_worth_it(self, error: APIError, *, is_safe: bool) -> bool:
         if isinstance(error, TLSError):
             return False
         if isinstance(error, RequestNotSent):
-            return safe or self.unsafe
-        return safe and isinstance(error, TransportError | ServerError | RateLimited)
+            return is_safe or self.unsafe
+        return is_safe and isinstance(error, TransportError | ServerError | RateLimited)

@@ -70,6 +70,7 @@ class FaultControl:
         body: bytes = b"",
         headers: Mapping[str, str] | None = None,
         match: str | None = None,
+        *,
         apply: bool = False,
     ) -> None:
         """Answer the next requests with an error.
@@ -86,7 +87,7 @@ class FaultControl:
         when: Apply = "before" if apply else "never"
         self._faults.add(Fault("answer", times, match, when, status=status, body=body, headers=headers or {}))
 
-    def drop_answer(self, times: int = 1, after_apply: bool = True, match: str | None = None) -> None:
+    def drop_answer(self, times: int = 1, *, after_apply: bool = True, match: str | None = None) -> None:
         """Close the connection instead of answering the next requests."""
         self._faults.add(Fault("drop", times, match, "before" if after_apply else "never"))
 
@@ -106,7 +107,7 @@ class FaultControl:
         """Apply the next requests, and cut their responses in the middle."""
         self._faults.add(Fault("truncate", times, match, "before"))
 
-    def html_next(self, times: int = 1, status: int = 200, apply: bool = True, match: str | None = None) -> None:
+    def html_next(self, times: int = 1, status: int = 200, *, apply: bool = True, match: str | None = None) -> None:
         """Answer the next requests with a page of HTML."""
         body = b"<!doctype html><title>Sendcloud</title><h1>We will be right back</h1>"
         self.fail_next(status, times, body, match=match, apply=apply)

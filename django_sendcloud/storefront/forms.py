@@ -224,7 +224,7 @@ class ServicePointField(forms.Field):
         Raises:
             ValidationError: it is missing, cannot be one, or is in another country than the address.
         """
-        submitted = value if isinstance(value, Submitted) else Submitted(str(value or ""), "", True)
+        submitted = value if isinstance(value, Submitted) else Submitted(str(value or ""), "", wanted=True)
         if not submitted.wanted:
             return None
         point = self.to_python(submitted.text)

@@ -90,7 +90,12 @@ def add_entries(order_type: str, order_pks: Sequence[str], *, only_related: bool
     now = clock.now()
     _upsert(
         connections[conf().DATABASE],
-        {(order_type, pk): _Folded(False, only_related, False, now, now, now) for pk in order_pks},
+        {
+            (order_type, pk): _Folded(
+                is_deletion=False, only_related=only_related, is_bulk=False, due_at=now, first=now, last=now
+            )
+            for pk in order_pks
+        },
     )
 
 

@@ -92,7 +92,7 @@ def test_next_as_bare_number_is_a_cursor() -> None:
         success=[200],
         query=[("ids", "1"), ("cursor", "a")],
     )
-    assert _query_of_link(None, request, 17, True) == [("ids", "1"), ("cursor", "17")]  # type: ignore[arg-type]
+    assert _query_of_link(None, request, 17, numbers_are_cursors=True) == [("ids", "1"), ("cursor", "17")]  # type: ignore[arg-type]
 
 
 def test_parcel_is_cancelled_while_possible(

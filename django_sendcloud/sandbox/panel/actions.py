@@ -162,7 +162,7 @@ class Actions:
                 status = _number(fields.get("status", "500"), "Status", 400, 599)
                 control.fail_next(status, times, match=match_field, apply=apply)
             case "drop":
-                control.drop_answer(times, apply, match_field)
+                control.drop_answer(times, after_apply=apply, match=match_field)
             case "hang":
                 seconds = _decimal(fields.get("seconds", "30"), "Seconds")
                 control.hang_next(seconds, times, "before" if apply else "never", match_field)

@@ -55,19 +55,19 @@ def pager(address: str, query: Mapping[str, Any], start: int, shown: int, total:
     if total <= PAGE:
         return None
 
-    def link(text: str, first: int, there: bool) -> Markup:
+    def link(text: str, first: int, *, is_there: bool) -> Markup:
         return (
             tag("a", {"href": f"{address}?{urlencode({**query, 'start': first})}"}, text)
-            if there
+            if is_there
             else tag("span", None)
         )
 
     return tag(
         "div",
         {"class": "pager"},
-        link("← Newer", max(start - PAGE, 0), start > 0),
+        link("← Newer", max(start - PAGE, 0), is_there=start > 0),
         tag("span", {"class": "quiet"}, f"{start + 1}–{start + shown} of {total}"),
-        link("Older →", start + PAGE, start + shown < total),
+        link("Older →", start + PAGE, is_there=start + shown < total),
     )
 
 
@@ -93,7 +93,7 @@ def field(text: str, name: str, value: Any, *, placeholder: str | None = None) -
     return tag("label", None, text, tag("input", {"name": name, "value": shown, "placeholder": placeholder}))
 
 
-def check(text: str, name: str, checked: bool) -> Markup:
+def check(text: str, name: str, *, checked: bool = False) -> Markup:
     """Return a labelled checkbox."""
     box = tag("input", {"type": "checkbox", "name": name, "value": "on", "checked": checked})
     return tag("label", {"class": "check"}, box, text)

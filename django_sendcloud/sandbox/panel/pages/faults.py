@@ -48,15 +48,15 @@ def faults(sandbox: Control) -> Markup:
     lasting = tag(
         "form",
         {"method": "post", "action": "/faults/set/", "class": "fields"},
-        check("Rate limits: 100 unsafe and 1,000 safe requests a minute", "rate_limits", sandbox.rate_limits),
+        check("Rate limits: 100 unsafe and 1,000 safe requests a minute", "rate_limits", checked=sandbox.rate_limits),
         field("Retry-After of a 429", "retry_after", sandbox.retry_after, placeholder="none, as Sendcloud does"),
         field("Every answer takes longer, in seconds", "latency", f"{sandbox.latency:g}"),
-        check("Pause: leave all requests unanswered", "paused", sandbox.paused),
+        check("Pause: leave all requests unanswered", "paused", checked=sandbox.paused),
         field("Time until a v3 order is saved, in seconds", "save_delay", f"{sandbox.save_delay or 0:g}"),
         check(
             "Refuse v2 shipments of shops that are no certified partners",
             "partners_only",
-            sandbox.certified_partners_only,
+            checked=sandbox.certified_partners_only,
         ),
         tag("div", {"class": "actions"}, button("Save", "main")),
     )
@@ -74,7 +74,7 @@ def faults(sandbox: Control) -> Markup:
                     tag("label", None, "Fault", kind),
                     tag("div", {"class": "actions"}, times, status, seconds),
                     match_field,
-                    check("Apply the request all the same", "apply", False),
+                    check("Apply the request all the same", "apply"),
                     tag("div", {"class": "actions"}, button("Switch on", "main")),
                 ),
             ),

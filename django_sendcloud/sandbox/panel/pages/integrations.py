@@ -38,13 +38,13 @@ def _integration(integration: SandboxIntegration, sandbox: Control) -> Markup:
         field("Shop name", "shop_name", integration.shop_name),
         field("Shop address", "shop_url", integration.shop_url),
         field("Webhook address", "webhook_url", integration.webhook_url),
-        check("Webhook feedback enabled", "webhook_active", integration.webhook_active),
+        check("Webhook feedback enabled", "webhook_active", checked=integration.webhook_active),
         field(
             "Webhook signature key (the secret key where empty)",
             "webhook_signature_key",
             integration.webhook_signature_key,
         ),
-        check("Service points enabled", "service_point_enabled", integration.service_point_enabled),
+        check("Service points enabled", "service_point_enabled", checked=integration.service_point_enabled),
         field("Carriers", "service_point_carriers", " ".join(integration.service_point_carriers)),
         tag("div", {"class": "actions"}, button("Save", "main")),
     )
