@@ -112,8 +112,9 @@ class OrderProblem(SendcloudError):
         if params and "text" in params:
             raise ValueError("OrderProblem: 'text' is the message itself; name the parameter otherwise.")
         self.message = message
-        self.field = field
-        self.params = {name: _param(value) for name, value in (params or {}).items()}
+        # The shop's code may be untyped, and it is stored with the problems of other orders.
+        self.field = str(field or "")
+        self.params = {str(name): _param(value) for name, value in (params or {}).items()}
         super().__init__(message, field, self.params)
 
     @property

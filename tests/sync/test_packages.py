@@ -513,6 +513,16 @@ def test_order_problem_keeps_any_parameter(integration: Integration, sandbox: An
     assert [said.rpartition("order: ")[2] for said in drain()] == [f"Wrong: {value}"]
 
 
+@pytest.mark.parametrize("field", [None, 5, ("address",)])
+def test_order_problem_keeps_any_field(integration: Integration, sandbox: Any, shop: Any, field: Any) -> None:
+    def get_fields(self: Any, order: Order) -> Any:
+        raise OrderProblem("Wrong", field=field)
+
+    shop.get_fields = get_fields
+    make_order(MUG=1)
+    assert drain() == [f"shop.order ORD-77 was not sent: order_problem: {field or 'order'}: Wrong"]
+
+
 def test_order_whose_first_hook_fails_is_named(integration: Integration, sandbox: Any, shop: Any) -> None:
     def is_shippable(self: Any, order: Order) -> Any:
         raise OrderProblem("Wrong")
