@@ -333,7 +333,10 @@ class CurrencyCode(Choice):
     def refusal(self, value: str) -> Violated:
         if (code := value.strip().upper()) in self.choices:
             return violated("currency_misspelt", value=shorten(value), suggestion=code)
-        return violated("currency_not_accepted", value=shorten(value), choices=sorted(self.choices))
+        if not _CURRENCY.fullmatch(code):
+            # Another advice would not do: OtherCurrency() takes codes only, and None leaves the amounts without one.
+            return violated("not_a_choice", value=shorten(value), kind=self.kind, choices=sorted(self.choices))
+        return violated("currency_not_accepted", value=code, choices=sorted(self.choices))
 
 
 class Texts(Rule):

@@ -5,6 +5,7 @@ import dataclasses
 import datetime as dt
 import json
 import pickle
+import re
 import subprocess
 import sys
 from decimal import Decimal
@@ -26,7 +27,7 @@ from django_sendcloud.payloads import (
     cents,
     grams,
 )
-from django_sendcloud.payloads.rules import Text
+from django_sendcloud.payloads.rules import OtherCurrency, Text
 
 from .builders import CREATED, UPDATED, full_shipment, item, shipment
 
@@ -368,6 +369,15 @@ def test_other_currency_is_refused_with_a_fix() -> None:
         ]
     }
     assert Money(value=1, currency="CHF").to_json() == {"value": "1.00", "currency": "CHF"}
+
+
+@pytest.mark.parametrize("currency", ["€", "EURO", "978", "sek", "S€K"])
+def test_advice_for_currency_can_be_followed(currency: str) -> None:
+    """``OtherCurrency`` takes codes of three capital letters, so nothing else is advised to be passed to it."""
+    ((message,),) = errors_of(currency=currency).values()
+    advised = re.search(r"OtherCurrency\('(.*)'\)", message)
+    assert OtherCurrency(advised[1]) == currency.upper() if advised else "EUR, GBP, USD" in message
+    assert "None" not in message, "amounts are not sent without their currency"
 
 
 # Time
