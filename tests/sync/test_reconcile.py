@@ -203,7 +203,7 @@ def test_expired_scan_is_taken_over(
         later(61)
         finished.append(reconcile.scan(integration))
 
-    with pytest.raises(reconcile.Postponed, match="gone on with this comparison"):
+    with pytest.raises(reconcile.Postponed, match="taken over this comparison"):
         reconcile.scan(integration, progress=stand_still)
     scan = ReconciliationRun.objects.get()
     assert [scan] == finished
@@ -219,7 +219,7 @@ def test_expired_scan_cannot_finish_after_last_page(
             later(5 * 60 + 1)
             reconcile.scan(integration)
 
-    with pytest.raises(reconcile.Postponed, match="gone on with this comparison"):
+    with pytest.raises(reconcile.Postponed, match="taken over this comparison"):
         reconcile.scan(integration, progress=stand_still)
     assert mismatches(missing) == 1
     assert ReconciliationRun.objects.get().finished_at is not None
@@ -236,7 +236,7 @@ def test_expired_scan_does_not_start_again(
             reconcile.scan(integration, progress=interrupt)
         sandbox.fail_next(404, body=UNKNOWN_CURSOR, match="list")
 
-    with pytest.raises(reconcile.Postponed, match="gone on with this comparison"):
+    with pytest.raises(reconcile.Postponed, match="taken over this comparison"):
         reconcile.scan(integration, progress=stand_still)
     assert ReconciliationRun.objects.get().pages == 2, "what the other one has read is kept"
 
