@@ -179,6 +179,12 @@ def test_headline_counts_stopped_orders(boss: Client, well: Integration) -> None
     well.pause(PauseReason.PERSON)
     assert says(boss) == ("bad", "2 orders not going out, 1 integration stopped")
     assert "Most urgent: Bike shop: Paused by an operator." in boss.get(reverse(PAGE)).content.decode()
+    entry(integration=well)
+    entry(integration=well)
+    assert says(boss) == ("bad", "4 orders not going out, 1 integration stopped"), "those that wait are not hidden"
+    Integration.objects.update(secret_key="")
+    assert says(boss) == ("bad", "4 orders not going out, 1 integration stopped"), "nor counted twice"
+    Integration.objects.update(secret_key="s")
     OutboxEntry.objects.all().delete()
     assert says(boss) == ("bad", "1 integration sends no orders")
 
@@ -187,7 +193,7 @@ def test_headline_counts_stopped_orders(boss: Client, well: Integration) -> None
 def test_waiting_problem_that_stays_is_task(boss: Client, well: Integration) -> None:
     entry(integration=well, error_code="order_conflict")
     assert titles(boss) == ["Bike shop: Another order has the same id at Sendcloud"]
-    assert says(boss) == ("bad", "1 integration sends no orders")
+    assert says(boss) == ("bad", "1 order is not going out"), "the integration sends all others"
     OutboxEntry.objects.all().delete()
     Integration.objects.update(failing_since=timezone.now())
     assert titles(boss) == ["Bike shop: Sendcloud reports that the integration fails"]

@@ -103,6 +103,14 @@ def test_missing_integration_is_reported(db: None) -> None:
     assert "sendcloud_connect" in said
 
 
+def test_unused_integration_is_not_called_missing(beat: None) -> None:
+    Integration.objects.update(is_active=False)
+    code, text = run()
+    assert code == 1
+    assert "No integration is in use: mark one as in use in the admin." in text
+    assert "No integration is connected" not in text
+
+
 def test_status_statements_do_not_grow(beat: None, django_assert_max_num_queries: Any) -> None:
     for _ in range(20):
         factories.order()

@@ -70,8 +70,13 @@ def headline(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
 
 
 def _no(stopping: Sequence[Task]) -> Headline:
-    orders = sum(task.orders for task in stopping)
-    integrations = len({task.integration.pk for task in stopping if task.integration is not None})
+    # An integration may be stopped by two problems, by which the same orders wait.
+    stopped: dict[int, int] = {}
+    for task in stopping:
+        if task.integration is not None:
+            stopped[task.integration.pk] = max(task.orders, stopped.get(task.integration.pk, 0))
+    orders = sum(task.orders for task in stopping if task.integration is None) + sum(stopped.values())
+    integrations = len(stopped)
     ordered = ngettext("%(number)s order", "%(number)s orders", orders) % {"number": grouped(orders)}
     connected = ngettext("%(number)s integration", "%(number)s integrations", integrations)
     connected %= {"number": grouped(integrations)}

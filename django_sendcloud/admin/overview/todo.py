@@ -140,6 +140,7 @@ def _found(snapshot: Snapshot, health: IntegrationHealth, finding: Finding) -> T
     integration, explanation = health.integration, explain_finding(finding, health.integration)
     title, text = f"{integration}: {explanation.title}", f"{explanation.why} {explanation.advice}"
     page = _page(snapshot, integration)
+    number = finding.number if snapshot.sees_orders else 0
     match finding.code:
         case Code.PAUSED:
             resume = snapshot.action(integration, "resume") if snapshot.may("pause_integration") else ""
@@ -152,16 +153,21 @@ def _found(snapshot: Snapshot, health: IntegrationHealth, finding: Finding) -> T
                 buttons = _which_ships(snapshot, integration)
             if finding.detail == PauseReason.PERMISSION:
                 buttons = move_to_v3(snapshot, integration) + buttons
-            return Task(1, title, text, buttons + page, integration=integration, stops=True)
+            return Task(1, title, text, buttons + page, number, integration, stops=True)
         case Code.KEYS_MISSING | Code.KEYS_NEEDED:
             stops = finding.code == Code.KEYS_MISSING or bool(health.backlog.waiting)
             buttons = enter_keys(snapshot, integration) or page
-            return Task(1 if stops else 35, title, text, buttons, 0, integration, stops)
+            waiting = health.backlog.waiting if snapshot.sees_orders else 0
+            return Task(1 if stops else 35, title, text, buttons, waiting, integration, stops)
         case Code.FAILING_THERE:
             logs = snapshot.page(integration).removesuffix("change/")
             shown = link(_("Failed requests at Sendcloud"), f"{logs}logs/" if logs else "")
             return Task(20, title, text, (shown if can_be_asked(integration) else ()) + page)
-    return Task(20, title, text, page, integration=integration, stops=True)
+        case Code.ORDERS_FAILING:
+            # The others go out, unless no worker runs: then these are among the orders that wait for one.
+            failing = 0 if health.find(Code.NO_WORKER) else number
+            return Task(20, title, text, page, failing, stops=True)
+    return Task(20, title, text, page, number, integration, stops=True)
 
 
 def _which_ships(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:

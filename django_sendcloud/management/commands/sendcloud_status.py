@@ -267,7 +267,11 @@ class Command(TablesCommand):
             if problem.state == "pending" and problem.code in ("integration_unknown", "no_integration"):
                 yield f"{_count(problem.number, 'order')} waiting without an integration ({problem.code})."
         if not report.health.in_use:
-            yield "No integration is connected: use sendcloud_connect or the admin."
+            yield (
+                "No integration is in use: mark one as in use in the admin."
+                if report.health.integrations
+                else "No integration is connected: use sendcloud_connect or the admin."
+            )
 
     # -- for people -----------------------------------------------------------------------------
 
