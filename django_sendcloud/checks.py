@@ -392,7 +392,7 @@ def _check_hooks(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Check
             )
 
 
-# -- what the queryset follows --
+# -- relations of the queryset --
 
 
 def _relations(model: type[models.Model]) -> dict[str, Any]:
@@ -923,7 +923,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     return found
 
 
-# -- what is stored -----------------------------------------------------------------------------------
+# -- stored data --------------------------------------------------------------------------------------
 
 
 def check_stored(

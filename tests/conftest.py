@@ -60,7 +60,7 @@ def _turn(item: pytest.Item) -> tuple[bool, float]:
 
 
 @pytest.fixture(autouse=True)
-def the_settings_language() -> None:
+def settings_language() -> None:
     """Reset the language: a page leaves its visitor's language behind in this thread."""
     from django.utils import translation
 
@@ -76,7 +76,7 @@ def longest_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_reading_of_before() -> None:
+def no_earlier_reading() -> None:
     """Forget the pages of another test's Sendcloud: its orders have the same ids."""
     from django_sendcloud.sync.backends import v3
 
@@ -84,7 +84,7 @@ def no_reading_of_before() -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_shares_of_before() -> None:
+def no_earlier_shares() -> None:
     """Let a worker begin with an upsert, whatever the tests before have sent."""
     from django_sendcloud.sync import worker
 

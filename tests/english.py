@@ -267,7 +267,10 @@ def _comments(text: str) -> Iterator[tuple[int, str]]:
         if token.type != tokenize.COMMENT:
             continue
         said = token.string.lstrip("#:! ").rstrip()
-        if not said or re.match(r"(type:|noqa|fmt:|pragma:|mypy:|ruff:|isort:|-\*-|/usr/bin|-- )", said):
+        if said.startswith("-- "):
+            # A heading of a section.
+            said = said.strip("- ")
+        if not said or re.match(r"(type:|noqa|fmt:|pragma:|mypy:|ruff:|isort:|-\*-|/usr/bin)", said):
             continue
         if (token.start[0], token.start[1]) == (last + 1, column):
             block.append(said)

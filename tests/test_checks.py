@@ -625,7 +625,7 @@ def test_password_in_address_is_hidden(settings: Any, changes: dict[str, Any]) -
     assert "canary" not in f"{message.msg} {message.hint}"
 
 
-# -- what is stored -----------------------------------------------------------------------------------
+# -- stored data --------------------------------------------------------------------------------------
 
 
 def stored() -> dict[str, django_checks.CheckMessage]:

@@ -95,7 +95,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         css = STYLES
         js = ["django_sendcloud/refresh.js", "django_sendcloud/copy.js"]
 
-    # -- who may do what ------------------------------------------------------------------------
+    # -- permissions ----------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -136,7 +136,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         """Return whether this model's rows may be deleted at Sendcloud."""
         return may(request, f"delete_remote_{self.opts.model_name}")
 
-    # -- what is shown --------------------------------------------------------------------------
+    # -- pages ----------------------------------------------------------------------------------
 
     def panel(self, request: HttpRequest, obj: ModelT) -> dict[str, Any]:
         """Return the context of ``panel_template``, shown above an object's fields."""

@@ -166,7 +166,7 @@ class _Run:
         waits = [*self.skipped.values(), *([(soonest - now).total_seconds()] if soonest else [])]
         return min(max(0.0, min(waits)), LONGEST_WAIT_SECONDS) if waits else None
 
-    # -- whose turn it is -------------------------------------------------------------------------
+    # -- turns ------------------------------------------------------------------------------------
 
     def _serve(self) -> bool:
         """Make and push one claim, for the account that was served least. Returns whether there was anything."""

@@ -667,7 +667,7 @@ def test_times_and_numbers_are_humanized(db: None) -> None:
         assert grouped(1234567) == "1.234.567"
 
 
-# -- what it costs ------------------------------------------------------------------------------------
+# -- costs --------------------------------------------------------------------------------------------
 
 
 def statements(client: Client) -> list[str]:

@@ -226,7 +226,7 @@ def test_thresholds_are_options(two: Any, options: list[str], code: int) -> None
     assert run(*options)[0] == code
 
 
-# -- what waits for something else than a worker ------------------------------------------------------
+# -- orders that wait for more than a worker ----------------------------------------------------------
 
 
 def due_since(minutes: float, integration: Integration | None = None) -> None:

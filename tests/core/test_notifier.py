@@ -71,22 +71,22 @@ def test_notifier_limits_threads_that_hang(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_later_notify_sends_again() -> None:
     notified: list[int] = []
-    bell = Notifier(lambda: notified.append(1), 0.0)
+    notifier = Notifier(lambda: notified.append(1), 0.0)
     for _ in range(3):
-        bell.notify()
-        assert bell.wait_until_sent(5)
+        notifier.notify()
+        assert notifier.wait_until_sent(5)
     assert len(notified) == 3
 
 
 def test_f04_hanging_broker_never_blocks_the_caller() -> None:
     release = threading.Event()
-    bell = Notifier(lambda: release.wait(), 0.0)
-    bell.notify()
+    notifier = Notifier(lambda: release.wait(), 0.0)
+    notifier.notify()
     for _ in range(1000):
-        bell.notify()
-    assert not bell.wait_until_sent(0.05)
+        notifier.notify()
+    assert not notifier.wait_until_sent(0.05)
     release.set()
-    assert bell.wait_until_sent(5)
+    assert notifier.wait_until_sent(5)
 
 
 def test_f03_refusing_broker_is_logged_without_secrets(caplog: object) -> None:
@@ -98,11 +98,11 @@ def test_f03_refusing_broker_is_logged_without_secrets(caplog: object) -> None:
         calls.append(1)
         raise ConnectionError("amqp://user:password@broker refused")
 
-    bell = Notifier(refuse, 0.0)
-    bell.notify()
-    assert bell.wait_until_sent(5)
-    bell.notify()
-    assert bell.wait_until_sent(5)
+    notifier = Notifier(refuse, 0.0)
+    notifier.notify()
+    assert notifier.wait_until_sent(5)
+    notifier.notify()
+    assert notifier.wait_until_sent(5)
     assert len(calls) == 2
     assert "password" not in caplog.text  # type: ignore[attr-defined]
     assert [r.levelno for r in caplog.records] == [logging.WARNING] * 2  # type: ignore[attr-defined]
@@ -110,13 +110,13 @@ def test_f03_refusing_broker_is_logged_without_secrets(caplog: object) -> None:
 
 def test_notifier_works_in_a_child_process() -> None:
     reader, writer = os.pipe()
-    bell = Notifier(lambda: os.write(writer, b"x"), 0.0)
-    bell.notify()
-    assert bell.wait_until_sent(5)
+    notifier = Notifier(lambda: os.write(writer, b"x"), 0.0)
+    notifier.notify()
+    assert notifier.wait_until_sent(5)
     pid = os.fork()
     if pid == 0:
-        bell.notify()
-        bell.wait_until_sent(5)
+        notifier.notify()
+        notifier.wait_until_sent(5)
         os._exit(0)
     os.waitpid(pid, 0)
     assert os.read(reader, 10) == b"xx"
@@ -140,7 +140,7 @@ def test_notifier_without_threads_logs_and_retries(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     notified: list[int] = []
-    bell = Notifier(lambda: notified.append(1), 0.0)
+    notifier = Notifier(lambda: notified.append(1), 0.0)
 
     def refuse(self: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
@@ -148,9 +148,9 @@ def test_notifier_without_threads_logs_and_retries(
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", refuse)
         for _ in range(2):
-            bell.notify()
-    assert not bell.wait_until_sent(0.05)
+            notifier.notify()
+    assert not notifier.wait_until_sent(0.05)
     assert "the sweep finds the work" in caplog.text
-    bell.notify()
-    assert bell.wait_until_sent(5)
+    notifier.notify()
+    assert notifier.wait_until_sent(5)
     assert notified == [1]

@@ -39,7 +39,7 @@ def pages(pdf: bytes) -> list[Any]:
     return list(PdfReader(io.BytesIO(pdf)).pages)
 
 
-# -- what is printed ----------------------------------------------------------------------------------
+# -- printing -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.long

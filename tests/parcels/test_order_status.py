@@ -365,7 +365,7 @@ def test_fewer_colli_move_order(report: Any, order: Order) -> None:
     assert report(11, 2, collo_nr=0, collo_count=1) == "completed"
 
 
-# -- what else may be -----------------------------------------------------------------------------------
+# -- other situations -----------------------------------------------------------------------------------
 
 
 def test_right_status_is_not_saved_again(report: Any, order: Order) -> None:

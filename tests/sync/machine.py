@@ -35,7 +35,7 @@ from django_sendcloud.exceptions import (
     TransportError,
 )
 from django_sendcloud.models import Account, Change, Integration, OutboxEntry, Shipment
-from django_sendcloud.sync import worker as pump_module
+from django_sendcloud.sync import worker
 from django_sendcloud.sync.backends import Backend
 from django_sendcloud.sync.backends.v2 import V2Backend
 from django_sendcloud.sync.backends.v3 import V3Backend
@@ -422,7 +422,7 @@ class Histories(RuleBasedStateMachine):
 
     def work(self) -> None:
         with contextlib.suppress(Killed):
-            pump_module.pump()
+            worker.pump()
 
     @rule(mode=st.sampled_from(MODES))
     def push(self, mode: str) -> None:

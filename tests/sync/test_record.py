@@ -303,18 +303,18 @@ def test_paused_recording_records_nothing(order: Order) -> None:
 def test_commit_notifies_once(committed_order: Order) -> None:
     from django_sendcloud.signals import work_due
 
-    rings: list[str] = []
+    notified: list[str] = []
 
     def listen(*, queue: str, **kwargs: Any) -> None:
-        rings.append(f"{queue}, in transaction: {connection.in_atomic_block}")
+        notified.append(f"{queue}, in transaction: {connection.in_atomic_block}")
 
     work_due.connect(listen)
     try:
         with transaction.atomic():
             committed_order.save()
             factories.order()
-            assert rings == []
-        assert rings == ["outbox, in transaction: False"]
+            assert notified == []
+        assert notified == ["outbox, in transaction: False"]
     finally:
         work_due.disconnect(listen)
 

@@ -111,7 +111,7 @@ def of(heard: list[tuple[Signal, dict[str, Any]]], signal: Signal) -> list[dict[
     return [kwargs for sent, kwargs in heard if sent is signal]
 
 
-# -- which shipment -----------------------------------------------------------------------------------
+# -- matching -----------------------------------------------------------------------------------------
 
 
 def test_shipment_uuid_precedes_other_identifiers(integration: Integration, tell: Any) -> None:

@@ -286,7 +286,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             return columns
         return [name for name in columns if name not in ("waiting", "stuck")]
 
-    # -- who may do what ------------------------------------------------------------------------
+    # -- permissions ----------------------------------------------------------------------------
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return admin.ModelAdmin.has_add_permission(self, request)

@@ -356,7 +356,7 @@ class IntegrationForm(_ModelForm):
                 self._choose(data.get("remote_id"), key_check.integrations)
         return data
 
-    # -- what is wrong, and the advice --------------------------------------------------------------
+    # -- errors and advice --------------------------------------------------------------------------
 
     def _not_answered(self, error: Exception, *, swapped: bool) -> None:
         """Refuse rejected keys; accept unchecked ones if the integration is known."""

@@ -132,7 +132,7 @@ class IntegrationPage:
             "more": self._more(first, above),
         }
 
-    # -- how it is --------------------------------------------------------------------------------
+    # -- health -----------------------------------------------------------------------------------
 
     def _explanations(self) -> list[Explanation]:
         found: list[Explanation] = []
@@ -215,7 +215,7 @@ class IntegrationPage:
             emphasis = "quiet" if names else emphasis
         return found
 
-    # -- what Sendcloud has -----------------------------------------------------------------------
+    # -- state at Sendcloud -----------------------------------------------------------------------
 
     def _there(self) -> list[tuple[StrOrPromise, Any]]:
         integration = self.integration
@@ -266,7 +266,7 @@ class IntegrationPage:
         url = self.admin.url("logs", self.integration.pk)
         return Button(_("Failed requests at Sendcloud"), url, emphasis=emphasis)
 
-    # -- what is rare or dangerous ----------------------------------------------------------------
+    # -- rare and dangerous actions ---------------------------------------------------------------
 
     def _more(self, finding: Finding, elsewhere: set[str]) -> list[Button]:
         above = {button.url for button in self._remedies(finding)}

@@ -36,7 +36,7 @@ MOST_CHARACTERS = 200
 class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
     """Admin of one page, with nothing to add, change or delete."""
 
-    # -- who may see it -------------------------------------------------------------------------
+    # -- permissions ----------------------------------------------------------------------------
 
     def has_view_permission(self, request: HttpRequest, obj: Overview | None = None) -> bool:
         return request.user.has_perm("django_sendcloud.view_integration")

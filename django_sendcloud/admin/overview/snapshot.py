@@ -97,7 +97,7 @@ class Snapshot:
             if found == state and (integration is None or key == integration.pk)
         ]
 
-    # -- where it is found ------------------------------------------------------------------------
+    # -- addresses --------------------------------------------------------------------------------
 
     def page(self, integration: Integration, anchor: str = "") -> str:
         """Return an integration's page; ``""`` if the operator may not open it."""

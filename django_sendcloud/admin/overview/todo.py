@@ -62,7 +62,7 @@ def _page(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
     return link(_("Open"), snapshot.page(integration))
 
 
-# -- orders that nobody takes ------------------------------------------------------------------------
+# -- orders without an integration -------------------------------------------------------------------
 
 
 def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
@@ -259,7 +259,7 @@ def _of_the_work(snapshot: Snapshot) -> Iterator[Task]:
     )
 
 
-# -- what comes back ---------------------------------------------------------------------------------
+# -- webhooks and parcels ----------------------------------------------------------------------------
 
 
 def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:

@@ -252,13 +252,13 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
         "number and all that happens to them."
     )
 
-    # -- who may see and do what ----------------------------------------------------------------
+    # -- permissions ----------------------------------------------------------------------------
 
     def has_assign_permission(self, request: HttpRequest) -> bool:
         """Return whether the operator may assign parcels, which shows shipments."""
         return super().has_assign_permission(request) and self.permissions(request).may_see(Shipment)
 
-    # -- what belongs to a parcel ---------------------------------------------------------------
+    # -- related rows ---------------------------------------------------------------------------
 
     def search_exactly(self, word: str, permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
         parcels = Parcel.objects

@@ -400,7 +400,7 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
     ]
     nothing_yet = _("Orders sent to Sendcloud are listed here, with its answers and their parcels.")
 
-    # -- who may see and do what ----------------------------------------------------------------
+    # -- permissions ----------------------------------------------------------------------------
 
     def has_retry_permission(self, request: HttpRequest) -> bool:
         """Return whether the operator may push orders by problem, which shows the outbox."""
@@ -427,7 +427,7 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
         # Without the outbox, the shipment's own status is all the operator sees.
         return ["status" if each is ShipmentStateFilter else each for each in filters]
 
-    # -- what belongs to a shipment -------------------------------------------------------------
+    # -- related rows ---------------------------------------------------------------------------
 
     def complete(self, request: HttpRequest, rows: Sequence[Shipment]) -> None:
         super().complete(request, rows)
@@ -502,7 +502,7 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
         ]
         return [(url, label) for url, label in links if url]
 
-    # -- what would be sent ---------------------------------------------------------------------
+    # -- payload --------------------------------------------------------------------------------
 
     def previews(self, row: Shipment, payloads: list[ShipmentPayload]) -> dict[str, Any]:
         """Return this shipment compared with Sendcloud's, and the order's others as they are."""

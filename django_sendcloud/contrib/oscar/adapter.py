@@ -24,7 +24,7 @@ from .shop import get_class, get_model
 
 __all__ = ["OscarOrderAdapter"]
 
-# An adapter alone works, and the shop misses the rest of the app: its checks would not run either.
+# The adapter also works without its app in INSTALLED_APPS, and nothing else does: a check says so.
 installed.register()
 
 # Phases of a parcel that has left the shop. It may arrive before its departure is reported.
@@ -113,7 +113,7 @@ class OscarOrderAdapter(OrderAdapter[Any]):
             Prefetch("lines__product__parent__attribute_values", attributes, to_attr=ATTRIBUTES),
         )
 
-    # -- whether, where, what --
+    # -- orders and their lines --
 
     def is_shippable(self, order: Any) -> bool | NotShippable | None:
         """Return whether the order has one of the ``shippable_statuses``."""

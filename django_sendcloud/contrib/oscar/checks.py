@@ -223,7 +223,7 @@ def _check_currency() -> Iterator[checks.CheckMessage]:
         )
 
 
-# -- what is stored --
+# -- stored data --
 
 
 def check_data(

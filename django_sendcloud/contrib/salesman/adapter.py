@@ -20,7 +20,7 @@ from . import installed
 
 __all__ = ["SalesmanOrderAdapter"]
 
-# An adapter alone works, and the shop misses the rest of the app: its checks would not run either.
+# The adapter also works without its app in INSTALLED_APPS, and nothing else does: a check says so.
 installed.register()
 
 CENT = Decimal("0.01")

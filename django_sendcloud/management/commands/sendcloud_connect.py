@@ -99,7 +99,7 @@ class Command(BaseCommand):
         if options["webhook"]:
             self.register_webhook(integration, base)
 
-    # -- what is given --------------------------------------------------------------------------
+    # -- arguments ------------------------------------------------------------------------------
 
     def ask_secret(self) -> str:
         if not sys.stdin.isatty():

@@ -50,7 +50,7 @@ def test_shop_writes_at_most_twelve_lines() -> None:
     assert len([line for line in ADAPTER.splitlines() if line.strip()]) <= 12
 
 
-# -- what is sent --
+# -- payload --
 
 
 def test_order_is_sent_with_address_and_items(shop: Shop, sendcloud: Any, sendcloud_integration: Any) -> None:
@@ -185,7 +185,7 @@ def test_batch_is_pushed_in_constant_queries(shop: Shop, sendcloud: Any, sendclo
     assert push(5) == push(40)
 
 
-# -- what is wrong with an order --
+# -- problems of an order --
 
 
 def test_product_without_weight_is_named(shop: Shop, sendcloud: Any, sendcloud_integration: Any) -> None:
