@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .conf import conf
+from .conf import conf_while_selling
 from .core.notifier import Notifier
 
 if TYPE_CHECKING:
@@ -76,9 +76,10 @@ def publish(task: str, *args: Any, delay: float = 0.0) -> None:
         Exception: the broker's client raised.
     """
     app = celery_app()
-    options: dict[str, Any] = {"retry": False, "expires": delay + conf().LEASE_SECONDS}
-    if conf().QUEUE:
-        options["queue"] = conf().QUEUE
+    settings = conf_while_selling()
+    options: dict[str, Any] = {"retry": False, "expires": delay + settings.LEASE_SECONDS}
+    if settings.QUEUE:
+        options["queue"] = settings.QUEUE
     if delay:
         options["countdown"] = delay
     if app.conf.task_always_eager:

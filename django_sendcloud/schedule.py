@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .conf import Settings, conf
+from .conf import Settings, conf_while_selling
 
 __all__ = ["beat_schedule"]
 
@@ -38,9 +38,11 @@ _CLOCKS_DIFFER = _HOUR_SECONDS
 def beat_schedule() -> dict[str, dict[str, Any]]:
     """Return the entries for Celery's ``beat_schedule``, with the intervals of the ``SENDCLOUD`` setting.
 
+    A wrong key of the setting counts as not set: a shop's web processes import its Celery app as well.
+
     ``expires`` keeps missed rounds from piling up while no worker runs for long.
     """
-    settings = conf()
+    settings = conf_while_selling()
     options: dict[str, Any] = {"queue": settings.QUEUE} if settings.QUEUE else {}
 
     def every(seconds: float, task: str) -> dict[str, Any]:

@@ -8,13 +8,17 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.db import Error
 from django.http import HttpRequest
+from django.utils.connection import ConnectionDoesNotExist
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
+from ..conf import SendcloudConfigurationError
 from ..models import Integration, OutboxEntry, PauseReason
 from ..sync.fold import fold_for_reading
 from ..sync.health import Code, Finding, Health, IntegrationHealth, health
+from .explanations.failures import explain_failure
 from .explanations.health import explain_finding
 from .permissions import Permissions
 from .ui.humanize import clock_time, grouped, quoted, stopped_once
@@ -79,7 +83,15 @@ def incidents(site: admin.AdminSite, request: HttpRequest) -> list[Incident]:
     """Return the incidents this operator may see, the gravest first."""
     if not request.user.has_perm("django_sendcloud.view_integration"):
         return []
-    found = list(_incidents(Permissions.of(site, request), site, request, health_of(request)))
+    try:
+        found = list(_incidents(Permissions.of(site, request), site, request, health_of(request)))
+    except SendcloudConfigurationError as error:
+        # The shop's own pages are shown all the same.
+        explained = explain_failure(error)
+        return [Incident("bad", explained.title, f"{explained.advice} {error}")]
+    except (Error, ConnectionDoesNotExist):
+        # The tables may be older than the code.
+        return []
     return sorted(found, key=lambda incident: incident.tone != "bad")
 
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from django.utils import timezone
 
-from ..conf import SendcloudConfigurationError, conf
+from ..conf import SendcloudConfigurationError, conf_while_selling
 from ..core.clock import clock
 from ..exceptions import APIError, PayloadError
 from ..models import Integration
@@ -210,7 +210,7 @@ def service_point_fields(
 
 def csp_sources() -> dict[str, str]:
     """Return the sources a Content-Security-Policy must allow for the picker, by directive."""
-    script = _origin(conf().SERVICE_POINT_SCRIPT_URL)
+    script = _origin(conf_while_selling().SERVICE_POINT_SCRIPT_URL)
     # Sendcloud's script shows a frame of another host; whatever stands in for it shows its own.
     hosted = script == "https://embed.sendcloud.sc"
     return {"script-src": script, "frame-src": "https://servicepoints.sendcloud.sc" if hosted else script}
@@ -229,7 +229,7 @@ def _is_available(point: ServicePoint, integration: Integration | None) -> bool 
         return None
     if acquire(integration.account.pk, backend_class(integration).service_point_check):
         return None
-    settings = conf()
+    settings = conf_while_selling()
     try:
         with backend_for(
             integration,

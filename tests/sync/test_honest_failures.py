@@ -12,20 +12,26 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
+from django.test import Client
+from django.urls import reverse
 
 from django_sendcloud.admin.explanations.failures import MISCONFIGURED, explain_failure
 from django_sendcloud.conf import AddressError, conf, conf_while_selling
 from django_sendcloud.core.clock import clock
-from django_sendcloud.models import Change, Integration, PauseReason
+from django_sendcloud.models import Change, Integration, PauseReason, WebhookEvent
+from django_sendcloud.schedule import beat_schedule
+from django_sendcloud.storefront.service_points import csp_sources
 from django_sendcloud.sync import drift, record
 from django_sendcloud.sync.probe import probe_paused
 from django_sendcloud.sync.worker import pump
 from tests import factories
 from tests.factories import clear_outbox
 from tests.shop.models import Order
+from tests.webhooks.messages import parcel, post, raw
 
 
 def test_unknown_database_fails_no_checkout(db: None, settings: Any, caplog: pytest.LogCaptureFixture) -> None:
@@ -35,6 +41,30 @@ def test_unknown_database_fails_no_checkout(db: None, settings: Any, caplog: pyt
     assert "'defualt', which is not in DATABASES" in caplog.text
     assert list(Change.objects.values_list("order_pk", flat=True)) == [str(order.pk)]
     assert (conf().DATABASE, conf_while_selling().DATABASE) == ("defualt", "default")
+
+
+@pytest.fixture(params=[{"BATCH_SISE": 1}, {"INBOX_DAYS": -1}, {"DATABASE": "defualt"}, {1: 2}])
+def wrong_setting(request: pytest.FixtureRequest, integration: Integration, settings: Any) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, **request.param}
+
+
+def test_wrong_setting_stops_no_web_process(wrong_setting: None) -> None:
+    """A shop's web processes import its Celery app, which asks for the schedule."""
+    assert beat_schedule()["sendcloud-sweep"]["schedule"] == 30.0
+    assert csp_sources()["script-src"].startswith("http")
+
+
+def test_wrong_setting_loses_no_webhook(wrong_setting: None, integration: Integration, client: Client) -> None:
+    """Sendcloud sends again what is answered 503, for seven hours."""
+    status = post(client, integration, raw(parcel())).status_code
+    assert status == (200 if WebhookEvent.objects.exists() else 503)
+
+
+def test_wrong_setting_is_named_above_shops_pages(wrong_setting: None, log_in: Any) -> None:
+    answer = log_in("superuser").get(reverse("admin:index"))
+    assert answer.status_code == 200
+    if getattr(settings, "SENDCLOUD", {}).get("DATABASE", "default") == conf_while_selling().DATABASE:
+        assert "prevent requests to Sendcloud" in answer.content.decode()
 
 
 # -- addresses ----------------------------------------------------------------------------------------
