@@ -64,7 +64,8 @@ def at_sendcloud(refs: Iterable[OrderRef]) -> set[OrderRef]:
 def left_out_of(refs: Collection[OrderRef]) -> dict[OrderRef, StrOrPromise]:
     """Return the orders that a push would not send, each with the reason. They are loaded by their adapters."""
     left: dict[OrderRef, StrOrPromise] = {}
-    for order_type, keys in _by_type(set(refs) - at_sendcloud(refs)).items():
+    there = at_sendcloud(refs)
+    for order_type, keys in _by_type([ref for ref in dict.fromkeys(refs) if ref not in there]).items():
         adapter = registry.for_order_type(order_type)
         if adapter is None:
             # The push says so.

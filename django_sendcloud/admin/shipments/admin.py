@@ -90,7 +90,7 @@ def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> 
     left_out: dict[OrderRef, Any] = {}
     for chunk in in_chunks(rows):
         shipments = list(chunk)
-        left_out |= left_out_of({shipment.ref for shipment in shipments})
+        left_out |= left_out_of([shipment.ref for shipment in shipments])
         shipments = [shipment for shipment in shipments if shipment.ref not in left_out]
         keys = sorted({(shipment.order_type, shipment.order_pk) for shipment in shipments} - orders)
         # A push skips known content; clearing the digest sends it again.
