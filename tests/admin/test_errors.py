@@ -56,13 +56,12 @@ AGREED = {
 def codes_in_the_engine() -> set[str]:
     """Return all error codes in the engine's source."""
     codes = set()
-    for path in (Path(django_sendcloud.__file__).parent / "sync").glob("*.py"):
+    for path in (Path(django_sendcloud.__file__).parent / "sync").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if not isinstance(node, ast.Call):
                 continue
             name = getattr(node.func, "id", getattr(node.func, "attr", ""))
-            arguments = [*node.args[:1]] if name in ("Problem", "problem") else []
-            arguments += [keyword.value for keyword in node.keywords if keyword.arg == "error_code"]
+            arguments = node.args[:1] if name in ("Problem", "problem") else []
             codes |= {arg.value for arg in arguments if isinstance(arg, ast.Constant) and isinstance(arg.value, str)}
     return codes - {""}
 

@@ -207,6 +207,12 @@ ERRORS: Mapping[str, Explanation] = {
         _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
         heals=True,
     ),
+    "not_confirmed": Explanation(
+        _("Sendcloud accepted this order but has not saved it"),
+        _("The order was accepted, but Sendcloud still does not have it after the time this usually takes."),
+        _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
+        heals=True,
+    ),
     "conflict": Explanation(
         _("Sendcloud was still busy with this order"),
         _("An earlier change of the same order is still being worked on there."),
