@@ -48,8 +48,9 @@ logger = logging.getLogger("django_sendcloud.sync")
 # Scans in a row that must agree before anything is done.
 SCANS_TO_ACT = 2
 CHUNK = 1000
-# So many missing shipments, or this share of all, are pushed again without asking a person.
-MISSING_WITHOUT_QUESTION = 50
+# So many missing shipments, or this share of all, are pushed again without asking a person. (An empty list is missing
+# all of them, also in a small shop.)
+MISSING_WITHOUT_QUESTION = 10
 MISSING_SHARE = 0.1
 # Before any shipment: Sendcloud shows only the last year unless it is asked for more.
 EARLIEST = dt.date(2010, 1, 1)

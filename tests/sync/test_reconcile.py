@@ -558,3 +558,16 @@ def test_failed_scan_keeps_breaker_open(integration: Integration, sandbox: Any) 
         reconcile.scan(integration)
     assert len(sandbox.requests) == tried
     assert Account.objects.get().openings == 3
+
+
+def test_empty_list_of_small_shop_asks(integration: Integration, sandbox: Any) -> None:
+    """A share counts as well where all is little."""
+    for _ in range(12):
+        factories.order(lines=0)
+    pump()
+    for shipment in sandbox.shipments():
+        sandbox.delete_shipment(shipment["shipment_uuid"])
+    for _ in range(reconcile.SCANS_TO_ACT):
+        run = reconcile.scan(integration)
+    assert reconcile.repair(integration, run) == 0
+    assert run.held_back == 12
