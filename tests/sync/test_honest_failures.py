@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
@@ -231,6 +232,12 @@ def test_commands_and_check_say_run_migrate(unmigrated: None) -> None:
 def test_command_says_run_migrate(no_tables: None, line: str) -> None:
     with pytest.raises(CommandError, match="run migrate"):
         call_command(*line.split(), stdout=StringIO())
+
+
+def test_shops_admin_works_before_migrate(no_tables: None) -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("jane"))
+    assert client.get(reverse("admin:index")).status_code == 200
 
 
 @pytest.mark.django_db
