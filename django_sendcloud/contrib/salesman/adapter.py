@@ -86,7 +86,7 @@ class SalesmanOrderAdapter(OrderAdapter[Any]):
             return kilograms(Decimal(str(weight).strip()), self.weight_unit)
         except (InvalidOperation, ValueError):
             raise OrderProblem(
-                _("The weight of %(sku)s is “%(value)s”, which is no weight in %(unit)s."),
+                _("The weight of %(sku)s is “%(value)s”, which is not a weight in %(unit)s."),
                 field="parcel_items",
                 params={
                     "sku": item.product_data.get("code") or item.name,

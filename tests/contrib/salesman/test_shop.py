@@ -178,7 +178,7 @@ def test_weight_that_is_no_number_is_named(
     with temporarily_registered(adapter, Order):
         checkout(client)
         [said] = drain()
-    assert f"The weight of MUG is “{weight}”, which is no weight in kg." in said
+    assert f"The weight of MUG is “{weight}”, which is not a weight in kg." in said
 
 
 def test_batch_costs_constant_queries(client: Client, sendcloud: Any, sendcloud_integration: Any) -> None:
