@@ -137,6 +137,18 @@ def test_first_hundred_labels_are_printed(
     assert packer.get(reverse(LIST), {"printing": "ready"}).context["cl"].result_count == 0
 
 
+def test_label_question_counts_whole_selection(
+    packer: Client, parcels: list[Parcel], integration: Integration, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(labels, "MOST", 2)
+    monkeypatch.setattr(labels, "MOST_SELECTED", 4)
+    chosen = {"action": "open_label", "select_across": "1", "_selected_action": [parcels[0].pk]}
+    page = packer.post(reverse(LIST), chosen)
+    assert page.context["title"] == "Print 6 labels"
+    assert "The first 2 of 6 are printed now." in page.content.decode()
+    assert "left out" not in page.content.decode()
+
+
 def numbers_of(answer: Any) -> list[str]:
     """Return the tracking numbers in a document, in its order."""
     pages = PdfReader(io.BytesIO(answer.content)).pages

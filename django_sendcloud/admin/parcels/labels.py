@@ -135,13 +135,18 @@ def label_action(
     """
 
     def ask(model_admin: Any, request: HttpRequest, rows: Rows) -> Question:
-        keys = list(parcels_of(model_admin, rows)[:MOST_SELECTED])
+        found = parcels_of(model_admin, rows)
+        total = found.count() if isinstance(found, QuerySet) else len(found)
+        keys = list(found[:MOST_SELECTED])
         vars(request)["sendcloud_labels"] = keys
         parcels = Parcel.objects.filter(pk__in=keys)
         number, before = len(keys), _printed_before(parcels)
         printed = before.number if before else 0
         others, other = left_out(rows)
         bare = rows.count() - others - parcels.order_by().values(belongs_to).distinct().count()
+        if total > number:
+            # Rows beyond these may have labels.
+            bare = 0
         # Only a label of its own, never one of several, is printed although it does not fit.
         unfit = _unfit(parcels.get()) if number == 1 else ""
         sentence = ngettext(
@@ -149,19 +154,19 @@ def label_action(
             "%(number)d labels open as one document, to be printed.",
             min(number, MOST),
         )
-        title = ngettext("Print %(number)d label", "Print %(number)d labels", number)
+        title = ngettext("Print %(number)d label", "Print %(number)d labels", total)
         warnings: list[StrOrPromise] = [
             *([_left_out(bare)] if bare > 0 else []),
             *([other] if others else []),
             *([unfit] if unfit else []),
-            *([_first_of(number)] if number > MOST else []),
+            *([_first_of(total)] if total > MOST else []),
             *([_before(before)] if before else []),
         ]
         return Question(
             [sentence % {"number": min(number, MOST)}] if number else [],
             warnings,
             rows=parcels.order_by("pk"),
-            title=title % {"number": number} if number else gettext("There is no label"),
+            title=title % {"number": total} if number else gettext("There is no label"),
             button=_("Print again") if before and before.number == number else _("Print"),
             criteria=[f"{PRINTED}{printed}"],
             form=PrintForm(request, printed, number, answered=printed <= _printed_then(request)),
