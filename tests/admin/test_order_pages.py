@@ -156,5 +156,5 @@ def test_order_that_waits_names_the_day(db: None, settings: Any) -> None:
     with temporarily_registered(Later, Order):
         found = is_left_out(factories.order())
     assert found is not None
-    assert found.title == "The order waits for its release."
+    assert found.title == "The order waits for its release"
     assert found.text == "Looked at again automatically: Dec. 24, 2126, 10:30 a.m."

@@ -121,12 +121,13 @@ ACTIONS: dict[tuple[str, str], set[str]] = {
     ("order", "sendcloud_keep_label"): _CANCEL_OF_ORDERS,
     ("order", "sendcloud_cancel_label"): _CANCEL_OF_ORDERS,
 }
-# Actions for an occasion that no object of these tests has: a copy of the shop, a label conflict, a dead webhook. Their own
-# tests use them with permission; here they are refused without it.
+# Actions for an occasion that no object of these tests has: a pause, a copy of the shop, a label conflict, a dead webhook.
+# Their own tests use them with permission; here they are refused without it.
 OCCASIONAL = {
     ("integration", "test_order"),
     ("integration", "ships_here"),
     ("integration", "is_a_copy"),
+    ("integration", "resume"),
     ("shipment", "keep_label"),
     ("shipment", "cancel_label"),
     ("shipment", "mark_handled"),
