@@ -79,8 +79,8 @@ def _cancel(backend: Backend, parcels: Sequence[Parcel], found: Cancellations) -
     for parcel in parcels:
         if parcel.remote_id in done:
             continue  # of the same label request as one before
-        limiter.wait_for_turn(backend.integration.account.pk, "unsafe", LONGEST_WAIT_SECONDS)
         try:
+            limiter.wait_for_turn(backend.integration.account.pk, "unsafe", LONGEST_WAIT_SECONDS)
             label = backend.cancel_label(parcel)
         except APIError as error:
             found.failed.append((parcel, error))

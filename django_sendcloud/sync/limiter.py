@@ -17,6 +17,7 @@ from django.db.models import F, QuerySet, Value
 from ..conf import conf
 from ..core.clock import MICROSECONDS, EpochMicroseconds, clock
 from ..core.transactions import refuse_inside_transaction
+from ..exceptions import RateLimited
 from ..models import Account, ClosedReason, Integration
 
 # Requests of a burst that are left to people.
@@ -54,14 +55,17 @@ class Closed:
     until: dt.datetime | None = None
 
 
-def wait_for_turn(account_pk: int, kind: Kind, seconds: float) -> bool:
-    """Take the right to send one request for a person, waiting for it at most so many seconds."""
+def wait_for_turn(account_pk: int, kind: Kind, seconds: float) -> None:
+    """Take the right to send one request for a person, waiting for it at most so many seconds.
+
+    Raises:
+        RateLimited: it takes longer. Nothing was sent.
+    """
     deadline = clock.monotonic() + seconds
     while wait := acquire(account_pk, kind):
         if clock.monotonic() + wait > deadline:
-            return False
+            raise RateLimited("other requests of this shop use the whole rate at the moment", retry_after=wait)
         clock.sleep(wait)
-    return True
 
 
 def ask(integration: Integration, kind: Kind, *, trial: bool = False) -> float | Closed:

@@ -28,13 +28,14 @@ WAIT_SECONDS = 3.0
 
 
 class Busy(Exception):
-    """A worker has claimed the order, or the rate limit leaves no request: it works a little later."""
+    """A worker has claimed the order: it works a little later."""
 
 
 def look_up(shipment: Shipment) -> Any:
     """Return Sendcloud's present version of this shipment, ``None`` if it has none (operation: GET …/shipments).
 
     Raises:
+        RateLimited: the rate limit leaves no room now, or Sendcloud says so.
         APIError: it could not be asked.
         SendcloudConfigurationError: the keys are missing, or cannot be read.
     """
@@ -77,8 +78,7 @@ def withdraw(shipment: Shipment) -> None:
             raise Busy
         mine = entries.get()
     try:
-        if not limiter.wait_for_turn(integration.account.pk, "unsafe", WAIT_SECONDS):
-            raise Busy
+        limiter.wait_for_turn(integration.account.pk, "unsafe", WAIT_SECONDS)
         with backend_for(integration) as backend, not_after(time.monotonic() + conf().LEASE_SECONDS):
             if backend.delete(shipment).outcome is not Outcome.DELETED:
                 raise Busy

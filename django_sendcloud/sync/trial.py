@@ -13,7 +13,7 @@ from ..models import Integration, Shipment, ShipmentStatus
 from ..payloads import ParcelItem, ShipmentPayload, Status, cents, grams
 from . import limiter
 from .backends import Backend, Item, Outcome, backend_for
-from .on_demand import WAIT_SECONDS, Busy
+from .on_demand import WAIT_SECONDS
 
 __all__ = ["Trial", "send_test_order", "trial_payload"]
 
@@ -68,7 +68,7 @@ def send_test_order(integration: Integration) -> Trial:
     """Make a test order at Sendcloud, look for it, and delete it. Takes seconds; nothing of it is stored.
 
     Raises:
-        Busy: the rate limit leaves no room now. Nothing was made.
+        RateLimited: the rate limit leaves no room now. Nothing was made.
         APIError: it was refused, or its result is unknown. A deletion was tried all the same.
         SendcloudConfigurationError: the keys are missing or cannot be read, or this site may be a copy.
     """
@@ -129,5 +129,4 @@ def _is_deleted(backend: Backend, shipment: Shipment) -> bool:
 
 
 def _turn(integration: Integration, kind: limiter.Kind) -> None:
-    if not limiter.wait_for_turn(integration.account.pk, kind, WAIT_SECONDS):
-        raise Busy
+    limiter.wait_for_turn(integration.account.pk, kind, WAIT_SECONDS)

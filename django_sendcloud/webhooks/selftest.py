@@ -21,7 +21,7 @@ from django.conf import settings
 from django.http.request import validate_host
 
 from ..api.transport import Response, Transport
-from ..conf import conf
+from ..conf import SendcloudConfigurationError, conf
 from ..exceptions import APIError, InvalidResponse, RequestNotSent, TLSError
 from ..models import Integration
 from . import signature
@@ -83,10 +83,16 @@ def run(integration: Integration, address: str) -> Outcome:
     """Call the address and return the result. Takes a few seconds at most.
 
     Args:
-        integration: Whose webhook it is; it has keys.
+        integration: Whose webhook it is.
         address: From :func:`own_address`.
+
+    Raises:
+        SendcloudConfigurationError: the integration has no keys, or they cannot be decrypted.
     """
-    secret = integration.webhook_secrets()[0]
+    keys = integration.webhook_secrets()
+    if not keys:
+        raise SendcloudConfigurationError(f"Integration {integration} has no API keys. Enter them in the admin.")
+    secret = keys[0]
     nonce = secrets.token_urlsafe(24)
     body = json.dumps({"action": ACTION, "nonce": nonce}).encode()
     headers = {"Content-Type": "application/json", signature.HEADER: signature.sign(body, secret)}

@@ -937,6 +937,13 @@ def test_address_check_calls_only_trusted_host(
     assert "It is not clear where the shop is reached" in said(press(boss, connected, "check_address"))
 
 
+def test_address_check_without_keys_is_explained(boss: Client, connected: Integration, settings: Any) -> None:
+    """A page of a moment ago still offers it."""
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": "https://shop.example"}
+    Integration.objects.update(secret_key="")
+    assert "API keys are missing." in said(press(boss, connected, "check_address"))
+
+
 def test_address_check_works_with_undecryptable_keys(boss: Client, connected: Integration, settings: Any) -> None:
     settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": "https://shop.example"}
     Integration.objects.update(secret_key=Secret.encrypted("nonsense"))

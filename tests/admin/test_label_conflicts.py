@@ -15,6 +15,7 @@ from django_sendcloud import tasks
 from django_sendcloud.admin.parcels.labels import printable
 from django_sendcloud.models import Integration, Parcel, Shipment
 from django_sendcloud.parcels.poll import poll
+from django_sendcloud.sync import limiter
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.shop.models import Order
@@ -153,6 +154,18 @@ def test_unreachable_sendcloud_leaves_the_task(boss: Client, order: Order, sandb
     sandbox.fail_next(500, times=5, match="cancel")
     confirm(boss, "cancel_label")
     assert LogEntry.objects.get(change_message__startswith="Cancelling").object_id == str(Parcel.objects.get().pk)
+    assert Shipment.objects.get().label_conflict == "changed"
+
+
+def test_label_is_not_cancelled_beyond_the_rate(
+    boss: Client, order: Order, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    change(order, city="Utrecht")
+    monkeypatch.setattr(limiter, "acquire", lambda account_pk, kind: 60.0)
+    before = len(sandbox.requests)
+    confirm(boss, "cancel_label")
+    assert len(sandbox.requests) == before
+    assert "Orders go out at full speed at the moment" in text_of(boss)
     assert Shipment.objects.get().label_conflict == "changed"
 
 

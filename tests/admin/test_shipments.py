@@ -15,6 +15,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_sendcloud.models import Integration, Parcel, PauseReason, Shipment, ShipmentStatus
+from django_sendcloud.sync import limiter
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.factories import forget_transaction
@@ -48,6 +49,26 @@ def delete(client: Client) -> str:
 
 def refresh(client: Client) -> str:
     return press(client, "refresh", confirmed="yes")
+
+
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let orders use the whole rate of the account."""
+    monkeypatch.setattr(limiter, "acquire", lambda account_pk, kind: 60.0)
+
+
+@pytest.mark.usefixtures("no_room")
+@pytest.mark.parametrize("request_of", [refresh, delete])
+def test_request_without_room_is_not_sent(
+    boss: Client, order: Order, sandbox: Any, request_of: Callable[[Client], str]
+) -> None:
+    before = len(sandbox.requests)
+    said = request_of(boss)
+    assert "Orders go out at full speed at the moment" in said
+    assert "try again in a minute" in said
+    assert len(sandbox.requests) == before
+    assert not factories.outbox().exists()
+    assert Shipment.objects.get().status == ShipmentStatus.SYNCED
 
 
 def deletes(sandbox: Any) -> int:

@@ -9,8 +9,8 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from ...exceptions import RateLimited
 from ...models import Integration
-from ...sync.on_demand import Busy
 from ...sync.trial import send_test_order
 from ..actions import Question, Rows, action
 from ..explanations.errors import fields_of
@@ -46,7 +46,7 @@ def test_order(model_admin: SendcloudAdmin[Integration], request: HttpRequest, r
     integration = rows.get()
     try:
         trial = send_test_order(integration)
-    except Busy:
+    except RateLimited:
         messages.warning(request, AT_FULL_SPEED)
         return
     except FAILURES as error:

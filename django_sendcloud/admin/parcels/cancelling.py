@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ...enums import ParcelPhase
-from ...exceptions import NotFound, RequestRejected
+from ...exceptions import NotFound, RateLimited, RequestRejected
 from ...models import Parcel, Shipment
 from ...models.statuses import ANNOUNCEMENT_FAILED
 from ...parcels.cancel import MOST, cancel_labels
@@ -20,6 +20,7 @@ from ...sync.outcomes import reaction_to
 from ...sync.push.frozen import keep_label
 from ..actions import Action, Question, Rows, action, asked, notify, report_count
 from ..explanations.errors import explain_error
+from ..explanations.failures import AT_FULL_SPEED
 from ..explanations.labels import summary
 from ..history import log
 
@@ -118,6 +119,8 @@ def _why_not(error: Exception) -> str:
             "Sendcloud does not cancel it: it is shipped, cancelled already, or older than 42 days. (%(detail)s)"
         )
         return refused % {"detail": error}
+    if isinstance(error, RateLimited):
+        return str(AT_FULL_SPEED)
     explanation = explain_error(error)
     return f"{explanation.title}. {explanation.advice} ({error})"
 

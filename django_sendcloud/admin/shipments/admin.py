@@ -18,6 +18,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ...enums import ApiGeneration
+from ...exceptions import RateLimited
 from ...models import Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
 from ...parcels.delivery_tasks import any_task, task_of
 from ...parcels.matching import order_ids
@@ -29,10 +30,10 @@ from ...sync.outcomes import reaction_to
 from ..actions import Question, Rows, action, in_chunks, notify, report_count
 from ..base import EMPTY, ago, link
 from ..explanations.errors import ERRORS, explain_error, fields_of
+from ..explanations.failures import AT_FULL_SPEED, FAILURES
 from ..explanations.labels import changed_fields, explain_conflict
 from ..filters import DeliveryFilter, ShipmentStateFilter, age_filter
 from ..history import log
-from ..integrations.forms import FAILURES
 from ..orders.why import left_out_of, report_left_out
 from ..parcels.admin import phase_badge, timeline_of
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
@@ -139,6 +140,9 @@ def push_all_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows)
 
 def _failed(model_admin: ShipmentAdmin, request: HttpRequest, shipment: Shipment, error: Exception, doing: Any) -> None:
     """Report the failure and record the attempt: a broken request may have arrived."""
+    if isinstance(error, RateLimited):
+        messages.warning(request, f"{shipment}: {AT_FULL_SPEED}")
+        return
     explanation = explain_error(error)
     title = f"{shipment}: {explanation.title}"
     model_admin.report(request, messages.ERROR, title, explanation.why, explanation.advice, f"({error})")
