@@ -18,7 +18,6 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = (ROOT / "docs/reference/api.md").read_text()
 # Modules that have exports for other rooms of the package, too.
 PARTLY_PUBLIC = {
-    "django_sendcloud.api",
     "django_sendcloud.models",
     "django_sendcloud.payloads.v2",
     "django_sendcloud.payloads.v3",

@@ -16,19 +16,16 @@ Layers, from the top: ``client`` (the public face), ``v2`` and ``v3`` (the opera
 
 from __future__ import annotations
 
-from .auth import SCOPE, TOKEN_URL, Auth, BasicAuth, MemoryTokenCache, OAuth2ClientCredentials, TokenCache
+from .auth import TOKEN_URL, Auth, BasicAuth, MemoryTokenCache, OAuth2ClientCredentials, TokenCache
 from .client import DEFAULT_BASE_URL, SendcloudClient
 from .limits import LocalRateLimiter, RateLimiter
 from .log_entries import LoggedRequest, LoggedResponse
 from .pages import Page
 from .results import Cancellation, DeleteResult
 from .retry import RetryPolicy
-from .transport import not_after
-from .urls import root_of
 
 __all__ = [
     "DEFAULT_BASE_URL",
-    "SCOPE",
     "TOKEN_URL",
     "Auth",
     "BasicAuth",
@@ -44,6 +41,4 @@ __all__ = [
     "RetryPolicy",
     "SendcloudClient",
     "TokenCache",
-    "not_after",
-    "root_of",
 ]

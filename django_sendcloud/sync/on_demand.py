@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import F, QuerySet, Value
 from django.db.models.functions import Greatest
 
-from ..api import not_after
+from ..api.transport import not_after
 from ..conf import conf
 from ..core.clock import clock
 from ..models import OutboxEntry, Shipment, ShipmentStatus

@@ -297,7 +297,7 @@ def test_wrong_token_address_is_named(serve, connect, status: str, headers: dict
 
 
 def test_default_token_address_is_the_contracts() -> None:
-    from django_sendcloud.api import SCOPE, TOKEN_URL
+    from django_sendcloud.api.auth import SCOPE, TOKEN_URL
 
     from . import contracts
 

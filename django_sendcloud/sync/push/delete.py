@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from ...api import not_after
+from ...api.transport import not_after
 from ...core.interruption import interruptions
 from ...models import Integration, Shipment
 from ..integrations import Integrations

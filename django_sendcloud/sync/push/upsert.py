@@ -7,7 +7,7 @@ import dataclasses
 import datetime as dt
 from collections.abc import Callable, Iterator, Sequence
 
-from ...api import not_after
+from ...api.transport import not_after
 from ...core.interruption import interruptions
 from ...exceptions import RequestNotSent
 from ...models import Integration, Shipment
