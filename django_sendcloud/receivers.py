@@ -182,6 +182,11 @@ def _end(model: type[models.Model], path: str) -> type[models.Model]:
     return model
 
 
+def _is_forward(field: Any) -> bool:
+    """Return whether a relation is declared on this model. Since Django 6.1, a many-to-many field is not concrete."""
+    return field.concrete or (field.many_to_many and not field.auto_created)
+
+
 def _names(fields: Iterable[Any]) -> set[str]:
     return {name for field in fields for name in (field.name, getattr(field, "attname", field.name))}
 
@@ -407,7 +412,7 @@ def _intermediates(
                 field: Any = model._meta.get_field(part)
             except FieldDoesNotExist:
                 break  # the system check names it
-            ahead = field.name if field.concrete else ""
+            ahead = field.name if _is_forward(field) else ""
             if number and (keys := tuple(filter(None, (behind, ahead)))):
                 yield model, Watch(LOOKUP_SEP.join(parts[number:]), keys)
             if field.many_to_many:
@@ -415,7 +420,7 @@ def _intermediates(
             if not isinstance(field.related_model, type) or issubclass(field.related_model, adapter.model):
                 break
             # The other end of a reverse relation is a field of the next model.
-            behind = "" if field.concrete else getattr(field.remote_field, "name", "")
+            behind = "" if _is_forward(field) else getattr(field.remote_field, "name", "")
             model = field.related_model
 
 
@@ -424,11 +429,11 @@ def _through(field: Any, rest: list[str]) -> Iterator[tuple[type[models.Model], 
 
     Django's own model of one sends ``m2m_changed`` instead.
     """
-    relation = field if field.concrete else field.remote_field
+    relation = field if _is_forward(field) else field.remote_field
     through = relation.remote_field.through
     if not through._meta.auto_created:
         ends = relation.m2m_field_name(), relation.m2m_reverse_field_name()
-        yield through, Watch(LOOKUP_SEP.join([ends[1] if field.concrete else ends[0], *rest]), ends)
+        yield through, Watch(LOOKUP_SEP.join([ends[1] if _is_forward(field) else ends[0], *rest]), ends)
 
 
 def _far_side(field: Any, instance: models.Model, reverse: bool, pk_set: Iterable[Any] | None, using: str) -> list[Any]:
