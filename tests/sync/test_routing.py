@@ -38,7 +38,13 @@ def plain() -> Iterator[None]:
 
 
 def made(name: str, countries: str = "", sites: str = "") -> Integration:
-    return Integration(account_id=1, name=name, for_countries=countries.split(), for_sites=sites.split())
+    return Integration(
+        account_id=1,
+        name=name,
+        for_countries=countries.split(),
+        for_sites=sites.split(),
+        site={},  # the default asks the database
+    )
 
 
 ALL = [

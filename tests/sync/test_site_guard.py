@@ -117,9 +117,9 @@ def test_named_site_survives_a_moved_database(sendcloud_settings: Any, integrati
     assert len(sandbox.shipments()) == 1
 
 
-def test_fingerprint_holds_no_password() -> None:
+def test_fingerprint_holds_no_password(db: None) -> None:
     assert "password" not in str(current_site())
-    assert set(current_site()) <= {"database", "address"}
+    assert set(current_site()) <= {"database", "address", "server"}
 
 
 @pytest.mark.services("postgresql", "mariadb")
