@@ -92,6 +92,20 @@ def no_earlier_shares() -> None:
 
 
 @pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """End what is left of other threads' sessions after the tests, because PostgreSQL drops no database in use."""
+    from django.db import connection
+
+    yield
+    if connection.vendor == "postgresql":
+        with django_db_blocker.unblock(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+
+@pytest.fixture(scope="session")
 def live_server(django_db_setup: None, live_server: Any) -> Any:
     """Start pytest-django's server after the test database is chosen: earlier, it would share the tests' connection."""
     return live_server
