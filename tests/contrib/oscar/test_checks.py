@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -23,11 +22,11 @@ from django_sendcloud.contrib.oscar.installed import check_installed
 from django_sendcloud.contrib.oscar.pipeline import next_on_the_way
 from django_sendcloud.registry import registry
 
+from ..checked import block, check_pasted, errors_without_app
 from .conftest import Shop
 
 Order = get_model("order", "Order")
 ROOT = Path(__file__).resolve().parents[3]
-KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
 
 
 def found(check: Any = checks.check_oscar, databases: Any = None, **changes: Any) -> list[django_checks.CheckMessage]:
@@ -167,32 +166,10 @@ def test_order_of_apps_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
         assert 'in front of "oscar.config.Shop"' in text
 
 
-FORGOTTEN = """
-import django
-from django.conf import settings
-from tests.contrib.oscar import settings as ours
-values = {name: value for name, value in vars(ours).items() if name.isupper()}
-values["INSTALLED_APPS"] = [app for app in ours.INSTALLED_APPS if app != "django_sendcloud.contrib.oscar"]
-settings.configure(**values)
-django.setup()
-from django.core import checks
-print([each.id for each in checks.run_checks() if each.level >= checks.ERROR])
-"""
-
-
 def test_forgotten_app_is_named() -> None:
     """The check runs also where the app, which registers the others, is not installed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORGOTTEN], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = errors_without_app("oscar")
     assert done.stdout.strip() == "['sendcloud.E080']", done.stderr
-
-
-def block(page: str, name: str) -> str:
-    """Return the block of a page that begins with the name of a file."""
-    found = re.search(rf"^```python\n# {name}.*?\n(.*?)^```$", (ROOT / page).read_text(), re.DOTALL | re.MULTILINE)
-    assert found
-    return found[1]
 
 
 def test_documented_settings_make_a_shop(tmp_path: Path) -> None:
@@ -203,15 +180,7 @@ def test_documented_settings_make_a_shop(tmp_path: Path) -> None:
         block("README.md", "yourproject/settings.py"),
         block("docs/oscar.md", "yourproject/settings.py"),
     ]
-    (tmp_path / "pasted.py").write_text("\n".join(settings))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "django", "check", "--settings", "pasted"],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "SENDCLOUD_ENCRYPTION_KEY": KEY},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = check_pasted(tmp_path, settings)
     assert done.returncode == 0, done.stderr
 
 

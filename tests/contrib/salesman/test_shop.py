@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -32,6 +29,7 @@ from django_sendcloud.payloads import OtherCurrency
 from django_sendcloud.registry import registry
 from django_sendcloud.testing import drain, send_webhook
 
+from ..checked import block, check_pasted, errors_without_app
 from .shop.models import Mug, Song
 from .shop.sendcloud import ShopOrder
 
@@ -39,7 +37,6 @@ Order = get_salesman_model("Order")
 HERE = Path(__file__).resolve().parent
 SWAPPED = os.environ.get("SHOP_SWAPS_ORDERS") == "1"
 ROOT = HERE.parent.parent.parent
-KEY = "c2VjcmV0LXNlY3JldC1zZWNyZXQtc2VjcmV0LTEyMzQ="
 ADDRESS = "Ada Example\nStationsplein 1\n1012 AB\nAmsterdam\nNL"
 
 pytestmark = pytest.mark.django_db
@@ -327,24 +324,9 @@ def test_broken_adapter_is_reported_with_fix(broken: dict[str, Any], code: str, 
     assert says in messages(**broken)[code]
 
 
-FORGOTTEN = """
-import django
-from django.conf import settings
-from tests.contrib.salesman import settings as ours
-values = {name: value for name, value in vars(ours).items() if name.isupper()}
-values["INSTALLED_APPS"] = [app for app in ours.INSTALLED_APPS if app != "django_sendcloud.contrib.salesman"]
-settings.configure(**values)
-django.setup()
-from django.core import checks
-print([each.id for each in checks.run_checks() if each.level >= checks.ERROR])
-"""
-
-
 def test_forgotten_app_is_named() -> None:
     """The check runs also where the app, which registers the others, is not installed."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", FORGOTTEN], capture_output=True, text=True, timeout=120, check=False
-    )
+    done = errors_without_app("salesman")
     assert done.stdout.strip() == "['sendcloud.E094']", done.stderr
 
 
@@ -368,23 +350,8 @@ def test_documented_settings_make_a_shop(tmp_path: Path) -> None:
         "from tests.contrib.salesman.settings import *",
         'INSTALLED_APPS = [app for app in INSTALLED_APPS if not app.startswith("django_sendcloud")]',
         # As its comment says.
-        block(ROOT / "README.md", "yourproject/settings.py").replace('"rest_framework", ', ""),
-        block(ROOT / "docs/salesman.md", "yourproject/settings.py"),
+        block("README.md", "yourproject/settings.py").replace('"rest_framework", ', ""),
+        block("docs/salesman.md", "yourproject/settings.py"),
     ]
-    (tmp_path / "pasted.py").write_text("\n".join(settings))
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-m", "django", "check", "--settings", "pasted"],
-        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{tmp_path}", "SENDCLOUD_ENCRYPTION_KEY": KEY},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    done = check_pasted(tmp_path, settings)
     assert done.returncode == 0, done.stderr
-
-
-def block(page: Path, name: str) -> str:
-    """Return the block of a page that begins with the name of a file."""
-    found = re.search(rf"^```python\n# {name}.*?\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
-    assert found
-    return found[1]
