@@ -154,19 +154,28 @@ def _send(signal: Signal, cause: Cause) -> None:
 
 def is_quiet(settings: AlertSettings, now: dt.datetime) -> bool:
     """Return whether no mail is sent at this moment, by the clock of the site."""
+    return _is_quiet_hour(settings, timezone.localtime(now, timezone.get_default_timezone()).hour)
+
+
+def _is_quiet_hour(settings: AlertSettings, hour: int) -> bool:
     if settings.quiet is None:
         return False
     begin, end = settings.quiet
-    hour = timezone.localtime(now, timezone.get_default_timezone()).hour
     return begin <= hour < end if begin < end else hour >= begin or hour < end
 
 
 def digest_is_due(settings: AlertSettings, now: dt.datetime) -> bool:
-    """Return whether this process sends the digest of today now: of several, one does."""
-    if settings.morning is None:
+    """Return whether this process sends the digest of today now: of several, one does.
+
+    A digest that falls into the quiet hours is due at their end.
+    """
+    hour = settings.morning
+    if hour is None:
         return False
+    if settings.quiet and _is_quiet_hour(settings, hour):
+        hour = settings.quiet[1]
     local = timezone.localtime(now, timezone.get_default_timezone())
-    begin = local.replace(hour=settings.morning, minute=0, second=0, microsecond=0)
+    begin = local.replace(hour=hour, minute=0, second=0, microsecond=0)
     if not begin <= local < begin + dt.timedelta(hours=6):
         return False
     rows = Checkpoint.objects.filter(name=_DIGEST)

@@ -254,6 +254,23 @@ def test_digest_comes_once_each_morning(alerted: Callable[..., None], monkeypatc
 
 
 @pytest.mark.parametrize(
+    ("morning", "quiet", "expected"),
+    [(8, (7, 15), 15), (8, (6, 10), 10), (23, (22, 7), 7), (8, (22, 7), 8)],
+    ids=["whole morning", "part of it", "across midnight", "not in it"],
+)
+def test_digest_in_quiet_hours_follows_them(
+    alerted: Callable[..., None], monkeypatch: pytest.MonkeyPatch, morning: int, quiet: tuple[int, int], expected: int
+) -> None:
+    alerted(morning=morning, quiet=quiet)
+    sent = []
+    for hour in range(24):
+        monkeypatch.setattr(clock, "now", lambda hour=hour: at(hour, 30))
+        jobs.alert()
+        sent += [hour] * (len(mail.outbox) - len(sent))
+    assert sent == [expected]
+
+
+@pytest.mark.parametrize(
     ("state", "subject"),
     [
         ({"is_active": False}, "Sendcloud: No integration is in use"),
