@@ -26,12 +26,12 @@ from ..core.dates import date_and_time
 from ..core.transactions import outside_transactions
 from .actions import Action
 from .atomic import outside_for
-from .export import export_view
 from .history import render_history
 from .incidents import fold_once, health_of, incidents
+from .lists.export import export_view
+from .lists.saved_filters import saved_filters, saved_filters_view
+from .lists.search import search
 from .permissions import Permissions
-from .saved_filters import saved_filters, saved_filters_view
-from .search import search
 from .ui.humanize import in_future, in_past
 from .ui.links import admin_url, page_url
 

@@ -21,11 +21,11 @@ from ..webhooks import apply
 from .actions import Question, Rows, action, in_chunks, notify, report_count
 from .base import EMPTY, SearchedAdmin, ago, in_time, link
 from .explanations.sentences import note_in_words
-from .filters import ActionFilter, age_filter
 from .history import log
+from .lists.filters import ActionFilter, age_filter
+from .lists.search import spellings
 from .notes import NoteForm, log_with_note, name_of
 from .permissions import Permissions
-from .search import spellings
 from .ui.badges import EVENT_TONES, badge, badge_with
 
 if TYPE_CHECKING:

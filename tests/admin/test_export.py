@@ -11,8 +11,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from django_sendcloud.admin import export
-from django_sendcloud.admin.export import cell
+from django_sendcloud.admin.lists import export
+from django_sendcloud.admin.lists.export import cell
 from django_sendcloud.models import Parcel
 
 from .conftest import Data

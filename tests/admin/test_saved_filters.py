@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from django_sendcloud.admin.saved_filters import MOST
+from django_sendcloud.admin.lists.saved_filters import MOST
 from django_sendcloud.models import Preference
 
 LIST = "admin:django_sendcloud_parcel_changelist"

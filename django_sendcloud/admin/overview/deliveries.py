@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...models import Parcel, Shipment
 from ...parcels.delivery_tasks import DeliveryTask, days_of
-from ..filters import LABEL_CONFLICT
+from ..lists.filters import LABEL_CONFLICT
 from ..ui.humanize import grouped
 from .snapshot import Button, Snapshot
 from .task import Task, link

@@ -17,8 +17,8 @@ from ...models import OutboxEntry, Overview, Parcel, Shipment
 from ...registry import OrderRef, registry
 from ..base import SearchedAdmin
 from ..incidents import fold_once
+from ..lists.search import found
 from ..permissions import Permissions
-from ..search import found
 from ..shipments.order_rows import know_numbers
 from ..ui.links import admin_url
 

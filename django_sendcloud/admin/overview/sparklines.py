@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ...enums import ParcelPhase
 from ...models import EntryState, OutboxEntry, Parcel, Shipment, ShipmentStatus
 from ...models.delivery import PHASES
-from ..filters import last_24_hours
+from ..lists.filters import last_24_hours
 from ..ui.badges import PHASE_TONES
 from ..ui.humanize import grouped
 from .snapshot import Snapshot

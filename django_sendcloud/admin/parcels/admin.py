@@ -28,10 +28,10 @@ from ...parcels.matching import assign, order_ids, suggested
 from ..actions import Rows
 from ..base import EMPTY, SearchedAdmin, ago, link
 from ..explanations.statuses import advice_for
-from ..filters import CarrierFilter, MatchedFilter, age_filter
 from ..history import log
+from ..lists.filters import CarrierFilter, MatchedFilter, age_filter
+from ..lists.search import as_uuid, spellings
 from ..permissions import Permissions
-from ..search import as_uuid, spellings
 from ..ui.badges import PHASE_TONES, badge
 from ..ui.humanize import grouped, when
 from .cancelling import cancel_action, cancellable

@@ -32,14 +32,14 @@ from ..base import EMPTY, ago, link
 from ..explanations.errors import ERRORS, explain_error, fields_of
 from ..explanations.failures import AT_FULL_SPEED, FAILURES
 from ..explanations.labels import changed_fields, explain_conflict
-from ..filters import DeliveryFilter, ShipmentStateFilter, age_filter
 from ..history import log
+from ..lists.filters import DeliveryFilter, ShipmentStateFilter, age_filter
+from ..lists.search import as_uuid, spellings
 from ..orders.why import left_out_of, report_left_out
 from ..parcels.admin import phase_badge, timeline_of
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import label_action, printable
 from ..permissions import Permissions
-from ..search import as_uuid, spellings
 from ..ui.badges import SHIPMENT_TONES, badge, badge_with
 from .comparison import compare
 from .order_rows import OrderRowAdmin, api_of, as_json, as_text, attempts_of, make_due, notes_on

@@ -29,11 +29,11 @@ from ..base import EMPTY, in_time
 from ..explanations.causes import cause_of, causes, with_causes
 from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
-from ..filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
 from ..history import log
 from ..incidents import health_of
+from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
+from ..lists.search import spellings
 from ..permissions import ORDER, Permissions
-from ..search import spellings
 from ..silent_post import silent_post
 from ..ui.badges import ENTRY_TONES, badge, badge_with
 from ..ui.humanize import clock_time, stopped_once

@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 from django.utils.html import strip_tags
 from django.utils.text import slugify
 
-from .ui.links import page_url
+from ..ui.links import page_url
 
 __all__ = ["cell", "export_view"]
 

@@ -9,8 +9,8 @@ from django.contrib.admin.options import IS_POPUP_VAR
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect, QueryDict
 from django.utils.translation import gettext
 
-from ..models import Preference
-from .ui.links import page_url
+from ...models import Preference
+from ..ui.links import page_url
 
 __all__ = ["saved_filters", "saved_filters_view"]
 

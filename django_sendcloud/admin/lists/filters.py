@@ -12,13 +12,13 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from ..models import EntryState, Integration, OutboxEntry, Parcel, ShipmentStatus
-from ..models.carriers import carrier_name
-from ..models.delivery import PHASES
-from ..models.webhook_event import ACTIONS
-from ..parcels.delivery_tasks import DeliveryTask, delivery_task
-from ..sync.health import claimed, due, later, start_of_day
-from .explanations.causes import causes, with_causes
+from ...models import EntryState, Integration, OutboxEntry, Parcel, ShipmentStatus
+from ...models.carriers import carrier_name
+from ...models.delivery import PHASES
+from ...models.webhook_event import ACTIONS
+from ...parcels.delivery_tasks import DeliveryTask, delivery_task
+from ...sync.health import claimed, due, later, start_of_day
+from ..explanations.causes import causes, with_causes
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -1,0 +1,1 @@
+"""Parts of every list of the admin: filters, saved filters, search, export."""
