@@ -333,7 +333,7 @@ class Migration(migrations.Migration):
                 ('updated_at', models.DateTimeField(auto_now=True, verbose_name='last update')),
                 ('printed_at', models.DateTimeField(blank=True, null=True, verbose_name='printed')),
                 ('printed_by', django_sendcloud.models.fields.StorableCharField(blank=True, db_default='', default='', max_length=255, verbose_name='printed by')),
-                ('integration', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='parcels', to='django_sendcloud.integration', verbose_name='integration')),
+                ('integration', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='parcels', to='django_sendcloud.integration', verbose_name='integration')),
                 ('shipment', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='parcels', to='django_sendcloud.shipment', verbose_name='shipment')),
             ],
             options={
@@ -364,7 +364,7 @@ class Migration(migrations.Migration):
                 ('is_blocking', models.BooleanField(default=True, editable=False)),
                 ('received_at', models.DateTimeField(default=django.utils.timezone.now, verbose_name='received at')),
                 ('processed_at', models.DateTimeField(blank=True, null=True, verbose_name='processed at')),
-                ('integration', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='events', to='django_sendcloud.integration', verbose_name='integration')),
+                ('integration', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='events', to='django_sendcloud.integration', verbose_name='integration')),
                 ('parcel', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='events', to='django_sendcloud.parcel', verbose_name='parcel')),
             ],
             options={
@@ -382,7 +382,7 @@ class Migration(migrations.Migration):
                 ('cause', models.CharField(max_length=64)),
                 ('reported_at', models.DateTimeField(default=django.utils.timezone.now)),
                 ('occurrences', models.PositiveIntegerField(default=1)),
-                ('integration', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='reports', to='django_sendcloud.integration')),
+                ('integration', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='reports', to='django_sendcloud.integration')),
             ],
             options={
                 'verbose_name': 'exception report',
@@ -467,7 +467,7 @@ class Migration(migrations.Migration):
                 ('at', models.DateTimeField(verbose_name='at')),
                 ('carrier_at', models.DateTimeField(blank=True, null=True, verbose_name='at the carrier')),
                 ('received_at', models.DateTimeField(auto_now_add=True, verbose_name='received at')),
-                ('parcel', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='timeline', to='django_sendcloud.parcel', verbose_name='parcel')),
+                ('parcel', models.ForeignKey(db_index=False, on_delete=django.db.models.deletion.CASCADE, related_name='timeline', to='django_sendcloud.parcel', verbose_name='parcel')),
             ],
             options={
                 'verbose_name': 'parcel status',

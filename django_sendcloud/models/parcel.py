@@ -41,7 +41,11 @@ class Parcel(Dismissible):
     """One parcel at Sendcloud. Each field holds what the newest update that mentions it says, in Sendcloud's time."""
 
     integration = models.ForeignKey(
-        Integration, on_delete=models.CASCADE, related_name="parcels", verbose_name=_("integration")
+        Integration,
+        on_delete=models.CASCADE,
+        related_name="parcels",
+        verbose_name=_("integration"),
+        db_index=False,  # the unique constraint begins with it
     )
     shipment = models.ForeignKey(
         Shipment, on_delete=models.SET_NULL, null=True, blank=True, related_name="parcels", verbose_name=_("shipment")
@@ -108,7 +112,13 @@ class Parcel(Dismissible):
 class ParcelStatus(SendcloudModel):
     """One step of a parcel's journey. A late update adds a step without moving the parcel back."""
 
-    parcel = models.ForeignKey(Parcel, on_delete=models.CASCADE, related_name="timeline", verbose_name=_("parcel"))
+    parcel = models.ForeignKey(
+        Parcel,
+        on_delete=models.CASCADE,
+        related_name="timeline",
+        verbose_name=_("parcel"),
+        db_index=False,  # the unique constraint begins with it
+    )
     status_id = models.IntegerField(_("status id"))
     message = StorableCharField(_("status"), max_length=255, blank=True)
     phase = models.CharField(_("phase"), max_length=20, choices=PHASES, default=ParcelPhase.UNKNOWN.value)

@@ -73,7 +73,12 @@ class ExceptionReportQuerySet(DatabaseQuerySet["ExceptionReport"]):
 class ExceptionReport(SendcloudModel):
     """One cause of failure per integration, with the time it was last reported."""
 
-    integration = models.ForeignKey(Integration, on_delete=models.CASCADE, related_name="reports")
+    integration = models.ForeignKey(
+        Integration,
+        on_delete=models.CASCADE,
+        related_name="reports",
+        db_index=False,  # the unique constraint begins with it
+    )
     cause = models.CharField(max_length=64)
     reported_at = models.DateTimeField(default=timezone.now)
     occurrences = models.PositiveIntegerField(default=1)

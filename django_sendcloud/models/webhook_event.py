@@ -132,7 +132,11 @@ class WebhookEvent(Dismissible):
     """One webhook, as it came. The digest of its body recognises a duplicate."""
 
     integration = models.ForeignKey(
-        Integration, on_delete=models.CASCADE, related_name="events", verbose_name=_("integration")
+        Integration,
+        on_delete=models.CASCADE,
+        related_name="events",
+        verbose_name=_("integration"),
+        db_index=False,  # the unique constraint begins with it
     )
     digest = models.CharField(max_length=64, editable=False)
     # The raw body, encrypted: it holds personal data. Emptied once all follow-ups have run.
