@@ -1,7 +1,7 @@
 """Benchmark of webhooks: python -m tests.benchmarks.webhooks [--requests 2000]
 
-1. Accepting: requests a second through the view, in a web server of its own with one process, against a bare Django
-   view that only reads the body (the limit) and against a usual webhook view that verifies and immediately calls
+1. Accepting: requests a second through the view, in Gunicorn with one synchronous worker, against a bare Django view
+   that only reads the body (the limit) and against a usual webhook view that verifies and immediately calls
    ``update_or_create`` (the baseline).
 2. Latency at 200 requests a second.
 3. Applying the accepted events, events a second and SQL statements each.
@@ -12,63 +12,41 @@ On PostgreSQL where it runs, on SQLite elsewhere. Prints figures and goals; noth
 from __future__ import annotations
 
 import argparse
+import contextlib
 import http.client
 import json
 import os
+import socket
 import subprocess
 import sys
 import threading
 import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from .environment import ROOT, line, percentile, surroundings
 
-SERVER = """
-import os, sys
-sys.path.insert(0, {root!r})
-import django; django.setup()
-import hashlib, hmac, json
-from django.http import HttpResponse, JsonResponse
-from django.urls import include, path
-from django.views.decorators.csrf import csrf_exempt
-from tests import urls
-from django_sendcloud.models import Parcel, Integration
 
-@csrf_exempt
-def bare(request):
-    request.body
-    return HttpResponse('ok')
-
-@csrf_exempt
-def usual(request):
-    integration = Integration.objects.get()
-    made = hmac.new(integration.secret_key.reveal().encode(), request.body, hashlib.sha256).hexdigest()
-    if not hmac.compare_digest(made, request.headers.get('Sendcloud-Signature', '')):
-        return HttpResponse(status=403)
-    parcel = json.loads(request.body)['parcel']
-    Parcel.objects.update_or_create(integration=integration, remote_id=parcel['id'],
-        defaults=dict(status_id=parcel['status']['id'], tracking_number=parcel['tracking_number']))
-    return JsonResponse(dict(detail='ok'))
-
-urls.urlpatterns += [path('bare/', bare), path('usual/', usual)]
-from django.db import connections
-# As production keeps them: one connection, kept.
-connections['default'].settings_dict['CONN_MAX_AGE'] = None
-from wsgiref.simple_server import WSGIServer, WSGIRequestHandler, make_server
-from django.core.wsgi import get_wsgi_application
-
-class Handler(WSGIRequestHandler):
-    def log_message(self, *args): pass
-
-class Server(WSGIServer):
-    request_queue_size = 256
-
-server = make_server('127.0.0.1', 0, get_wsgi_application(), server_class=Server, handler_class=Handler)
-print(server.server_port, flush=True)
-server.serve_forever()
-"""
+@contextlib.contextmanager
+def web_server() -> Iterator[int]:
+    """Serve the views from one process; the port."""
+    with socket.create_server(("127.0.0.1", 0), backlog=256) as listener:
+        # Gunicorn takes over a socket that listens already.
+        address = f"fd://{listener.fileno()}"
+        command = [sys.executable, "-W", "ignore", "-m", "gunicorn", "--workers", "1", "--log-level", "error"]
+        server = subprocess.Popen(
+            [*command, "--bind", address, "tests.benchmarks.webhooks_app"],
+            cwd=ROOT,
+            env=os.environ | {"TEST_BROKER_URL": "memory://"},
+            pass_fds=[listener.fileno()],
+        )
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.terminate()
+            server.wait(10)
 
 
 def send(port: int, path: str, bodies: list[tuple[bytes, str]], gap: float = 0.0) -> list[float]:
@@ -123,15 +101,7 @@ def main() -> None:
         from django_sendcloud.webhooks import apply
 
         integration = Integration.objects.create(remote_id=1, public_key="p", secret_key="secret")
-        server = subprocess.Popen(
-            [sys.executable, "-W", "ignore", "-c", SERVER.format(root=str(ROOT))],
-            stdout=subprocess.PIPE,
-            text=True,
-            env=os.environ | {"TEST_BROKER_URL": "memory://"},
-        )
-        try:
-            assert server.stdout is not None
-            port = int(server.stdout.readline())
+        with web_server() as port:
             ours = integration.webhook_path()
             send(port, "/bare/", bodies(50, 1, "secret"))
             send(port, ours, bodies(50, 1, "secret"))
@@ -155,9 +125,6 @@ def main() -> None:
                 thread.join()
             line("p99 at 200 requests a second", f"{percentile(taken, 99) * 1000:.1f} ms", "goal: within 15 ms")
             line("p50 at 200 requests a second", f"{percentile(taken, 50) * 1000:.1f} ms")
-        finally:
-            server.terminate()
-            server.wait(10)
 
         known = [uuid.UUID(int=number) for number in {*range(200_000, 200_000 + count), *range(300_000, 304_000)}]
         Shipment.objects.bulk_create(
