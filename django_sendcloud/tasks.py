@@ -40,7 +40,7 @@ def push() -> None:
     """Push what is due."""
     if celery_app().conf.task_always_eager:
         # There is no later run to leave anything to.
-        worker.pump()
+        worker.push_due()
         return
     push_again(jobs.push())
 

@@ -27,7 +27,7 @@ from .models import Integration, OutboxEntry
 from .sandbox import Sandbox
 from .sync import record
 from .sync.fold import fold_all
-from .sync.worker import pump
+from .sync.worker import push_due
 from .violations import errors_from_json
 from .webhooks import apply, signature
 
@@ -90,7 +90,7 @@ def drain() -> list[str]:
     fold_all()
     past = timezone.now() - dt.timedelta(seconds=1)
     OutboxEntry.objects.pending().update(due_at=past, not_before=past)
-    pump()
+    push_due()
     apply.drain()
     problems = [_problem(entry) for entry in OutboxEntry.objects.exclude(error_code="").order_by("pk")]
     for problem in problems:

@@ -59,6 +59,7 @@ RETIRED = {
     r"bell|bells|doorbell|doorbells|ring|rings|ringing|rang|rung": "notify",
     r"wake|wakes|woke|woken|waking|wake-up|wake-ups|wakes-up": "notify",
     r"news": "update",
+    r"pump|pumps|pumped|pumping": "worker, or push_due()",
     r"bury|buries|buried|burying": "dead-letter",
     r"patience|patiently": "retry",
     r"in hand": "claimed",

@@ -148,7 +148,7 @@ class Project:
 
     def push_the_rest(self) -> None:
         """Push, in one process after the other, until nothing is left."""
-        push = "from django_sendcloud.sync.worker import pump; from tests.factories import outbox; pump()"
+        push = "from django_sendcloud.sync.worker import push_due; from tests.factories import outbox; push_due()"
         self.wait_for(lambda: self.run(f"{push}; print(outbox().count())") == "0", what="the end of all orders")
 
     def connect(self, api: str = "v2") -> None:

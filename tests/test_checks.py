@@ -135,11 +135,11 @@ def test_tasks_shorter_than_threshold_are_named(settings: Any) -> None:
 
 def test_shortest_allowed_lease_can_send(integration: Any, sandbox: Any, sendcloud_settings: Any) -> None:
     """The check forbids what the engine could do nothing with."""
-    from django_sendcloud.sync.worker import pump
+    from django_sendcloud.sync.worker import push_due
 
     order = factories.order()
     sendcloud_settings(DEADLINE_SECONDS=8.0, LEASE_SECONDS=8.0 + checks.LEASE_MARGIN)
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))
 
 

@@ -170,10 +170,10 @@ def test_eager_shop_runs_unimported_task() -> None:
 from django_sendcloud.broker import notify_workers
 imported = "django_sendcloud.tasks" in sys.modules
 from django_sendcloud.sync import worker
-pumped = []
-worker.pump = lambda: pumped.append(threading.current_thread().name)
+ran_in = []
+worker.push_due = lambda: ran_in.append(threading.current_thread().name)
 notify_workers(queue="outbox")
-print(json.dumps([imported, pumped]))
+print(json.dumps([imported, ran_in]))
 """
     before = "from celery import Celery\napp = Celery('shop')\napp.conf.task_always_eager = True"
     assert run(code, before=before) == [False, ["MainThread"]]

@@ -26,7 +26,7 @@ from ..routers import primary_reads
 from ..sync.fold import fold_all
 from ..sync.on_demand import Busy, withdraw
 from ..sync.record import record
-from ..sync.worker import pump
+from ..sync.worker import push_due
 
 __all__ = ["Erased", "NotErasable", "erase"]
 
@@ -72,7 +72,7 @@ def erase(ref: OrderRef) -> Erased:
         # Without the debounce.
         fold_all()
         entries.requeue()
-        pump()
+        push_due()
         if entry := entries.first():
             why = f" ({entry.error_code}: {entry.error_detail})" if entry.error_code else ""
             raise NotErasable(

@@ -22,7 +22,7 @@ from .integrations import Integrations
 from .push import PushSession, push_claim
 from .push.delete import DELETES_PER_CLAIM, UPSERTS_PER_DELETE
 
-__all__ = ["plan_run", "pump", "run_in_turn"]
+__all__ = ["plan_run", "push_due", "run_in_turn"]
 
 # Seconds after which a worker in a shared process lets other tasks in.
 TURN_SECONDS = 10.0
@@ -76,7 +76,7 @@ class _Shares:
 _shares = _Shares()
 
 
-def pump(budget: float = 45.0) -> bool:
+def push_due(budget: float = 45.0) -> bool:
     """Push the due orders, waiting for the rate limit. Safe to run at any time, also many times concurrently.
 
     Args:

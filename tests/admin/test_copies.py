@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from django_sendcloud.core.site import CopyOfShop, current_site
 from django_sendcloud.models import Integration, PauseReason
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 
 pytestmark = pytest.mark.django_db
@@ -26,7 +26,7 @@ def copied(integration: Integration, sendcloud_settings: Any) -> Integration:
     Integration.objects.update(site=current_site(), webhook_active=True, webhook_url="https://shop.example/hook/")
     sendcloud_settings(WEBHOOK_BASE_URL="https://staging.example")
     factories.order()
-    pump()
+    push_due()
     integration.refresh_from_db()
     return integration
 
@@ -49,7 +49,7 @@ def test_shop_that_ships_sends_waiting_orders(
     copied: Integration, sandbox: Any, as_role: Callable[..., Client]
 ) -> None:
     press(as_role("superuser"), copied, "ships_here")
-    pump()
+    push_due()
     assert sandbox.shipments()
     assert LogEntry.objects.filter(change_message__contains="this is the shop that ships").exists()
 
@@ -62,19 +62,19 @@ def test_copy_decision_is_undone_without_loss(
     press(operator, copied, "is_a_copy")
     assert not Integration.objects.get().is_active
     factories.order()
-    pump()
+    push_due()
     assert not sandbox.requests
     page = operator.get(reverse("admin:django_sendcloud_integration_change", args=[copied.pk])).content.decode()
     assert "It is not used by this copy of the shop" in page
     press(operator, copied, "ships_here")
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 2
 
 
 def test_copy_in_use_again_stays_paused(copied: Integration, sandbox: Any, as_role: Callable[..., Client]) -> None:
     press(as_role("superuser"), copied, "is_a_copy")
     Integration.objects.update(is_active=True)
-    pump()
+    push_due()
     assert not sandbox.requests
 
 

@@ -17,7 +17,7 @@ from django.utils.formats import date_format
 import django_sendcloud
 from django_sendcloud.core.dates import clock_time
 from django_sendcloud.models import Integration, Parcel, ParcelStatus, Shipment
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 
 PACKAGE = Path(django_sendcloud.__file__).parent
@@ -51,7 +51,7 @@ def test_code_formats_dates_by_helper() -> None:
 def test_pages_write_moments_alike(language: str, integration: Integration, as_role: Callable[..., Client]) -> None:
     """The timeline is ours, and the cells of the table are Django's."""
     order = factories.order()
-    pump()
+    push_due()
     shipment = Shipment.objects.get()
     Shipment.objects.update(last_pushed_at=MOMENT, created_at=MOMENT)
     parcel = Parcel.objects.create(integration=integration, shipment=shipment, remote_id=1, status_at=MOMENT)

@@ -17,7 +17,7 @@ from pypdf import PdfReader
 from django_sendcloud.admin.parcels import labels
 from django_sendcloud.admin.parcels.admin import ParcelAdmin, PrintFilter
 from django_sendcloud.models import Integration, Parcel, Shipment
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.parcels.test_labels import parcels as parcels  # a fixture
 
@@ -298,7 +298,7 @@ def test_shipment_labels_exclude_returns_and_cancelled(packer: Client, parcels: 
 def stray(integration: Integration, sandbox: Any) -> Parcel:
     factories.order(number="TWICE")
     factories.order(number="TWICE")
-    pump()
+    push_due()
     return Parcel.objects.create(integration=integration, remote_id=99, order_number="TWICE")
 
 
@@ -324,7 +324,7 @@ def test_unmatched_parcel_is_assigned_by_operator(as_role: Callable[..., Client]
 
 def test_assign_form_searches_other_order(as_role: Callable[..., Client], stray: Parcel) -> None:
     other = factories.order(number="OTHER")
-    pump()
+    push_due()
     client = as_role("viewer", "assign_parcel")
     url = reverse("admin:django_sendcloud_parcel_assign", args=[stray.pk])
     page = client.get(url, {"number": "OTHER"}).content.decode()

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from django_sendcloud import jobs
 from django_sendcloud.models import Integration, PauseReason
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 
 from .fake import FakeSendcloud
@@ -33,7 +33,7 @@ def page(client: Client, integration: Integration) -> str:
 @pytest.mark.long
 def test_move_reports_first_and_then_moves(boss: Client, integration: Integration, sandbox: Any) -> None:
     order = factories.order()
-    pump()
+    push_due()
     question = boss.post(action(integration, "move"))
     assert "1 order stays as it is." in question.content.decode()
     assert Integration.objects.get().api_generation == "v2"
@@ -50,7 +50,7 @@ def test_move_reports_first_and_then_moves(boss: Client, integration: Integratio
 def test_missing_permission_offers_the_move(boss: Client, integration: Integration, sandbox: Any) -> None:
     sandbox.certified_partners_only = True
     factories.order()
-    pump()
+    push_due()
     assert Integration.objects.get().paused_reason == PauseReason.PERMISSION
     for shown in (page(boss, integration), boss.get(reverse("admin:django_sendcloud_overview_changelist"))):
         html = shown if isinstance(shown, str) else shown.content.decode()

@@ -172,7 +172,7 @@ def push(latency: float = 0.0, count: int = 20_000, api: str = "v2") -> None:
 
             from django_sendcloud import enqueue as enqueue_orders
             from django_sendcloud.models import Change, Shipment
-            from django_sendcloud.sync import worker as pump_module
+            from django_sendcloud.sync import worker as sync_worker
             from tests.shop.models import Order
 
             print(
@@ -194,7 +194,7 @@ def push(latency: float = 0.0, count: int = 20_000, api: str = "v2") -> None:
             before = resident()
             with connection.execute_wrapper(count_statement), timed_requests() as requests:
                 begin, processor = time.perf_counter(), time.process_time()
-                _until_settled(pump_module)
+                _until_settled(sync_worker)
                 settled, processor = time.perf_counter() - begin, time.process_time() - processor
             taken = requests["POST"][-1] - begin
             assert set(Shipment.objects.values_list("status", flat=True)) == {"synced"}
@@ -254,12 +254,12 @@ def _send_by_hand(pks: list[Any]) -> None:
             backend.upsert([Item(payload.stamped(CHANGED), Shipment()) for payload in payloads])
 
 
-def _until_settled(pump_module: Any) -> None:
+def _until_settled(sync_worker: Any) -> None:
     """Push until nothing is left. By API v3, an accepted order is left until it is seen saved."""
     from django_sendcloud.models import Change, OutboxEntry
 
     while Change.objects.exists() or OutboxEntry.objects.exists():
-        pump_module.pump(600.0)
+        sync_worker.push_due(600.0)
         time.sleep(0.02)
 
 

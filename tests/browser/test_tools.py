@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from django_sendcloud import jobs
 from django_sendcloud.core.site import current_site
 from django_sendcloud.models import Account, Integration, PauseReason
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import drain
 from tests import factories
 
@@ -59,7 +59,7 @@ def copied(operator: Operator, sendcloud_settings: Callable[..., None]) -> Integ
     Integration.objects.update(site=current_site())
     sendcloud_settings(WEBHOOK_BASE_URL="https://staging.example")
     factories.order()
-    pump()
+    push_due()
     assert not operator.sandbox.shipments()
     return integration
 

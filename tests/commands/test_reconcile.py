@@ -21,7 +21,7 @@ from django_sendcloud.models import (
     ShipmentStatus,
 )
 from django_sendcloud.sync import reconcile
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order
 
@@ -51,7 +51,7 @@ def listed(*arguments: str) -> Any:
 @pytest.fixture
 def orders(integration: Any, sandbox: Any) -> list[Order]:
     made = [factories.order() for _ in range(5)]
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 5
     # Pushed long ago: a comparison ignores pushes that happen while it runs.
     Shipment.objects.update(last_pushed_at=clock_module.clock.now() - clock_module.dt.timedelta(hours=1))
@@ -73,7 +73,7 @@ def test_f29_missing_shipment_is_pushed_after_two_scans(orders: list[Order], san
     assert (code, report["missing"], report["repaired"]) == (1, 1, 0)
     code, report = run("--fix")
     assert (report["missing"], report["repaired"]) == (1, 1)
-    pump()
+    push_due()
     assert sandbox.shipment(str(orders[0].pk))
     assert run()[0] == 0
 
@@ -234,7 +234,7 @@ def test_vanished_order_is_deleted_at_sendcloud(orders: list[Order], sandbox: An
         assert (code, report["orphaned"], report["confirmed"], report["repaired"]) == (1, 1, confirmed, confirmed)
         assert sandbox.shipment(str(vanished.pk)), "it is told by a worker, and never after one comparison"
         assert factories.outbox().count() == confirmed
-    pump()
+    push_due()
     assert sandbox.shipment(str(vanished.pk)) is None
     assert run()[0] == 0
 

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from django_sendcloud.models import EntryState, EventState, WebhookEvent
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
 from tests import factories
@@ -27,7 +27,7 @@ def run(*arguments: str) -> str:
 def refused(integration: Any, sandbox: Any) -> Order:
     order = factories.order()
     sandbox.reject_order(str(order.pk), {"address": ["Cannot be found."]})
-    pump()
+    push_due()
     assert factories.outbox().get().state == EntryState.REJECTED
     return order
 
@@ -36,7 +36,7 @@ def test_rejected_order_is_pushed_with_current_state(refused: Order, sandbox: An
     sandbox.reject_order(str(refused.pk), None)
     Order.objects.filter(pk=refused.pk).update(address="Markt 1")
     assert "1 order is tried again" in run()
-    pump()
+    push_due()
     assert sandbox.shipment(str(refused.pk))["address"] == "Markt 1"
     assert not factories.outbox().exists()
 

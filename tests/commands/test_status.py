@@ -16,7 +16,7 @@ from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Account, EntryState, Integration, OutboxEntry, PauseReason, WebhookEvent
 from django_sendcloud.sync.health import mark_sweep
 from django_sendcloud.sync.limiter import acquire
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
@@ -45,7 +45,7 @@ def test_healthy_shop_exits_with_zero(beat: None) -> None:
 
 def test_json_has_the_same_figures(beat: None, integration: Any) -> None:
     factories.order()
-    pump()
+    push_due()
     code, said = run("--json")
     figures = json.loads(said)
     assert code == 0
@@ -78,7 +78,7 @@ def test_missing_beat_exits_with_two(integration: Any) -> None:
 
 def test_rejected_orders_exit_with_one(beat: None, integration: Any) -> None:
     factories.order(country="XX")
-    pump()
+    push_due()
     assert factories.outbox().get().state == EntryState.REJECTED
     code, said = run()
     assert code == 1
@@ -114,7 +114,7 @@ def test_unused_integration_is_not_called_missing(beat: None) -> None:
 def test_status_statements_do_not_grow(beat: None, django_assert_max_num_queries: Any) -> None:
     for _ in range(20):
         factories.order()
-    pump()
+    push_due()
     with django_assert_max_num_queries(8):
         run("--json")
 
@@ -342,7 +342,7 @@ def test_failing_adapter_needs_a_person(beat: None) -> None:
 
     with temporarily_registered(Misspelt, Order):
         factories.order()
-        pump()
+        push_due()
         code, said = run()
         assert code == 1
         assert "All is well" not in said

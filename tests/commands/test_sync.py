@@ -142,7 +142,7 @@ def test_interrupted_sync_completes_when_repeated(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(sendcloud_sync, "pump", interrupt)
+        patch.setattr(sendcloud_sync, "push_due", interrupt)
         with pytest.raises(SystemExit) as ended:
             run("--all")
     assert ended.value.code == 130

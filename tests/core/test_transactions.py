@@ -12,7 +12,7 @@ from django_sendcloud.core.transactions import InsideTransaction, is_inside_tran
 from django_sendcloud.models import Integration, Shipment
 from django_sendcloud.sync import limiter, on_demand
 from django_sendcloud.sync.fold import fold, fold_all, fold_for_reading
-from django_sendcloud.sync.worker import pump, run_in_turn
+from django_sendcloud.sync.worker import push_due, run_in_turn
 from tests import factories
 
 
@@ -27,7 +27,7 @@ WORK: dict[str, Callable[[Integration], object]] = {
     "worker limiter": lambda integration: limiter.ask(integration, "safe"),
     "fold": lambda integration: fold(),
     "fold all": lambda integration: fold_all(),
-    "push": lambda integration: pump(),
+    "push": lambda integration: push_due(),
     "push in turn": lambda integration: run_in_turn(),
     "refresh": lambda integration: integration.refresh_from_sendcloud(),
 }
@@ -45,7 +45,7 @@ def test_work_inside_atomic_block_fails_loudly(integration: Integration, sandbox
 
 def test_withdrawal_inside_atomic_block_changes_nothing(integration: Integration, sandbox: Any) -> None:
     factories.order()
-    pump()
+    push_due()
     shipment = Shipment.objects.get()
     with pytest.raises(InsideTransaction), transaction.atomic():
         on_demand.withdraw(shipment)

@@ -45,13 +45,13 @@ while not closing.exists():
     time.sleep(0.02)
 """
 
-PUMP = """
+WORKER = """
 import time
 from django.db import Error, close_old_connections
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 while True:
     close_old_connections()
-    pump(1.0)
+    push_due(1.0)
     time.sleep(0.1)
 """
 
@@ -120,7 +120,7 @@ def test_f21_serialization_failures_are_retried(make_project: Callable[..., Any]
     project = make_project("postgresql")
     project.database_url += "?options=-c%20default_transaction_isolation%3Dserializable"
     assert project.run("from django.db import connection as c\nwith c.cursor() as k:\n k.execute('SHOW transaction_isolation'); print(k.fetchone()[0])") == "serializable"  # fmt: skip
-    workers = [project.start(PUMP) for _ in range(2)]
+    workers = [project.start(WORKER) for _ in range(2)]
     visitors = Visitors(project)
     visitors.go_on("committed", 150)
     visitors.close()
@@ -135,7 +135,7 @@ def test_f21_transaction_pooling_loses_nothing(make_project: Callable[..., Any])
     with pgbouncer(project.database_url) as project.database_url:
         # Django's documentation requires this for pooling by the transaction.
         environment = {"TEST_DISABLE_SERVER_SIDE_CURSORS": "1"}
-        workers = [project.start(PUMP, **environment) for _ in range(2)]
+        workers = [project.start(WORKER, **environment) for _ in range(2)]
         shops = [Visitors(project, **environment) for _ in range(2)]
         project.run(
             "from django_sendcloud import enqueue\nfrom tests.shop.models import Order\n"

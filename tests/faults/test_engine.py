@@ -17,7 +17,7 @@ from django_sendcloud.sync import breaker, drift
 from django_sendcloud.sync.backends import BACKENDS, Backend
 from django_sendcloud.sync.claim import claim, dead_letter_exhausted
 from django_sendcloud.sync.fold import fold_all
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order
@@ -49,7 +49,7 @@ def test_f07_saves_in_one_transaction_are_one_request(
         for number in range(300):
             order.address = f"Markt {number}"
             order.save()
-    pump()
+    push_due()
     assert upserts(sandbox) == 1
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 299"
 
@@ -72,7 +72,7 @@ def test_f07_transactions_during_one_push_are_two_requests(
         return upsert(self, items)
 
     monkeypatch.setattr(backend, "upsert", save_then_send)
-    pump()
+    push_due()
     assert upserts(sandbox) == 2
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 299"
 
@@ -83,14 +83,14 @@ def test_f09_deletion_waits_for_the_upserts_quarantine(
     sendcloud_settings(QUARANTINE_SECONDS=60.0)
     order = factories.order()
     sandbox.drop_answer(times=1, after_apply=True)
-    pump()
+    push_due()
     forget_transaction()
     order.delete()
     later(30)
-    pump()
+    push_due()
     assert sandbox.count(path="/shipments/delete") + sandbox.count("DELETE") == 0
     later(31)
-    pump()
+    push_due()
     assert sandbox.shipments() == []
     assert not factories.outbox().exists()
 
@@ -137,13 +137,13 @@ def test_f16_storm_of_429_costs_no_attempts(
     headers = {"Retry-After": retry_after} if retry_after else {}
     sandbox.fail_next(status=429, times=1000, headers=headers)
     for _ in range(120):
-        pump()
+        push_due()
         later(5)
     assert 1 <= len(sandbox.requests) <= 11
     assert set(factories.outbox().values_list("attempts", "failures", "state")) == {(0, 0, EntryState.PENDING)}
     sandbox.clear_faults()
     later(3600)
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 3
 
 
@@ -155,7 +155,7 @@ def test_f18_two_hours_of_500_cost_only_probes(
         factories.order(lines=0)
     sandbox.fail_next(status=503, times=100_000)
     for _ in range(2 * 60 * 4):
-        pump()
+        push_due()
         later(15)
     sent = len(sandbox.requests)
     # Five requests open the breaker; then come the first, shorter pauses, and later one probe in five minutes at most.
@@ -164,7 +164,7 @@ def test_f18_two_hours_of_500_cost_only_probes(
     assert not factories.outbox().filter(state=EntryState.DEAD).exists()
     sandbox.clear_faults()
     for _ in range(120):
-        pump()
+        push_due()
         later(15)
     assert len(sandbox.shipments()) == 150
     assert not factories.outbox().exists()
@@ -202,7 +202,7 @@ def test_f20_integration_with_revoked_keys_resumes_automatically(
             factories.order()
         sandbox.revoke_credentials()
         for _ in range(24 * 12):
-            pump()
+            push_due()
             probe_paused()
             later(300)
     finally:
@@ -213,7 +213,7 @@ def test_f20_integration_with_revoked_keys_resumes_automatically(
     sandbox.restore_credentials()
     later(301)
     probe_paused()
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 3
 
 
@@ -227,7 +227,7 @@ def test_f23_orders_written_without_signals_are_found(
     later(1000)
     drift.scan()
     later(1)
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 3
     forget_transaction()
     Order.objects.update(address="Markt 1", modified=clock.now())
@@ -235,13 +235,13 @@ def test_f23_orders_written_without_signals_are_found(
     later(1000)
     drift.scan()
     later(1)
-    pump()
+    push_due()
     assert {shipment["address"] for shipment in sandbox.shipments()} == {"Markt 1"}
     forget_transaction()
     Order.objects.update(address="Markt 2")  # the modification time stays, so drift cannot see it
     enqueue(Order.objects.all())
     later(1)
-    pump()
+    push_due()
     assert {shipment["address"] for shipment in sandbox.shipments()} == {"Markt 2"}
 
 
@@ -251,7 +251,7 @@ def test_f24_deletions_and_upserts_starve_neither(
 ) -> None:
     """Each deletion costs a request: while both kinds wait, about one request in five is a deletion."""
     gone = [factories.order(lines=0) for _ in range(120)]
-    pump()
+    push_due()
     forget_transaction()
     for order in gone:
         order.delete()
@@ -259,7 +259,7 @@ def test_f24_deletions_and_upserts_starve_neither(
     sendcloud_settings(BATCH_SIZE=5, CLAIM_SIZE=50)
     before = len(sandbox.requests)
     factories.outbox().update(due_at=timezone.now() - dt.timedelta(minutes=1))
-    pump()
+    push_due()
     writes = [request for request in sandbox.requests[before:] if request.method != "GET"]
     kinds = [request.method == "DELETE" or request.path.endswith("/delete") for request in writes]
     assert at_sendcloud(sandbox) == {str(order.pk) for order in new}
@@ -291,12 +291,12 @@ with transaction.atomic():
 """
     )
     project.wait_for(lambda: "recorded" in project.logs(), what="the open transaction")
-    project.run("from django_sendcloud.sync.worker import pump; pump()")
+    project.run("from django_sendcloud.sync.worker import push_due; push_due()")
     assert len(project.sandbox.shipments()) == 10
     assert project.outbox() == 0
     release.touch()
     assert shop.wait(60) == 0, project.logs()
-    project.run("from django_sendcloud.sync.worker import pump; pump()")
+    project.run("from django_sendcloud.sync.worker import push_due; push_due()")
     assert project.outbox() == 0
     assert [s["address"] for s in project.sandbox.shipments() if s["external_order_id"] == held] == ["Markt 7"]
 
@@ -341,7 +341,7 @@ ledger.settle = hold
 with connection.cursor() as cursor:
     # The worker fails instead of waiting for the lock forever.
     cursor.execute("SET lock_timeout = '2s'")
-worker.pump()
+worker.push_due()
 shop.commit()
 """
     )
@@ -350,7 +350,7 @@ shop.commit()
     # Once after the lease, and once after the quarantine.
     for _ in range(2):
         project.make_due()
-        project.run("from django_sendcloud.sync.worker import pump; pump()")
+        project.run("from django_sendcloud.sync.worker import push_due; push_due()")
     assert project.outbox() == 0
     assert len(project.sandbox.shipments()) == 1 + len(others)
 
@@ -374,14 +374,14 @@ def hang_up(*args):
         other.execute("SELECT pg_terminate_backend(%s)", [connection.connection.info.backend_pid])
     return original(*args)
 {step} = hang_up
-worker.pump()
+worker.push_due()
 """,
         check=False,
     )
     # Once after the lease, and once after the quarantine.
     for _ in range(2):
         project.make_due()
-        project.run("from django_sendcloud.sync.worker import pump; pump()")
+        project.run("from django_sendcloud.sync.worker import push_due; push_due()")
     assert project.outbox() == 0
     assert sorted(s["external_order_id"] for s in project.sandbox.shipments()) == sorted(orders)
 
@@ -402,7 +402,7 @@ def deadlock(*args):
         raise OperationalError("deadlock detected")
     return original(*args)
 settle._write = deadlock
-worker.pump()
+worker.push_due()
 print(len(tries))
 """
     )
@@ -412,7 +412,7 @@ print(len(tries))
     assert project.sandbox.count("POST", "/shipments") == 1
 
 
-PUMP = "from django_sendcloud.sync.worker import pump; pump()"
+PUSH_DUE = "from django_sendcloud.sync.worker import push_due; push_due()"
 
 
 @pytest.mark.services("postgresql")
@@ -437,7 +437,7 @@ def stop(*args):
     clock.monotonic = lambda: steady() + {asleep}
     return plans
 pipeline.plan_orders = stop
-worker.pump(0.1)
+worker.push_due(0.1)
 print("awake")
 """
     )
@@ -447,7 +447,7 @@ print("awake")
     project.make_due()
     project.run(
         f"from tests.shop.models import Order; o = Order.objects.get(pk={order!r}); o.address = 'New 1'; o.save()\n"
-        "from django_sendcloud.sync.worker import pump; pump()"
+        "from django_sendcloud.sync.worker import push_due; push_due()"
     )
     assert project.sandbox.shipment(order)["address"] == "New 1"
     sent = project.sandbox.count("POST")
@@ -482,7 +482,7 @@ def test_f17_workers_together_keep_the_accounts_rate(make_project: Callable[...,
         + "pks = list(Integration.objects.values_list('pk', flat=True))\n"
         "for n in range(270): factories.order(lines=0, integration=pks[n % 3])"
     )
-    children = [project.start(PUMP) for _ in range(8)]
+    children = [project.start(PUSH_DUE) for _ in range(8)]
     for child in children:
         assert child.wait(timeout=120) == 0, project.logs()
     # Entries the last worker had no time for are due a moment later, when no worker is left.
@@ -517,7 +517,7 @@ def test_f30_order_missing_once_is_not_repaired(sandbox: Any, integration: Integ
     from django_sendcloud.sync import reconcile
 
     orders = [factories.order() for _ in range(3)]
-    pump()
+    push_due()
     Shipment.objects.update(last_pushed_at=timezone.now() - dt.timedelta(hours=1))
     hidden = sandbox.shipment(str(orders[0].pk))
     sandbox.delete_shipment(hidden["shipment_uuid"])
@@ -528,7 +528,7 @@ def test_f30_order_missing_once_is_not_repaired(sandbox: Any, integration: Integ
     factories.outbox().all().delete()
     Shipment.objects.filter(order_pk=str(orders[0].pk)).update(digest="")
     enqueue(orders[0])
-    pump()
+    push_due()
     Shipment.objects.update(last_pushed_at=timezone.now() - dt.timedelta(hours=1))
     before = sandbox.count("POST")
     forget_transaction()

@@ -33,7 +33,7 @@ from django_sendcloud.parcels.poll import poll
 from django_sendcloud.silent import hide
 from django_sendcloud.sync import reconcile
 from django_sendcloud.sync.fold import fold_all
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import drain, rolled_back
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
@@ -164,7 +164,7 @@ def test_f39_error_while_pushing_shows_nothing(seen: Any, secrets: list[str], fa
 
     def push() -> None:
         fold_all()
-        pump()
+        push_due()
         raise AssertionError("it did not fail")
 
     if "INSERT INTO django_sendcloud_outboxentry" not in sql:
@@ -308,7 +308,7 @@ def test_f39_error_in_client_shows_nothing(
         raise Bug
 
     monkeypatch.setattr(requests.adapters.HTTPAdapter, "send", fail)
-    shows_nothing(seen(pump), secrets)
+    shows_nothing(seen(push_due), secrets)
 
 
 def test_f39_error_in_receiver_shows_nothing(seen: Any, secrets: list[str], integration: Integration) -> None:

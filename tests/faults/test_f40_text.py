@@ -33,13 +33,13 @@ PUSH = (
     + """
 from tests import factories
 from django_sendcloud.models import OutboxEntry, Shipment
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 
 for number in ("good", "bad", "fine"):
     factories.order(number=number)
 factories.outbox()
 OutboxEntry.objects.update(due_at="2000-01-01T00:00Z", not_before="2000-01-01T00:00Z")
-pump()
+push_due()
 entry = OutboxEntry.objects.get()
 print(Shipment.objects.filter(status="synced").count(), entry.state, entry.error_code, "Canary" in entry.error_detail)
 print(entry.error_detail.splitlines()[-1])

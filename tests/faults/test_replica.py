@@ -18,7 +18,7 @@ from django_sendcloud.routers import primary_reads
 from django_sendcloud.sync.drift import scan
 from django_sendcloud.sync.preview import preview_orders
 from django_sendcloud.sync.push.plan import preview
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
 from tests.factories import clear_outbox, forget_transaction
@@ -87,7 +87,7 @@ def adapter(request: pytest.FixtureRequest) -> Iterator[type[Any]]:
 
 @pytest.mark.long
 def test_f33_lagging_replica_changes_nothing_pushed(order: Order, adapter: type[Any], sandbox: Any) -> None:
-    pump()
+    push_due()
     shipment = sandbox.shipment(str(order.pk))
     assert len(shipment["parcel_items"]) == 2
     assert (shipment["name"], shipment["city"]) == ("Jane Doe", "Eindhoven")
@@ -104,7 +104,7 @@ def test_f33_preview_reads_primary(order: Order, adapter: type[Any]) -> None:
 @pytest.mark.long
 def test_f33_own_rows_are_read_from_primary(order: Order) -> None:
     """Foreign keys are followed on the primary as well."""
-    pump()
+    push_due()
     shipment = Shipment.objects.get()
     shipment = Shipment.objects.get(pk=shipment.pk)
     assert shipment.integration.remote_id
@@ -141,7 +141,7 @@ def test_f33_replica_names_no_other_order(order: Order, sandbox: Any, way: str) 
     WAYS[way]()
     assert set(factories.outbox().values_list("order_type", flat=True)) == {"shop.order"}
     OutboxEntry.objects.update(due_at="2020-01-01T00:00:00Z")
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))["city"] == "Eindhoven"
 
 
@@ -174,7 +174,7 @@ class Told(ShopOrder):
 def test_f33_hook_of_parcel_reads_primary(order: Order) -> None:
     Told.heard = []
     with temporarily_registered(Told, Order):
-        pump()
+        push_due()
         forget_transaction()
         inbox.store(Integration.objects.get(), raw(parcel(3, order_number=order.number)))
         apply.drain()

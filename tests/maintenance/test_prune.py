@@ -33,7 +33,7 @@ from django_sendcloud.models import (
 from django_sendcloud.registry import OrderRef
 from django_sendcloud.sync import drift
 from django_sendcloud.sync.record import enqueue, record
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
@@ -139,7 +139,7 @@ def keep_for(sendcloud_settings: Any) -> None:
 def shipped(integration: Integration, sandbox: Any, *phases: str, days: float = 101, **values: Any) -> Order:
     """Push an order, and let its parcels be in these phases, with the last update so many days ago."""
     order = factories.order(**values)
-    pump()
+    push_due()
     factories.forget_transaction()
     then = timezone.now() - dt.timedelta(days=days)
     shipments = Shipment.objects.filter(order_pk=str(order.pk))
@@ -186,7 +186,7 @@ def test_shipment_without_label_is_kept(
     assert not pruning.prune()
     order.status = "cancelled"
     order.save()
-    pump()
+    push_due()
     assert sandbox.shipments() == []
 
 
@@ -236,7 +236,7 @@ def test_pruned_order_is_never_new(integration: Integration, sandbox: Any, keep_
             change
         ]()
     assert factories.outbox().exists()
-    pump()
+    push_due()
     assert not factories.outbox().exists()
     assert len(sandbox.requests) == sent
     assert not Shipment.objects.exists()
@@ -257,7 +257,7 @@ def test_later_order_with_pruned_key_is_pushed(
     with temporarily_registered(Dated, Order):
         order.city = "Utrecht"
         order.save()
-        pump()
+        push_due()
     assert sandbox.shipment(str(order.pk))["city"] == "Utrecht"
 
 

@@ -17,7 +17,7 @@ from django_sendcloud.api.labels import Labels
 from django_sendcloud.exceptions import APIError, InvalidResponse, NotFound
 from django_sendcloud.models import Integration, Parcel
 from django_sendcloud.parcels import labels
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
 from tests.webhooks.messages import raw
@@ -26,7 +26,7 @@ from tests.webhooks.messages import raw
 @pytest.fixture
 def parcels(integration: Integration, sandbox: Any) -> list[Parcel]:
     orders = [factories.order() for _ in range(6)]
-    pump()
+    push_due()
     for number, order in enumerate(orders):
         (made,) = sandbox.create_label(str(order.pk))
         body = raw({"action": "parcel_status_changed", "timestamp": 1_790_000_000_000 + number, "parcel": made})

@@ -11,7 +11,7 @@ from django_sendcloud.models import Integration, Parcel, Shipment, ShipmentStatu
 from django_sendcloud.parcels.matching import link_unmatched
 from django_sendcloud.registry import OrderRef
 from django_sendcloud.storefront.tracking import order_shipping
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
 from tests import factories
@@ -84,8 +84,8 @@ def test_divided_order_parcels_find_their_shipments(
 ) -> None:
     """No document shows a webhook of a v3 order. Without an id of its own, the parcel waits for an operator."""
     order = factories.order(shipments=2)
-    pump()
-    pump()
+    push_due()
+    push_due()
     assert set(Shipment.objects.values_list("status", flat=True)) == {ShipmentStatus.SYNCED}
     sandbox.v3_references = keys
     for number, row in enumerate(Shipment.objects.order_by("pk"), start=1):
@@ -98,8 +98,8 @@ def test_divided_order_parcels_find_their_shipments(
 @pytest.mark.parametrize("generation", ["v3"], indirect=True)
 def test_joined_id_of_erased_order_is_ignored(integration: Integration, sandbox: Any, client: Any) -> None:
     order = factories.order(shipments=2)
-    pump()
-    pump()
+    push_due()
+    push_due()
     row = Shipment.objects.order_by("pk")[0]
     order.status = "cancelled"
     order.save()

@@ -18,7 +18,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.exceptions import ServerError
 from django_sendcloud.models import Integration, Parcel, PauseReason, Shipment, WebhookEvent
 from django_sendcloud.parcels.poll import poll, poll_all, poll_shipment
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
 from tests import factories
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.long
 @pytest.fixture
 def order(integration: Integration, sandbox: Any) -> Order:
     order = factories.order()
-    pump()
+    push_due()
     return order
 
 
@@ -213,7 +213,7 @@ def test_poll_asks_only_for_changes(integration: Integration, sandbox: Any, orde
 
 def test_f37_interrupted_poll_continues_at_its_page(integration: Integration, sandbox: Any) -> None:
     orders = [factories.order() for _ in range(5)]
-    pump()
+    push_due()
     for each in orders:
         sandbox.create_label(str(each.pk))
     sandbox.page_size = 2

@@ -22,10 +22,10 @@ class S: integration_id, public_key, secret_key = {id!r}, {public!r}, {secret!r}
 print(factories.integration(S, account=Account.objects.create(name="another")).pk)
 """
 PUSHED = """
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 for _ in range({count}): factories.order(integration={first}, number="old")
-pump()
+push_due()
 """
 # Half of them for the account that is out of order; and cancellations, one request each.
 BULK_WORK = """

@@ -39,14 +39,14 @@ def test_f06_killed_worker_loses_nothing(
     project = make_project(database, api=api, LEASE_SECONDS=300.0, DEBOUNCE_SECONDS=0)
     orders = project.place_orders(5)
     project.run(
-        f"import os, signal\nfrom django_sendcloud.sync import worker\nfrom django_sendcloud.sync.push import ledger, settle\n{KILLED[step]}\nworker.pump()\n",
+        f"import os, signal\nfrom django_sendcloud.sync import worker\nfrom django_sendcloud.sync.push import ledger, settle\n{KILLED[step]}\nworker.push_due()\n",
         check=False,
     )
     assert project.outbox() == 5, "what the dead worker had is still there"
     sent_before = project.upserts()
     assert sent_before == (0 if step == "after the claim" else 1)
 
-    project.run("from django_sendcloud.sync.worker import pump; pump()")
+    project.run("from django_sendcloud.sync.worker import push_due; push_due()")
     assert project.upserts() == sent_before, "nobody else touches it during the lease"
 
     project.make_due()

@@ -73,7 +73,7 @@ def test_f05_lost_messages_are_found_by_sweep(make_project: Callable[..., Projec
 def test_eight_concurrent_workers_send_orders_once(make_project: Callable[..., Project], api: str) -> None:
     project = make_project("postgresql", api=api, CLAIM_SIZE=100)
     orders = project.place_orders(600)
-    children = [project.start(PUMP) for _ in range(8)]
+    children = [project.start(PUSH_DUE) for _ in range(8)]
     for child in children:
         assert child.wait(timeout=120) == 0, project.logs()
     # On a busy machine a lease may end before all its orders are sent: they come due after the workers have ended.
@@ -83,7 +83,7 @@ def test_eight_concurrent_workers_send_orders_once(make_project: Callable[..., P
     assert len(told) == 600
 
 
-PUMP = "from django_sendcloud.sync.worker import pump; pump()"
+PUSH_DUE = "from django_sendcloud.sync.worker import push_due; push_due()"
 
 
 @pytest.mark.services("postgresql", "redis")

@@ -23,7 +23,7 @@ from django_sendcloud.exceptions import InvalidResponse, PayloadError
 from django_sendcloud.models import EntryState, Integration
 from django_sendcloud.storefront.forms import ServicePoint, ServicePointField
 from django_sendcloud.storefront.service_points import answers, csp_sources, service_point_fields
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.payloads.builders import shipment
 from tests.shop.models import Order
@@ -417,7 +417,7 @@ def shop(connected: Integration) -> Iterator[dict[str, Any]]:
 
 def push() -> None:
     factories.outbox().update(due_at=timezone.now() - dt.timedelta(seconds=1))
-    pump()
+    push_due()
 
 
 def checks(sandbox: Any) -> int:

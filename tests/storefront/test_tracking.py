@@ -15,7 +15,7 @@ from django_sendcloud import RegistrationError, order_shipping
 from django_sendcloud.enums import ParcelPhase
 from django_sendcloud.models import Parcel, ParcelStatus, Shipment
 from django_sendcloud.storefront.tracking import SyncState
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order, Unrelated
 from tests.shop.sendcloud import ShopOrder
@@ -57,22 +57,22 @@ def render(order: Order) -> str:
 
 def test_state_follows_the_order(order: Order) -> None:
     assert order_shipping(order).state == SyncState.WAITING
-    pump()
+    push_due()
     assert order_shipping(order).state == SyncState.SYNCED
     factories.forget_transaction()
     order.country = "XX"
     order.save()
-    pump()
+    push_due()
     assert order_shipping(order).state == SyncState.REJECTED
     factories.forget_transaction()
     order.country, order.status = "NL", "cancelled"
     order.save()
-    pump()
+    push_due()
     assert order_shipping(order).state == SyncState.ABSENT
 
 
 def test_tracking_lists_parcels_returns_and_links(order: Order) -> None:
-    pump()
+    push_due()
     parcel(order)
     parcel(order, is_return=True)
     parcel(order, tracking_url="javascript:alert(1)")
@@ -84,7 +84,7 @@ def test_tracking_lists_parcels_returns_and_links(order: Order) -> None:
 
 
 def test_tracking_costs_five_statements(order: Order) -> None:
-    pump()
+    push_due()
     for _ in range(5):
         parcel(order)
     with CaptureQueriesContext(
@@ -95,10 +95,10 @@ def test_tracking_costs_five_statements(order: Order) -> None:
 
 
 def test_parcels_of_other_orders_are_hidden(order: Order) -> None:
-    pump()
+    push_due()
     parcel(order)
     other = factories.order()
-    pump()
+    push_due()
     assert order_shipping(other).parcels == []
 
 
@@ -108,7 +108,7 @@ def test_model_without_adapter_is_refused(db: None) -> None:
 
 
 def test_component_shows_only_the_journey(order: Order) -> None:
-    pump()
+    push_due()
     shown = parcel(order, tracking_number="3S<b>", labels={"label_printer": "https://panel.example/label"})
     html = render(order)
     assert "3S&lt;b&gt;" in html
@@ -120,13 +120,13 @@ def test_component_shows_only_the_journey(order: Order) -> None:
 
 
 def test_invalid_link_is_not_rendered(order: Order) -> None:
-    pump()
+    push_due()
     parcel(order, tracking_url="javascript:alert(1)")
     assert "javascript" not in render(order)
 
 
 def test_exceptional_parcel_has_no_stations(order: Order) -> None:
-    pump()
+    push_due()
     parcel(order, phase=ParcelPhase.PROBLEM.value)
     html = render(order)
     assert "sc-parcel--problem" in html
@@ -138,7 +138,7 @@ def test_unsent_order_has_no_parcels(order: Order) -> None:
 
 
 def test_phase_is_in_active_language(order: Order) -> None:
-    pump()
+    push_due()
     parcel(order)
     with translation.override("nl"):
         # The label is translated when it is read, in the language of the request.
@@ -147,7 +147,7 @@ def test_phase_is_in_active_language(order: Order) -> None:
 
 def test_heading_of_return_is_translated_whole(order: Order) -> None:
     """French has a space before the colon."""
-    pump()
+    push_due()
     parcel(order, is_return=True)
     assert "<h3>Return: On its way</h3>" in render(order)
     with translation.override("fr"):
@@ -155,7 +155,7 @@ def test_heading_of_return_is_translated_whole(order: Order) -> None:
 
 
 def test_buyer_of_undeliverable_parcel_is_helped(order: Order) -> None:
-    pump()
+    push_due()
     parcel(order, phase=ParcelPhase.PROBLEM.value, status_id=80)
     page = render(order)
     assert "Delivery problem" in page
@@ -189,7 +189,7 @@ def test_adapter_names_contact_for_every_page(order: Order, monkeypatch: pytest.
     ],
 )
 def test_carrier_has_one_spelling(order: Order, code: str, name: str) -> None:
-    pump()
+    push_due()
     made = parcel(order, carrier=code)
     assert order_shipping(order).parcels[0].carrier_name == name
     assert made.carrier_name == name
@@ -197,7 +197,7 @@ def test_carrier_has_one_spelling(order: Order, code: str, name: str) -> None:
 
 
 def test_statuses_are_read_in_the_buyers_language(order: Order) -> None:
-    pump()
+    push_due()
     made = parcel(order)
     ParcelStatus.objects.create(
         parcel=made, status_id=424242, message="Sendcloud's own", phase="unknown", event_ms=9, at=timezone.now()
@@ -213,7 +213,7 @@ def test_buyer_sees_service_point_with_address(order: Order, chosen: dict[str, A
     html = render(order)
     assert "Primera &lt;Centrum&gt;<br>Markt 12<br>5611 EB Eindhoven<br>Netherlands</address>" in html
     assert "CANARY" not in html
-    pump()
+    push_due()
     parcel(order, phase=ParcelPhase.AWAITING_PICKUP.value)
     assert "You can pick up your parcel at Primera &lt;Centrum&gt;." in render(order)
 
@@ -226,7 +226,7 @@ def test_country_of_service_point_is_named(order: Order, chosen: dict[str, Any])
 
 
 def test_unknown_service_point_refers_to_carrier(order: Order) -> None:
-    pump()
+    push_due()
     made = parcel(order, phase=ParcelPhase.AWAITING_PICKUP.value)
     assert order_shipping(order).service_point is None
     assert "You can pick up your parcel. The tracking page says where." in render(order)
@@ -239,7 +239,7 @@ def test_unknown_service_point_refers_to_carrier(order: Order) -> None:
 def test_unreadable_service_point_hides_no_parcel(
     order: Order, chosen: dict[str, Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    pump()
+    push_due()
     parcel(order)
     chosen["country"] = "canary"
     assert "3SABC1" in render(order)
@@ -250,7 +250,7 @@ def test_unreadable_service_point_hides_no_parcel(
 
 @pytest.mark.parametrize("status_id", [1, 999, 1000, 1001, 1002])
 def test_buyer_reads_no_word_of_the_warehouse(order: Order, status_id: int) -> None:
-    pump()
+    push_due()
     made = parcel(order)
     ParcelStatus.objects.filter(parcel=made).delete()
     ParcelStatus.objects.create(
@@ -262,7 +262,7 @@ def test_buyer_reads_no_word_of_the_warehouse(order: Order, status_id: int) -> N
 
 @pytest.mark.parametrize("status_id", [15, 94, 1002])
 def test_shops_own_problem_worries_no_buyer(order: Order, status_id: int) -> None:
-    pump()
+    push_due()
     parcel(order, status_id=status_id, phase=ParcelPhase.PROBLEM.value)
     ParcelStatus.objects.update(status_id=status_id, phase=ParcelPhase.PROBLEM.value)
     [tracking] = order_shipping(order).parcels

@@ -11,7 +11,7 @@ from django.urls import path
 from rest_framework.permissions import BasePermission
 
 from django_sendcloud.storefront.views import OrderTrackingView
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order
 from tests.storefront.test_tracking import parcel
@@ -53,7 +53,7 @@ def urls(settings: Any) -> None:
 @pytest.fixture
 def order(integration: Any) -> Order:
     order = factories.order()
-    pump()
+    push_due()
     parcel(order, labels={"a6": "https://panel.example/label"})
     parcel(order, is_return=True)
     return order

@@ -422,7 +422,7 @@ class Histories(RuleBasedStateMachine):
 
     def work(self) -> None:
         with contextlib.suppress(Killed):
-            worker.pump()
+            worker.push_due()
 
     @rule(mode=st.sampled_from(MODES))
     def push(self, mode: str) -> None:

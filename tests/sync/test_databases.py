@@ -14,7 +14,7 @@ from django_sendcloud import enqueue
 from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Change
 from django_sendcloud.sync import record as recording
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Customer, Order, OrderLine, Tag
 
@@ -66,7 +66,7 @@ def test_order_is_pushed_only_after_commit(customer: Customer, sandbox: Any) -> 
         # A worker that looks meanwhile leaves it.
         assert Change.objects.get().due_at > timezone.now() + dt.timedelta(seconds=30)
         assert at_sendcloud(sandbox) == set()
-    pump()
+    push_due()
     assert at_sendcloud(sandbox) == {"ORD-1"}
     assert not factories.outbox().exists()
 
@@ -76,7 +76,7 @@ def test_push_during_transaction_keeps_its_change(customer: Customer, sandbox: A
         factories.order(number="ORD-1", customer=customer)
         # The transaction takes so long that a worker looks at the order meanwhile, and it is not there yet.
         Change.objects.all().delete()
-    pump()
+    push_due()
     assert at_sendcloud(sandbox) == {"ORD-1"}
 
 
@@ -85,10 +85,10 @@ def test_process_death_after_commit_loses_nothing(customer: Customer, sandbox: A
     with transaction.atomic(using="elsewhere"):
         factories.order(number="ORD-1", customer=customer)
         connections["elsewhere"].run_on_commit.clear()
-    pump()
+    push_due()
     assert at_sendcloud(sandbox) == set()
     later(recording.OTHER_DATABASE_SECONDS + 1)
-    pump()
+    push_due()
     assert at_sendcloud(sandbox) == {"ORD-1"}
 
 
@@ -97,7 +97,7 @@ def test_rollback_elsewhere_pushes_nothing(customer: Customer, sandbox: Any, lat
         factories.order(number="ORD-1", customer=customer)
         raise RuntimeError
     later(recording.OTHER_DATABASE_SECONDS + 1)
-    pump()
+    push_due()
     assert not sandbox.requests
     assert not factories.outbox().exists()
 
@@ -118,7 +118,7 @@ def test_repeated_saves_cost_two_statements(customer: Customer) -> None:
 def test_related_and_bulk_changes_are_recorded(customer: Customer, sandbox: Any) -> None:
     """Changes of lines and tags, deletions and enqueued querysets cross the databases too."""
     order, other = factories.order(number="A", customer=customer), factories.order(number="B", customer=customer)
-    pump()
+    push_due()
     assert at_sendcloud(sandbox) == {"A", "B"}
     changes: list[Any] = [
         lambda: OrderLine.objects.filter(order=order)[0].save(),
@@ -133,5 +133,5 @@ def test_related_and_bulk_changes_are_recorded(customer: Customer, sandbox: Any)
             change()
             Change.objects.all().delete()
         assert factories.outbox().count() == 1, change
-    pump()
+    push_due()
     assert at_sendcloud(sandbox) == {"A"}

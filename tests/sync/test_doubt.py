@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from django_sendcloud.models import Integration, Shipment
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order
@@ -18,7 +18,7 @@ from tests.shop.models import Order
 def push() -> None:
     long_ago = timezone.now() - dt.timedelta(days=1)
     factories.outbox().update(due_at=long_ago, not_before=long_ago)
-    pump()
+    push_due()
 
 
 def set_status(order: Order, status: str) -> None:

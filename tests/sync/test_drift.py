@@ -15,7 +15,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Checkpoint, DriftMark, EntryState, Integration, Shipment
 from django_sendcloud.sync import drift
 from django_sendcloud.sync.record import paused
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order, WholesaleOrder
 from tests.shop.sendcloud import ShopOrder
@@ -129,7 +129,7 @@ def test_order_pushed_since_change_is_not_recorded(
     order = written()
     later(60)
     drift.scan()
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))
     factories.forget_transaction()
     assert drift.scan() == 0
@@ -137,7 +137,7 @@ def test_order_pushed_since_change_is_not_recorded(
     changed(order, address="Markt 1")
     later(60)
     assert drift.scan() == 1
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 1"
 
 
@@ -146,7 +146,7 @@ def test_oldest_push_among_shipments_decides(
     integration: Integration, later: Callable[[float], None], told: int
 ) -> None:
     order = factories.order(shipments=2)
-    pump()
+    push_due()
     factories.forget_transaction()
     later(60)
     changed(order)
@@ -190,14 +190,14 @@ def test_rejected_order_fixed_in_bulk_is_pushed(
     integration: Integration, sandbox: Any, later: Callable[[float], None]
 ) -> None:
     order = factories.order(country="XX")
-    pump()
+    push_due()
     assert factories.outbox().get().state == EntryState.REJECTED
     factories.forget_transaction()
     later(60)
     changed(order, country="NL")
     later(60)
     drift.scan()
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))
     assert not factories.outbox().exists()
 
@@ -208,7 +208,7 @@ def test_unchanged_order_is_recorded_once(
 ) -> None:
     """Four scans overlap each other; an order that leads to no push leaves no trace at Sendcloud."""
     order = factories.order(status=status)
-    pump()
+    push_due()
     factories.forget_transaction()
     later(60)
     changed(order)
@@ -216,7 +216,7 @@ def test_unchanged_order_is_recorded_once(
     for _ in range(8):
         later(900)
         scans.append(drift.scan())
-        pump()
+        push_due()
         factories.forget_transaction()
     assert scans == [1, 0, 0, 0, 0, 0, 0, 0]
     assert not DriftMark.objects.exists(), "no longer than a scan looks back"
@@ -231,7 +231,7 @@ def test_order_modified_again_is_recorded_again(
         changed(order)
         later(60)
         assert drift.scan() == 1
-        pump()
+        push_due()
         factories.forget_transaction()
 
 

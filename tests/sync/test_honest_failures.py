@@ -28,7 +28,7 @@ from django_sendcloud.schedule import beat_schedule
 from django_sendcloud.storefront.service_points import csp_sources
 from django_sendcloud.sync import drift, record
 from django_sendcloud.sync.probe import probe_paused
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import clear_outbox
 from tests.shop.models import Order
@@ -90,7 +90,7 @@ def test_wrong_address_is_named_not_the_keys(
     Integration.objects.update(auth_scheme="oauth2" if setting == "TOKEN_URL" else "basic")
     factories.order()
     sendcloud_settings(**{setting: address})
-    pump()
+    push_due()
     integration.refresh_from_db()
     assert integration.paused_reason == PauseReason.CONFIGURATION
     assert f"SENDCLOUD['{setting}']" in integration.paused_detail
@@ -122,7 +122,7 @@ def test_web_page_pauses_for_its_address(integration: Integration, sandbox: Any,
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         sendcloud_settings(BASE_URL=f"http://127.0.0.1:{server.server_port}")
-        pump()
+        push_due()
         server.shutdown()
     integration.refresh_from_db()
     assert integration.paused_reason == PauseReason.CONFIGURATION
@@ -130,7 +130,7 @@ def test_web_page_pauses_for_its_address(integration: Integration, sandbox: Any,
     sendcloud_settings(BASE_URL=sandbox.base_url)
     Integration.objects.update(probe_at=clock.now())
     assert probe_paused() == 1
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 1
 
 

@@ -12,7 +12,7 @@ from django_sendcloud.models import Change, Integration, OutboxEntry, Shipment
 from django_sendcloud.registry import OrderRef
 from django_sendcloud.sync.drift import scan
 from django_sendcloud.sync.fold import fold_all
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import clear_outbox, forget_transaction
 from tests.shop.models import Order, OrderLine, OwnKeyOrder, Stamp, StampedOrder, Tag, Ticket, TicketOrder
@@ -27,7 +27,7 @@ def push() -> None:
     for _ in range(4):
         fold_all()
         OutboxEntry.objects.update(due_at="2020-01-01T00:00:00Z")
-        pump()
+        push_due()
         forget_transaction()
 
 

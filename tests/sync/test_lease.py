@@ -11,7 +11,7 @@ from django.utils import timezone
 from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Integration
 from django_sendcloud.sync import limiter
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import forget_transaction
 
@@ -24,7 +24,7 @@ def test_database_hanging_in_limiter_costs_lease(
     order = factories.order(number="ORD-1001")
     if cancelled:
         make_due()
-        pump()
+        push_due()
         forget_transaction()
         order.status = "cancelled"
         order.save()
@@ -41,10 +41,10 @@ def test_database_hanging_in_limiter_costs_lease(
     with monkeypatch.context() as patched:
         patched.setattr(limiter, "ask", hang)
         patched.setattr(clock, "monotonic", lambda: steady() + late)
-        pump()
+        push_due()
     assert len(sandbox.requests) == before, "by now it may be another worker's"
     make_due()
-    pump()
+    push_due()
     assert len(sandbox.requests) == before + 1
     assert not factories.outbox().exists()
 

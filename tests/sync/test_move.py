@@ -19,7 +19,7 @@ from django_sendcloud.models import Integration, OutboxEntry, Parcel, PauseReaso
 from django_sendcloud.sync import move as move_module
 from django_sendcloud.sync.backends import BACKENDS
 from django_sendcloud.sync.move import MoveFailed, begin_move, continue_moves, move, survey
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order
 
@@ -35,7 +35,7 @@ def push() -> None:
     for _ in range(3):
         past = timezone.now() - dt.timedelta(seconds=1)
         factories.outbox().filter(state="pending").update(due_at=past, not_before=past)
-        pump()
+        push_due()
 
 
 def place(number: int = 1, **values: Any) -> list[Order]:
@@ -119,7 +119,7 @@ def test_changes_during_move_are_pushed_later(integration: Integration, sandbox:
             order.city = "Utrecht"
             order.save()
             factories.order(number="NEW")
-            pump()
+            push_due()
 
     before = writes(sandbox)
     steps: list[int] = []
@@ -296,7 +296,7 @@ def test_move_waits_for_orders_being_saved(
     sandbox.save_delay = None
     order = factories.order()
     factories.outbox()
-    pump()
+    push_due()
     factories.forget_transaction()
     order.delete()
 
@@ -320,7 +320,7 @@ def test_move_waits_for_unanswered_order(
     sandbox.save_delay = None
     sandbox.drop_answer(times=1, after_apply=True)
     order = factories.order()
-    pump()
+    push_due()
     assert OutboxEntry.objects.get().in_doubt
     factories.forget_transaction()
     order.delete()

@@ -20,7 +20,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Account, Integration, OutboxEntry, PauseReason
 from django_sendcloud.sync import limiter, slots, worker
 from django_sendcloud.sync.integrations import Integrations
-from django_sendcloud.sync.worker import plan_run, pump, run_in_turn
+from django_sendcloud.sync.worker import plan_run, push_due, run_in_turn
 from tests import factories
 from tests.factories import forget_transaction
 
@@ -73,7 +73,7 @@ def test_change_after_push_is_debounced_and_notified(
     sandbox: Any, debounce: float, later: Later, planned: list[float]
 ) -> None:
     order = factories.order()
-    pump()
+    push_due()
     for address in ("Markt 1", "Markt 2", "Markt 3"):
         forget_transaction()
         order.address = address
@@ -249,7 +249,7 @@ def test_signal_goes_before_bulk_work(
     enqueue(Order.objects.all())
     later(2)
     checkout = factories.order()
-    pump()
+    push_due()
     first = next(request for request in sandbox.requests if request.method == "POST")
     assert str(checkout.pk) in {item.external_order_id for item in first.items}
     assert len(sandbox.shipments()) == 51
@@ -268,7 +268,7 @@ def test_claims_go_round_accounts(
     # The orders are assigned to their integrations, as after a first push.
     factories.outbox().update(integration=integration)
     factories.outbox().filter(order_pk=str(only.pk)).update(integration=second)
-    pump()
+    push_due()
     posts = [request.path for request in sandbox.requests if request.method == "POST"]
     position = next(n for n, path in enumerate(posts) if f"/{second.remote_id}/" in path)
     assert position <= 1, "the second request at the latest"
@@ -344,7 +344,7 @@ def test_deletions_get_their_share_in_short_runs(
 ) -> None:
     """A run in turn may end after one request: a fifth of all are deletions, not half."""
     orders = [factories.order() for _ in range(20)]
-    pump()
+    push_due()
     forget_transaction()
     for order in orders:
         order.delete()

@@ -14,7 +14,7 @@ from django_sendcloud.maintenance.erase import erase
 from django_sendcloud.models import Integration, OutboxEntry, Shipment
 from django_sendcloud.registry import OrderRef, registry
 from django_sendcloud.sync.fold import fold_all
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import clear_outbox, forget_transaction
 from tests.shop.models import Order
@@ -26,7 +26,7 @@ LONG_AGO = dt.datetime(2019, 5, 1, tzinfo=dt.UTC)
 def push() -> None:
     fold_all()
     OutboxEntry.objects.update(due_at=timezone.now() - dt.timedelta(seconds=1))
-    pump()
+    push_due()
     forget_transaction()
 
 

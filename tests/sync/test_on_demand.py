@@ -10,7 +10,7 @@ from django_sendcloud.exceptions import ServerError
 from django_sendcloud.models import Change, Integration, Shipment, ShipmentStatus
 from django_sendcloud.sync.fold import fold
 from django_sendcloud.sync.on_demand import Busy, withdraw
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.shop.models import Order
@@ -19,7 +19,7 @@ from tests.shop.models import Order
 @pytest.fixture
 def order(integration: Integration, sandbox: Any) -> Order:
     order = factories.order()
-    pump()
+    push_due()
     factories.forget_transaction()
     return order
 
@@ -49,7 +49,7 @@ def test_change_recorded_before_withdrawal_restores_shipment(order: Order, sandb
     assert shipment().status == ShipmentStatus.DELETED
     waiting = factories.outbox().get()
     assert waiting.lease == ""
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 1"
     assert not factories.outbox().exists()
 
@@ -68,7 +68,7 @@ def test_change_recorded_during_withdrawal_restores_shipment(
         if folded:
             # The worker has to see that the withdrawal has leased the order.
             fold()
-            pushed.append(pump())
+            pushed.append(push_due())
         return original(self, integration_id, **which)
 
     with monkeypatch.context() as patched:

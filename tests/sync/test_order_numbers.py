@@ -9,7 +9,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Integration
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
@@ -23,10 +23,10 @@ def test_remaining_entry_carries_order_number(sandbox: Any, integration: Integra
             raise ZeroDivisionError
 
     factories.order(number="BAD-1", country="XX")
-    pump()
+    push_due()
     with temporarily_registered(Failing, Order):
         factories.order(number="CODE-1")
-        pump()
+        push_due()
     assert set(factories.outbox().values_list("order_number", "error_code")) == {
         ("BAD-1", "payload_invalid"),
         ("CODE-1", "adapter_error"),
@@ -38,7 +38,7 @@ def test_failed_batch_is_numbered_in_one_statement(sandbox: Any, integration: In
         factories.order(number=f"N-{number}")
     sandbox.fail_next(500)
     with CaptureQueriesContext(connection) as queries:
-        pump()
+        push_due()
     updates = [query["sql"] for query in queries if query["sql"].startswith("UPDATE")]
     assert sum("order_number" in sql for sql in updates) == 1
     assert sorted(factories.outbox().values_list("order_number", flat=True)) == [f"N-{n}" for n in range(5)]

@@ -18,7 +18,7 @@ from django_sendcloud.models import Change, Integration, OutboxEntry, Parcel, Sh
 from django_sendcloud.payloads import ShipmentPayload, Status
 from django_sendcloud.registry import OrderRef, database_of
 from django_sendcloud.sync.fold import fold_all
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import clear_outbox, forget_transaction
 from tests.shop.models import CodedLine, CodedOrder, DecimalOrder, Order, OrderProxy
@@ -56,7 +56,7 @@ def push_all() -> None:
     for _ in range(5):
         fold_all()
         OutboxEntry.objects.update(due_at="2020-01-01T00:00:00Z")
-        pump()
+        push_due()
         forget_transaction()
 
 

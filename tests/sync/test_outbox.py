@@ -14,7 +14,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.models import EntryState, Integration, OutboxEntry, outbox
 from django_sendcloud.sync.claim import DEAD_AFTER, dead_letter_exhausted
 from django_sendcloud.sync.problems import Problem, columns_of
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.violations import Violation
 from tests import factories
 
@@ -97,13 +97,13 @@ def test_retry_ignores_ended_lease() -> None:
 def test_retried_order_in_doubt_is_pushed_unchanged(integration: Integration, sandbox: Any) -> None:
     """A worker died during the push, so Sendcloud's state is unknown. The retry resets the attempts that said so."""
     order = factories.order()
-    pump()
+    push_due()
     factories.forget_transaction()
     order.save()
     factories.outbox().update(attempts=1)
     OutboxEntry.objects.retry()
     before = sandbox.count("POST", "/shipments")
-    pump()
+    push_due()
     assert sandbox.count("POST", "/shipments") == before + 1
 
 
@@ -143,14 +143,14 @@ def test_queryset_limits_entries_made_due(monkeypatch: pytest.MonkeyPatch) -> No
 
 def test_unassigned_order_is_pushed_after_integration_connects(sandbox: Any, sendcloud_settings: Any) -> None:
     order = factories.order()
-    pump()
+    push_due()
     waiting = factories.outbox().get()
     assert (waiting.state, waiting.error_code, waiting.failures) == (EntryState.PENDING, "no_integration", 0)
     assert waiting.due_at > timezone.now() + 10 * MINUTE
-    pump()
+    push_due()
     assert not sandbox.requests
     factories.integration(sandbox)
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))
 
 

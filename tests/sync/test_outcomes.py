@@ -18,7 +18,7 @@ from django_sendcloud.models import Account, EntryState, Integration, OutboxEntr
 from django_sendcloud.sync import breaker, limiter
 from django_sendcloud.sync.backends import BACKENDS, Backend
 from django_sendcloud.sync.outcomes import AT_REST
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order
@@ -68,7 +68,7 @@ def test_409_waits_seconds_then_ever_longer(
     seen = []
     later(2)
     for _ in range(18):
-        pump()
+        push_due()
         entry = factories.outbox().get()
         assert (entry.state, entry.error_code, entry.failures) == (EntryState.PENDING, "conflict", 0)
         seen.append(waits(entry))
@@ -82,7 +82,7 @@ def test_503_says_how_long_to_wait(sandbox: Any, integration: Integration, later
     orders(1)
     later(2)
     sandbox.fail_next(status=503, times=1, headers={"Retry-After": "700"})
-    pump()
+    push_due()
     assert 690 < waits(factories.outbox().get()) <= 700
 
 
@@ -95,7 +95,7 @@ def test_dead_letter_needs_three_days_and_attempts(
     since = clock.now() - dt.timedelta(hours=hours)
     factories.outbox().update(failures=failures, failing_since=since)
     sandbox.fail_next(status=500, times=1)
-    pump()
+    push_due()
     assert factories.outbox().get().state == state
 
 
@@ -117,19 +117,19 @@ def test_permanent_error_pauses_integration_and_keeps_attempts(
     orders(3)
     later(2)
     sandbox.fail_next(status=status, times=1, headers=headers)
-    pump()
+    push_due()
     integration.refresh_from_db()
     assert integration.paused_reason == reason
     found = factories.outbox().values_list("state", "attempts", "failures", "in_doubt")
     assert set(found) == {(EntryState.PENDING, 0, 0, False)}
     before = len(sandbox.requests)
     later(7 * 3600)
-    pump()
+    push_due()
     assert len(sandbox.requests) == before, "a paused integration costs nothing"
     assert factories.outbox().exclude(error_code="").count() == 3, "each says what it waits for"
     assert set(factories.outbox().values_list("error_code", flat=True)) <= AT_REST
     integration.resume()
-    pump()
+    push_due()
     assert len(at_sendcloud(sandbox)) == 3
 
 
@@ -149,7 +149,7 @@ def test_server_without_tls_pauses_integration(db: None, sandbox: Any, sendcloud
         integration = factories.integration(sandbox)
         order = orders(1)[0]
         later(2)
-        pump()
+        push_due()
         integration.refresh_from_db()
         assert integration.paused_reason == PauseReason.CONFIGURATION
         assert factories.outbox().get().error_code in AT_REST
@@ -178,7 +178,7 @@ def test_integration_paused_during_round_gets_no_requests(
         return ask(*args, **options)
 
     monkeypatch.setattr(limiter, "ask", a_person_pauses)
-    pump()
+    push_due()
     assert upserts(sandbox) == [2, 2]
     waiting = not_sent()
     assert {(entry.error_code, entry.attempts) for entry in waiting} == {("paused", 0)}
@@ -201,7 +201,7 @@ def test_account_blocked_during_round_gets_no_requests(
         return ask(*args, **options)
 
     monkeypatch.setattr(limiter, "ask", another_worker_has_to_wait)
-    pump()
+    push_due()
     assert upserts(sandbox) == [2, 2]
     entries = not_sent()
     assert {entry.error_code for entry in entries} == {"rate_limited"}
@@ -241,7 +241,7 @@ def test_batch_too_large_is_halved_until_accepted(
     large.limit = 30
     orders(100)
     later(2)
-    pump()
+    push_due()
     assert sorted(large.sizes) == [25, 25, 25, 25, 50, 50, 100]
     assert len(at_sendcloud(sandbox)) == 100
     large.sizes.clear()
@@ -249,7 +249,7 @@ def test_batch_too_large_is_halved_until_accepted(
     forget_transaction()
     orders(50)
     later(2)
-    pump()
+    push_due()
     assert large.sizes == [50]
 
 
@@ -261,7 +261,7 @@ def test_413_of_one_order_keeps_batch_size(
     made = orders(16)
     large.culprit = str(made[5].pk)
     later(2)
-    pump()
+    push_due()
     assert len(at_sendcloud(sandbox)) == 15
     entry = factories.outbox().get()
     assert (entry.order_pk, entry.state) == (large.culprit, EntryState.REJECTED)
@@ -269,7 +269,7 @@ def test_413_of_one_order_keeps_batch_size(
     forget_transaction()
     orders(16)
     later(2)
-    pump()
+    push_due()
     assert large.sizes == [16]
 
 
@@ -282,7 +282,7 @@ def test_order_failing_its_batch_is_isolated(sandbox: Any, integration: Integrat
     rounds = 0
     while factories.outbox().count() > 1 and rounds < 60:
         rounds += 1
-        pump()
+        push_due()
         later(1000)
     assert len(at_sendcloud(sandbox)) == 39
     entry = factories.outbox().get()
@@ -302,7 +302,7 @@ def test_shipment_accepted_with_invalid_uuid_is_settled(
     )
     orders(2)
     later(2)
-    pump()
+    push_due()
     assert not factories.outbox().exists()
     assert set(Shipment.objects.values_list("status", "uuid")) == {("synced", None)}
 
@@ -318,7 +318,7 @@ def test_bulk_cancellations_leave_half_to_new_orders(
     sendcloud_settings(BATCH_SIZE=10, CLAIM_SIZE=40)
     cancelled = orders(80)
     later(2)
-    while pump():
+    while push_due():
         pass
     forget_transaction()
     Order.objects.update(status="cancelled")
@@ -329,7 +329,7 @@ def test_bulk_cancellations_leave_half_to_new_orders(
         factories.outbox().filter(order_pk__in=[order.pk for order in pair]).update(due_at=due_at, is_bulk=False)
     later(2)
     before = len(sandbox.requests)
-    pump()
+    push_due()
     writes = [request for request in sandbox.requests[before:] if request.method != "GET"]
     kinds = [request.operation.startswith("delete ") for request in writes]
     first = kinds[: max(index for index, deletion in enumerate(kinds) if not deletion)]
@@ -357,7 +357,7 @@ def test_request_after_end_of_lease_is_withheld(
         return original(each, items)
 
     monkeypatch.setattr(backend, "upsert", after_a_stop)
-    pump()
+    push_due()
     assert not upserts(sandbox)
     entry = factories.outbox().get()
     assert (entry.attempts, entry.failures, entry.in_doubt) == (0, 0, False), "nothing was sent, and nobody failed"
@@ -436,6 +436,6 @@ def test_rejected_trial_closes_breaker(sandbox: Any, integration: Integration, l
     orders(1)
     later(2)
     sandbox.fail_next(status=status, times=1)
-    pump()
+    push_due()
     account = Account.objects.get()
     assert (account.failures, account.openings, account.closed_until) == (0, 0, None)

@@ -17,7 +17,7 @@ from django_sendcloud.jobs import sweep
 from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, PauseReason, ScheduledLook, Shipment
 from django_sendcloud.payloads import ParcelItem
 from django_sendcloud.sync.push.plan import preview
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import inbox
 from tests import factories
@@ -390,13 +390,13 @@ def test_paused_partner_holds_only_its_packages(
     OrderLine.objects.create(order=order, sku="TEA", quantity=1)
     factories.outbox()
     later(5)
-    pump()
+    push_due()
     assert Shipment.objects.get(external_shipment_id="ours").contents.keys() == {
         str(line.pk) for line in order.lines.exclude(sku="BOX")
     }
     partner.refresh_from_db()
     partner.resume()
-    pump()
+    push_due()
     assert Shipment.objects.get(external_shipment_id="theirs").last_pushed_at, "the resumption makes it due"
     push()
     assert synced() == {"ours": integration.pk, "theirs": partner.pk}

@@ -18,7 +18,7 @@ from django_sendcloud.sync.claim import Claim
 from django_sendcloud.sync.probe import probe_paused, resume_expired
 from django_sendcloud.sync.push import ledger
 from django_sendcloud.sync.push.settle import Settled
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 
 pytestmark = pytest.mark.long
@@ -61,13 +61,13 @@ def forbid(sandbox: Any, times: int = 1) -> None:
 def test_missing_permission_pauses_integration(integration: Integration, sandbox: Any, told: list[str]) -> None:
     factories.order()
     forbid(sandbox)
-    pump()
+    push_due()
     assert fresh().paused_reason == PauseReason.PERMISSION
     assert told == ["permission"]
     entry = factories.outbox().get()
     assert (entry.state, entry.error_code, entry.attempts, entry.failures) == (EntryState.PENDING, "permission", 0, 0)
     before = len(sandbox.requests)
-    pump()
+    push_due()
     assert len(sandbox.requests) == before
 
 
@@ -76,7 +76,7 @@ def relapse(later: Callable[[float], None]) -> None:
     later(wait() + 1)
     assert probe_paused() == 1
     later(2)
-    pump()
+    push_due()
     assert fresh().is_paused
 
 
@@ -86,7 +86,7 @@ def test_relapse_doubles_wait_without_signal(
 ) -> None:
     factories.order()
     forbid(sandbox, times=100)
-    pump()
+    push_due()
     waits = [wait()]
     for _ in range(MOST_RELAPSES + 2):
         relapse(later)
@@ -100,14 +100,14 @@ def test_success_resets_relapses(
 ) -> None:
     order = factories.order()
     forbid(sandbox, times=3)
-    pump()
+    push_due()
     relapse(later)
     relapse(later)
     assert fresh().relapses == 2
     later(wait() + 1)
     probe_paused()
     later(2)
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))
     assert (fresh().relapses, fresh().resumed_from) == (0, "")
     told.clear()
@@ -115,7 +115,7 @@ def test_success_resets_relapses(
     order.address = "Markt 1"
     order.save()
     forbid(sandbox)
-    pump()
+    push_due()
     assert told == ["permission"]
     assert round(wait()) == conf().PROBE_SECONDS
 
@@ -125,13 +125,13 @@ def test_resume_by_person_resets_relapses(
 ) -> None:
     factories.order()
     forbid(sandbox, times=100)
-    pump()
+    push_due()
     relapse(later)
     relapse(later)
     told.clear()
     assert fresh().resume()
     later(2)
-    pump()
+    push_due()
     assert told == ["resumed", "permission"]
     assert round(wait()) == conf().PROBE_SECONDS
 
@@ -141,12 +141,12 @@ def test_pause_for_another_reason_starts_afresh(
 ) -> None:
     factories.order()
     forbid(sandbox)
-    pump()
+    push_due()
     later(wait() + 1)
     probe_paused()
     later(2)
     sandbox.fail_next(401, match="POST shipments")
-    pump()
+    push_due()
     assert fresh().paused_reason == PauseReason.CREDENTIALS
     assert told == ["permission", "resumed", "credentials"]
     assert round(wait()) == conf().PROBE_SECONDS
@@ -157,7 +157,7 @@ def test_failed_probe_keeps_usual_wait(
 ) -> None:
     factories.order()
     sandbox.revoke_credentials()
-    pump()
+    push_due()
     for _ in range(3):
         later(wait() + 1)
         before = len(sandbox.requests)
@@ -182,7 +182,7 @@ def test_sweep_makes_entries_settled_after_resume_due(
         settle(claim, settled)
 
     monkeypatch.setattr(ledger, "settle", settle_too_late)
-    pump()
+    push_due()
     assert resumed == [True]
     assert factories.outbox().get().due_at > clock.now() + dt.timedelta(hours=5)
     tasks.sweep()
@@ -193,7 +193,7 @@ def test_sweep_makes_entries_settled_after_resume_due(
 def test_sweep_leaves_entries_of_paused_integration(integration: Integration, sandbox: Any) -> None:
     factories.order()
     forbid(sandbox)
-    pump()
+    push_due()
     resting = factories.outbox().get().due_at
     tasks.sweep()
     assert factories.outbox().get().due_at == resting > clock.now() + dt.timedelta(hours=5)
@@ -229,7 +229,7 @@ def test_pause_by_person_replaces_other_without_probes(
 ) -> None:
     factories.order()
     forbid(sandbox)
-    pump()
+    push_due()
     fresh().pause(PauseReason.PERSON, "stocktaking")
     paused = fresh()
     assert (paused.paused_reason, paused.paused_detail, paused.probe_at) == ("person", "stocktaking", None)
@@ -237,10 +237,10 @@ def test_pause_by_person_replaces_other_without_probes(
     for _ in range(3):
         later(86_400)
         assert probe_paused() == 0
-        pump()
+        push_due()
     assert len(sandbox.requests) == before
     assert fresh().resume()
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 1
     assert told == ["permission", "person", "resumed"]
 
@@ -309,9 +309,9 @@ def test_resumed_integration_pushes_waiting_orders_immediately(integration: Inte
     for _ in range(3):
         factories.order()
     forbid(sandbox)
-    pump()
+    push_due()
     in_an_hour = clock.now() + dt.timedelta(hours=1)
     assert OutboxEntry.objects.filter(due_at__gt=in_an_hour).count() == 3
     assert fresh().resume()
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 3

@@ -25,7 +25,7 @@ from django_sendcloud.models import (
 )
 from django_sendcloud.sync.backends import BACKENDS, Backend
 from django_sendcloud.sync.push import ledger
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order, OrderLine
@@ -44,7 +44,7 @@ def push(sandbox: Any) -> int:
     """Push what is due, and return the number of changing requests it took: v3 also reads."""
     before = changing(sandbox)
     make_due()
-    pump()
+    push_due()
     return changing(sandbox) - before
 
 
@@ -109,7 +109,7 @@ def test_f11_change_is_pushed_after_clock_goes_back(
         due_at=timezone.now() - dt.timedelta(days=1), not_before=timezone.now() - dt.timedelta(days=1)
     )
     monkeypatch.setattr(clock, "now", lambda: timezone.now() - dt.timedelta(hours=1))
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 1"
 
 
@@ -239,12 +239,12 @@ def test_thousands_of_orders_take_few_requests(
     enqueue(Order.objects.all())
     make_due()
     with CaptureQueriesContext(connection) as queries:
-        while pump():
+        while push_due():
             pass
     while factories.outbox().exists():
         # On a slow machine, accepted orders wait for a later look.
         time.sleep(0.05)
-        pump()
+        push_due()
     assert changing(sandbox) == 20
     assert len(sandbox.requests) <= (20 if generation == "v2" else 40)
     assert len(sandbox.shipments()) == 2_000
@@ -252,10 +252,10 @@ def test_thousands_of_orders_take_few_requests(
     assert len(queries) <= (12 if generation == "v2" else 24) * 20 + 10
 
 
-def statements_of_a_pump() -> int:
+def statements_of_a_run() -> int:
     make_due()
     with CaptureQueriesContext(connection) as queries:
-        pump()
+        push_due()
     return len([query for query in queries.captured_queries if "SAVEPOINT" not in query["sql"]])
 
 
@@ -266,13 +266,13 @@ def test_batch_takes_fifteen_statements_with_any_lines(
 ) -> None:
     """Confirming orders of v3 takes as many again, because a worker claims and prepares them a second time."""
     sendcloud_settings(CLAIM_SIZE=100)
-    nothing = statements_of_a_pump()
+    nothing = statements_of_a_run()
     for _ in range(100):
         factories.order(lines=lines)
-    # Three come once per pump: the changes recorded meanwhile, the integration's last success, the hourly statistics.
+    # Three come once per run: the changes recorded meanwhile, the integration's last success, the hourly statistics.
     # SQLite takes the hundred rows of two INSERTs in three and four portions.
     passes = 1 if generation == "v2" else 2
-    assert statements_of_a_pump() - nothing <= (15 + 5) * passes + 3
+    assert statements_of_a_run() - nothing <= (15 + 5) * passes + 3
     assert len(sandbox.shipments()) == 100
 
 

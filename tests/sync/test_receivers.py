@@ -16,7 +16,7 @@ from django_sendcloud.models import Change, Integration, Shipment
 from django_sendcloud.payloads import ShipmentPayload, Status
 from django_sendcloud.sync import record as recording
 from django_sendcloud.sync.record import record
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import clear_outbox, forget_transaction
 from tests.shop.models import Bundle, Customer, Order, OrderLine, OrderProxy, WholesaleOrder
@@ -72,7 +72,7 @@ def test_child_recorded_as_parent_is_pushed_once(sandbox: Any, integration: Inte
         enqueue(Order.objects.all())
         while factories.outbox().exists():
             factories.outbox().update(due_at="2020-01-01T00:00:00Z")
-            pump()
+            push_due()
             forget_transaction()
         assert {s["external_order_id"] for s in sandbox.shipments()} == {f"W-{child.pk}", str(plain.pk)}
         assert set(Shipment.objects.values_list("order_type", flat=True)) == {"shop.wholesaleorder", "shop.order"}

@@ -17,7 +17,7 @@ from django_sendcloud.models import Account, Integration, PauseReason, Reconcili
 from django_sendcloud.payloads import ShipmentPayload
 from django_sendcloud.sync import limiter, reconcile
 from django_sendcloud.sync.backends import Item, backend_for, v3
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.project import Project
 from tests.shop.models import Order
@@ -40,7 +40,7 @@ def interrupt(scan: ReconciliationRun) -> None:
 def orders(integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> list[Order]:
     """Push five orders as if an hour ago, and serve two shipments a page."""
     made = [factories.order() for _ in range(5)]
-    pump()
+    push_due()
     Shipment.objects.update(last_pushed_at=clock.now() - dt.timedelta(hours=1))
     factories.clear_outbox()
     sandbox.page_size = 2
@@ -418,7 +418,7 @@ def test_reconcile_asks_person_before_pushing_large_share(
     assert not factories.outbox().exists()
     assert reconcile.repair(integration, run, by_person=True) == 1
     assert run.held_back == 0
-    pump()
+    push_due()
     assert sandbox.shipment(str(missing.pk)) is not None
 
 
@@ -516,7 +516,7 @@ def test_vanished_order_is_deleted_after_two_scans(orders: list[Order], integrat
         (difference,) = reconcile.differences(integration, scan)
         assert (scan.orphaned, difference.kind, difference.order_number) == (1, "orphaned", vanished.number)
         assert reconcile.repair(integration, scan) == confirmed
-        pump()
+        push_due()
         factories.forget_transaction()
     assert sandbox.shipment(str(vanished.pk)) is None
     assert len(sandbox.shipments()) == 4
@@ -564,7 +564,7 @@ def test_empty_list_of_small_shop_asks(integration: Integration, sandbox: Any) -
     """A share counts as well where all is little."""
     for _ in range(12):
         factories.order(lines=0)
-    pump()
+    push_due()
     for shipment in sandbox.shipments():
         sandbox.delete_shipment(shipment["shipment_uuid"])
     for _ in range(reconcile.SCANS_TO_ACT):

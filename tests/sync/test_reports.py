@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_sendcloud.models import EntryState, ExceptionReport, Integration, PauseReason, WebhookEvent
 from django_sendcloud.signals import exception_reported
 from django_sendcloud.sync import report
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
 from tests import factories
@@ -43,7 +43,7 @@ def switched_on(sendcloud_settings: Any) -> None:
 
 def refused_order() -> None:
     factories.order(country="XX", number="SECRET-NUMBER")
-    pump()
+    push_due()
     assert factories.outbox().get().state == EntryState.REJECTED
 
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from django_sendcloud.models import Account, Change, Integration, OutboxEntry, Shipment
 from django_sendcloud.routers import SendcloudRouter
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order
 
@@ -69,7 +69,7 @@ def test_routed_order_is_pushed(routed: None, sandbox: Any, sendcloud_settings: 
         order = factories.order()
         assert Change.objects.using("elsewhere").exists()
         factories.outbox()
-        pump()
+        push_due()
     assert sandbox.shipment(str(order.pk))
     assert Shipment.objects.get()._state.db == "elsewhere"
     assert not [query["sql"] for query in here if "django_sendcloud" in query["sql"]]

@@ -16,7 +16,7 @@ from django_sendcloud.checks import check_stored
 from django_sendcloud.models import Account, Integration
 from django_sendcloud.storefront.forms import ServicePointWidget
 from django_sendcloud.sync.routing import integration_for, route
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
@@ -106,7 +106,7 @@ def test_orders_follow_countries(integration: Integration, second: Integration) 
     second.save()
     factories.order(number="A", country="NL")
     factories.order(number="B", country="DE")
-    pump()
+    push_due()
     assert homes() == {"A": "Webshop", "B": "Abroad"}
 
 
@@ -115,18 +115,18 @@ def test_orders_follow_sites(integration: Integration, second: Integration) -> N
     second.save()
     factories.order(number="A", city="Amsterdam")
     factories.order(number="B", city="Rotterdam")
-    pump()
+    push_due()
     assert homes() == {"A": "Webshop", "B": "Abroad"}
 
 
 def test_order_without_fit_waits_for_data(integration: Integration, second: Integration) -> None:
     factories.order(number="A")
-    pump()
+    push_due()
     assert homes() == {}
     assert factories.outbox().get().error_code == "integration_unknown"
     second.for_countries = ["DE"]
     second.save()
-    pump()
+    push_due()
     assert homes() == {"A": "Webshop"}
 
 
@@ -135,7 +135,7 @@ def test_invalid_order_is_rejected_by_its_country(integration: Integration, seco
     second.save()
     factories.order(number="A", country="XX")
     factories.order(number="B", country="DE")
-    pump()
+    push_due()
     assert homes() == {"B": "Abroad"}
     entry = factories.outbox().get()
     assert entry.state == "rejected"
@@ -151,7 +151,7 @@ def test_adapter_choice_precedes_data(integration: Integration, second: Integrat
     second.save()
     with temporarily_registered(Choosing, Order):
         factories.order(number="B", country="DE")
-        pump()
+        push_due()
     assert homes() == {"B": "Webshop"}
 
 
@@ -202,7 +202,7 @@ def test_second_integration_is_connected_unused(integration: Integration, sandbo
     assert "It is not in use yet" in page
     assert [each.name for each in Integration.objects.active()] == ["Webshop"]
     factories.order(number="A")
-    pump()
+    push_due()
     assert homes() == {"A": "Webshop"}
 
 

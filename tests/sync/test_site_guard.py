@@ -18,7 +18,7 @@ from django_sendcloud.conf import conf
 from django_sendcloud.core import site
 from django_sendcloud.core.site import current_site, differences
 from django_sendcloud.models import Integration, PauseReason
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories, services
 
 pytestmark = pytest.mark.django_db
@@ -39,13 +39,13 @@ def reason() -> str:
 
 def test_f41_copy_sends_nothing_until_resumed(copied: Integration, sandbox: Any) -> None:
     order = factories.order()
-    pump()
+    push_due()
     assert not sandbox.requests
     assert reason() == PauseReason.COPY
     assert "https://shop.example there, https://staging.example here" in Integration.objects.get().paused_detail
     assert factories.outbox().get().order_pk == str(order.pk), "the change is kept"
     Integration.objects.get().resume()
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk)) is not None
     assert reason() == ""
 
@@ -60,14 +60,14 @@ def test_f41_job_of_copy_makes_no_request(copied: Integration, sandbox: Any, job
 def test_f41_other_database_counts_as_copy(integration: Integration, sandbox: Any) -> None:
     Integration.objects.update(site={"database": "postgresql://db.internal/shop"})
     factories.order()
-    pump()
+    push_due()
     assert not sandbox.requests
     assert reason() == PauseReason.COPY
 
 
 def test_f41_probe_never_resumes_a_copy(copied: Integration, sandbox: Any, later: Callable[[float], None]) -> None:
     factories.order()
-    pump()
+    push_due()
     later(conf().PROBE_SECONDS * 1000)
     jobs.probe()
     assert reason() == PauseReason.COPY
@@ -78,7 +78,7 @@ def test_f41_person_paused_copy_is_stopped_again(copied: Integration, sandbox: A
     Integration.objects.get().pause(PauseReason.PERSON)
     Integration.objects.get().resume()
     factories.order()
-    pump()
+    push_due()
     assert reason() == PauseReason.COPY
     assert not sandbox.requests
 
@@ -87,11 +87,11 @@ def test_connecting_again_makes_this_the_site(
     copied: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     factories.order()
-    pump()
+    push_due()
     monkeypatch.setenv("SENDCLOUD_PUBLIC_KEY", sandbox.public_key)
     monkeypatch.setenv("SENDCLOUD_SECRET_KEY", sandbox.secret_key)
     call_command("sendcloud_connect", "--no-webhook", verbosity=0)
-    pump()
+    push_due()
     assert sandbox.shipments()
 
 
@@ -109,11 +109,11 @@ def test_named_site_survives_a_moved_database(sendcloud_settings: Any, integrati
     Integration.objects.update(site=current_site())
     sendcloud_settings(SITE="production", WEBHOOK_BASE_URL="https://new.example")
     factories.order()
-    pump()
+    push_due()
     assert sandbox.shipments()
     sendcloud_settings(SITE="staging")
     factories.order()
-    pump()
+    push_due()
     assert len(sandbox.shipments()) == 1
 
 

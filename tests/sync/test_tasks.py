@@ -25,7 +25,7 @@ from django_sendcloud.models import (
     WebhookEvent,
 )
 from django_sendcloud.sync.claim import DEAD_AFTER
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.webhooks import inbox
 from tests import factories
 from tests.shop.models import Order
@@ -48,7 +48,7 @@ PARTS: dict[str, tuple[Any, str]] = {
 def work(integration: Integration, sandbox: Any) -> Callable[[], set[str]]:
     """Prepare work for each part of the sweep, and return a function that names the parts that ran."""
     early = factories.order()
-    pump()
+    push_due()
     shipment = Shipment.objects.get()
     inbox.store(integration, raw(parcel(id=1, shipment_uuid=str(shipment.uuid))))
     tasks.apply_inbox()
@@ -136,10 +136,10 @@ def test_time_limit_within_adapter_fails_no_order(
         tasks.push()
     assert not sandbox.requests
     assert set(factories.outbox().values_list("state", "error_code", "failures")) == {(EntryState.PENDING, "", 0)}
-    pump()
+    push_due()
     assert not sandbox.requests, "the lease stands until it ends"
     later(conf().LEASE_SECONDS + conf().QUARANTINE_SECONDS + 1)
-    pump()
+    push_due()
     assert {shipment["external_order_id"] for shipment in sandbox.shipments()} == {str(order.pk) for order in orders}
     assert not factories.outbox().exists()
 
@@ -160,7 +160,7 @@ def test_time_limit_during_push_fails_no_order(
             tasks.push()
     assert set(factories.outbox().values_list("state", "error_code", "failures")) == {(EntryState.PENDING, "", 0)}
     later(conf().LEASE_SECONDS + conf().QUARANTINE_SECONDS + 1)
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))
 
 

@@ -14,7 +14,7 @@ from django_sendcloud.models import EntryState, Integration, OutboxEntry, PauseR
 from django_sendcloud.sync import limiter
 from django_sendcloud.sync.backends import Outcome, backend_for
 from django_sendcloud.sync.reconcile import differences, repair, scan
-from django_sendcloud.sync.worker import pump, run_in_turn
+from django_sendcloud.sync.worker import push_due, run_in_turn
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order
@@ -34,7 +34,7 @@ def push(seconds: float = 0.0) -> None:
     """Push what is due, as if it had waited long enough."""
     past = timezone.now() - dt.timedelta(seconds=1)
     factories.outbox().filter(state=EntryState.PENDING).update(due_at=past, not_before=past)
-    pump()
+    push_due()
 
 
 def ids(sandbox: Any) -> set[str]:
@@ -71,7 +71,7 @@ def test_accepted_order_is_synced_once_seen(
     sandbox.save_orders()
     assert sandbox.count("GET", "/orders") == 0, "nothing is asked before it can be there"
     later(3.1)
-    pump()
+    push_due()
     assert statuses() == {"synced"}
     assert not OutboxEntry.objects.exists()
     assert (len(upserts(sandbox)), sandbox.count("GET", "/orders")) == (1, 1)
@@ -110,10 +110,10 @@ def test_accepted_order_is_confirmed_without_adapter(
     made[0].city = "Utrecht"
     made[0].save()
     later(3.1)
-    pump()
+    push_due()
     assert [order.pk for order in translated] == [made[0].pk], "only the one that has changed"
     later(3.1)
-    pump()
+    push_due()
     assert statuses() == {"synced"}
     assert not OutboxEntry.objects.exists()
 
@@ -131,14 +131,14 @@ def test_pushes_go_before_confirmations(
     make_orders(4)
     later(5)
     before = len(sandbox.requests)
-    run_in_turn() if in_turn else pump()
+    run_in_turn() if in_turn else push_due()
     assert [request.method for request in sandbox.requests[before:]] == ["POST", "POST", "GET"]
     assert Shipment.objects.filter(status=ShipmentStatus.SYNCED).count() == 6
     make_orders(4)
     later(40)
     v3._readings.clear()  # the next run is another process's
     before = len(sandbox.requests)
-    run_in_turn() if in_turn else pump()
+    run_in_turn() if in_turn else push_due()
     assert [request.method for request in sandbox.requests[before:]] == ["GET", "POST", "POST"]
 
 
@@ -192,7 +192,7 @@ def test_fresh_order_overtakes_long_look(
 
     monkeypatch.setattr(Orders, name, note)
     before = len(sandbox.requests)
-    run_in_turn() if in_turn else pump()
+    run_in_turn() if in_turn else push_due()
     methods = [request.method for request in sandbox.requests[before:]]
     assert methods.index("POST") <= 2, "the list or one order, and then the push"
     assert methods.count("GET") >= 8, "the look goes on"
@@ -212,7 +212,7 @@ def test_long_look_never_waits_to_push(
     sendcloud_settings(CONFIRM_SECONDS=3.0, UNSAFE_REQUESTS_PER_MINUTE=0.6, UNSAFE_BURST=1)
     while limiter.ask(integration, "unsafe") == 0:
         pass
-    pump()
+    push_due()
     assert sandbox.count("GET") == 21, "the list, and each order"
     assert len(upserts(sandbox)) == 1
 
@@ -228,14 +228,14 @@ def test_order_not_seen_is_polled_then_pushed(
     looks = []
     for _ in range(40):
         later(3.0)
-        pump()
+        push_due()
         looks.append(sandbox.count("GET", "/orders"))
         if len(upserts(sandbox)) == 2:
             break
     assert 3 <= looks[-1] <= 14
     assert len(upserts(sandbox)) == 2
     later(3.1)
-    pump()
+    push_due()
     assert statuses() == {"synced"}
     assert len(ids(sandbox)) == 1
 
@@ -269,7 +269,7 @@ def test_look_goes_on_where_last_stopped(
         reading.places["-pk"] = "a cursor from long ago", reading.places["-pk"][1]
     for _ in range(5 if forgotten else 4):
         later(3600)
-        pump()
+        push_due()
     assert statuses() == {"synced"}
     assert not OutboxEntry.objects.exists()
     assert upserts(sandbox) == [10]
@@ -291,7 +291,7 @@ def test_unlisted_order_is_never_pushed_unasked(
         sandbox.create_label(str(order.pk))
     later(70)
     for _ in range(3):
-        pump()
+        push_due()
         later(3.1)
     assert upserts(sandbox) == [5]
     assert statuses() == {"synced"}
@@ -306,7 +306,7 @@ def test_unsaved_change_is_no_synced_order(
     [order] = make_orders(1)
     push()
     later(4)
-    pump()
+    push_due()
     assert statuses() == {"synced"}
     sandbox.lose_orders(1)
     forget_transaction()
@@ -314,11 +314,11 @@ def test_unsaved_change_is_no_synced_order(
     order.save()
     push()
     later(4)
-    pump()
+    push_due()
     assert statuses() == {"accepted"}
     for _ in range(12):
         later(10)
-        pump()
+        push_due()
     assert upserts(sandbox) == [1, 1, 1]
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 1"
     assert statuses() == {"synced"}
@@ -336,14 +336,14 @@ def test_change_of_accepted_order_waits_and_arrives(
     order.address = "Markt 1"
     order.save()
     factories.outbox()
-    pump()
+    push_due()
     assert upserts(sandbox) == [1]
     sandbox.save_orders()
     later(5)
-    pump()
+    push_due()
     sandbox.save_orders()
     later(5)
-    pump()
+    push_due()
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 1"
     assert statuses() == {"synced"}
     assert sandbox.count("", "") == len(sandbox.requests)
@@ -414,9 +414,9 @@ def test_still_processing_makes_whole_batch_wait(integration: Integration, sandb
     assert all(0.5 < (e.due_at - timezone.now()).total_seconds() <= 5.5 for e in entries)
     assert upserts(sandbox) == [5]
     later(5.5)
-    pump()
+    push_due()
     later(5.5)
-    pump()
+    push_due()
     assert upserts(sandbox) == [5, 5, 5]
     assert statuses() == {"synced"}
 
@@ -440,7 +440,7 @@ def test_endless_conflict_holds_up_only_its_order(
     push()
     for _ in range(30):
         later(5.5)
-        pump()
+        push_due()
     assert ids(sandbox) == {str(order.pk) for order in made} - {culprit}
     entry = OutboxEntry.objects.get()
     assert (entry.order_pk, entry.state, entry.error_code) == (culprit, EntryState.PENDING, "conflict")
@@ -498,7 +498,7 @@ def test_order_cancelled_before_saved_ends_deleted(
     if updated:
         push()
         later(4)
-        pump()
+        push_due()
         assert statuses() == {"synced"}
         forget_transaction()
         order.address = "Markt 1"
@@ -509,13 +509,13 @@ def test_order_cancelled_before_saved_ends_deleted(
     cancel(order)
     factories.outbox()
     later(3.5)
-    pump()
+    push_due()
     assert Shipment.objects.get().status != ShipmentStatus.DELETED, "it may still appear"
     sandbox.save_orders()
     sandbox.save_delay = 0.0
     for _ in range(3):
         later(3.5)
-        pump()
+        push_due()
     assert ids(sandbox) == set()
     assert statuses() == {"deleted"}
     assert not OutboxEntry.objects.exists()
@@ -532,10 +532,10 @@ def test_order_never_saved_is_gone_after_wait(
     factories.outbox()
     for _ in range(4):
         later(3.5)
-        pump()
+        push_due()
     assert statuses() == {"accepted"}
     later(30)
-    pump()
+    push_due()
     assert statuses() == {"deleted"}
     assert upserts(sandbox) == [1]
 
@@ -550,9 +550,9 @@ def test_lost_answer_is_deleted_after_look_up(
     cancel(order)
     factories.outbox()
     later(61)
-    pump()
+    push_due()
     later(12)
-    pump()
+    push_due()
     assert ids(sandbox) == set()
     assert statuses() == {"deleted"}
 

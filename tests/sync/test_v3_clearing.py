@@ -21,7 +21,7 @@ from django_sendcloud.payloads import (
     TaxNumbers,
     v3,
 )
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import forget_transaction
 from tests.shop.models import Order
@@ -105,7 +105,7 @@ def change(order: Order, extra: dict[str, Any], fields: dict[str, Any]) -> None:
     order.save()
     for _ in range(4):
         factories.outbox().update(due_at="2026-01-01T00:00Z", not_before="2026-01-01T00:00Z")
-        pump()
+        push_due()
 
 
 def there(sandbox: Any) -> list[str]:
@@ -178,7 +178,7 @@ def test_part_of_lost_answer_is_remembered(
     extra["billing_address"] = BILLING
     forget_transaction()
     order.save()
-    pump()
+    push_due()
     assert "billing_address" in there(sandbox)
     change(order, extra, {"billing_address": None})
     assert "billing_address" not in there(sandbox)

@@ -18,7 +18,7 @@ from django_sendcloud.models import EntryState, Integration, OutboxEntry, Parcel
 from django_sendcloud.payloads import Address, OtherCurrency, preflight, v3
 from django_sendcloud.sandbox.behaviour import Behaviour
 from django_sendcloud.sync.reconcile import scan
-from django_sendcloud.sync.worker import pump
+from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
 from tests import factories
@@ -57,7 +57,7 @@ def push(sandbox: Any, rounds: int = 6) -> None:
         factories.outbox().filter(state=EntryState.PENDING).update(
             due_at="2026-01-01T00:00Z", not_before="2026-01-01T00:00Z"
         )
-        pump()
+        push_due()
         sandbox.save_orders()
 
 
@@ -178,17 +178,17 @@ def test_order_is_looked_for_after_confirm_seconds(
     sandbox.lose_orders(1)
     factories.order()
     later(1)
-    pump()
+    push_due()
     later(6)
-    pump()
+    push_due()
     assert sandbox.count("GET") == 0
     later(2)
-    pump()
+    push_due()
     assert sandbox.count("GET") == 2, "the list, and the order itself"
     later(40)
-    pump()
+    push_due()
     later(60)
-    pump()
+    push_due()
     assert sandbox.count("POST") == 2, "not saved within 40 seconds: pushed again"
 
 

@@ -23,7 +23,7 @@ from ...models import OutboxEntry
 from ...registry import registry
 from ...sync.fold import fold_all
 from ...sync.record import CHUNK, record
-from ...sync.worker import pump
+from ...sync.worker import push_due
 from ..tables import TablesCommand
 
 INTERRUPTED = 130
@@ -137,7 +137,7 @@ class Command(TablesCommand):
         clock.synchronize()
         end_of_debounce = clock.now() + dt.timedelta(seconds=conf().DEBOUNCE_SECONDS)
         while True:
-            more = pump(budget=2.0)
+            more = push_due(budget=2.0)
             left = waiting.count()
             progress.show(total - left)
             if not more and (once or clock.now() >= end_of_debounce):
