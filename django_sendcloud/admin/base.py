@@ -24,9 +24,9 @@ from django.views.decorators.csrf import csrf_protect
 
 from ..core.dates import date_and_time
 from ..core.transactions import outside_transactions
-from .actions import Action
-from .atomic import outside_for
-from .history import render_history
+from .actions.action import Action
+from .actions.atomic import outside_for
+from .actions.history import render_history
 from .incidents import fold_once, health_of, incidents
 from .lists.export import export_view
 from .lists.saved_filters import saved_filters, saved_filters_view

@@ -18,13 +18,13 @@ from ..core.crypto import DecryptionError
 from ..models import EventState, Parcel, WebhookEvent
 from ..models.webhook_event import ACTIONS, AWAITING_FOLLOW_UPS
 from ..webhooks import apply
-from .actions import Question, Rows, action, in_chunks, notify, report_count
+from .actions.action import Question, Rows, action, in_chunks, notify, report_count
+from .actions.history import log
+from .actions.notes import NoteForm, log_with_note, name_of
 from .base import EMPTY, SearchedAdmin, ago, in_time, link
 from .explanations.sentences import note_in_words
-from .history import log
 from .lists.filters import ActionFilter, age_filter
 from .lists.search import spellings
-from .notes import NoteForm, log_with_note, name_of
 from .permissions import Permissions
 from .ui.badges import EVENT_TONES, badge, badge_with
 

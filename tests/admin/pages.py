@@ -9,7 +9,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
-from django_sendcloud.admin.history import render_message
+from django_sendcloud.admin.actions.history import render_message
 from django_sendcloud.models import Integration
 
 

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.translation import gettext
 
-from django_sendcloud.admin import actions
+from django_sendcloud.admin.actions import action
 from django_sendcloud.models import Integration, OutboxEntry, Shipment, WebhookEvent
 from django_sendcloud.signals import work_due
 from django_sendcloud.sync.problems import Problem, columns_of
@@ -306,7 +306,7 @@ def test_confirmation_across_pages_keeps_its_rows(operator: Client, db: None) ->
 
 
 def test_confirmation_repeats_when_long_list_grew(operator: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions, "MOST_SELECTED", 59)
+    monkeypatch.setattr(action, "MOST_SELECTED", 59)
     rows = entries(60, state="dead", error_code="gave_up")
     url = f"{reverse(OUTBOX)}?state=dead"
     page = operator.post(url, {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1"})

@@ -327,7 +327,7 @@ django.setup()
 from django.template import Context, Template
 from django.test import RequestFactory
 from django.contrib.auth.models import AnonymousUser
-from django_sendcloud.admin.history import log
+from django_sendcloud.admin.actions.history import log
 from tests.shop.models import Order
 request = RequestFactory().get("/")
 request.user = AnonymousUser()

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_sendcloud.admin.history import render_message
+from django_sendcloud.admin.actions.history import render_message
 from django_sendcloud.models import EventState, Integration, Parcel, Shipment, WebhookEvent
 from django_sendcloud.parcels.matching import suggested
 

@@ -14,7 +14,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
-from django_sendcloud.admin.history import render_message
+from django_sendcloud.admin.actions.history import render_message
 from django_sendcloud.core.dates import date_and_time
 from django_sendcloud.models import Integration, PauseReason
 

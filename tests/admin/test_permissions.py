@@ -21,7 +21,7 @@ from django.urls import URLPattern, URLResolver, resolve, reverse
 from pypdf import PdfWriter
 
 from django_sendcloud.admin import SendcloudOrderAdmin
-from django_sendcloud.admin.actions import Action
+from django_sendcloud.admin.actions.action import Action
 from django_sendcloud.admin.integrations.settings import Shown, values_here, values_there
 from django_sendcloud.models import Account, Integration, OutboxEntry, Overview, Parcel, Shipment, WebhookEvent
 from django_sendcloud.testing import rolled_back

@@ -79,7 +79,7 @@ print(integration.name)
 OPERATE = """
 from django.contrib.auth.models import User
 from django.test import RequestFactory
-from django_sendcloud.admin.history import log, render_message
+from django_sendcloud.admin.actions.history import log, render_message
 from django_sendcloud.models import Account, Integration, Parcel, PauseReason, WebhookEvent
 from django_sendcloud.webhooks import apply, inbox
 from django.contrib.admin.models import LogEntry

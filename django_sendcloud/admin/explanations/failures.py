@@ -19,7 +19,7 @@ from ...core.site import CopyOfShop
 from ...exceptions import APIError, AuthenticationError, NotFound, RequestNotSent, TLSError, WrongAddress
 from ...models import Integration, PauseReason
 from ...sync.outcomes import reaction_to
-from ..history import Text, log
+from ..actions.history import Text, log
 from .errors import ERRORS, PAUSES, Explanation, explain_error
 from .health import NO_KEYS
 

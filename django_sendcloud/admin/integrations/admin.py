@@ -29,13 +29,13 @@ from ...sync import limiter
 from ...sync.generation import usual_generation
 from ...sync.health import IntegrationHealth
 from ...sync.routing import adapters_route, is_routed
-from ..actions import Question, Rows, action, notify, report_count
+from ..actions.action import Question, Rows, action, notify, report_count
+from ..actions.history import log
+from ..actions.notes import NoteForm, name_of
 from ..base import EMPTY, SendcloudAdmin, ago, link
 from ..explanations.failures import FAILURES, explain_failure, report_failure
 from ..explanations.health import LABELS, TONES, explain_health, explain_paused
-from ..history import log
 from ..incidents import health_of
-from ..notes import NoteForm, name_of
 from ..silent_post import silent_post
 from ..ui.badges import badge, badge_with
 from ..ui.humanize import clock_time, stopped_once

@@ -14,8 +14,8 @@ from ...conf import conf
 from ...core.site import current_site, differences
 from ...models import Integration, PauseReason
 from ...sync.health import health
-from ..actions import Question, Rows, action, notify
-from ..history import log
+from ..actions.action import Question, Rows, action, notify
+from ..actions.history import log
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -20,9 +20,9 @@ from ... import jobs
 from ...conf import conf
 from ...models import Integration, OutboxEntry, ReconciliationRun, Shipment, ShipmentStatus
 from ...sync import reconcile
-from ..actions import notify, report_count
+from ..actions.action import notify, report_count
+from ..actions.history import log
 from ..base import ago
-from ..history import log
 from ..permissions import Permissions
 from ..shipments.order_rows import make_due
 from ..shipments.pushing import held_back, report_pushed

@@ -16,9 +16,9 @@ from ...exceptions import NotFound
 from ...models import Integration, Shipment, ShipmentStatus
 from ...sync import limiter
 from ...sync.health import health
-from ..actions import Question, Rows, action
+from ..actions.action import Question, Rows, action
+from ..actions.history import log
 from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure, report_failure
-from ..history import log
 from .copies import may_be_copy
 from .webhook import can_be_asked
 

@@ -12,9 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from ...enums import ApiGeneration
 from ...models import Integration, PauseReason
 from ...sync.move import MoveFailed, MoveReport, begin_move, survey
-from ..actions import Question, Rows, action
+from ..actions.action import Question, Rows, action
+from ..actions.history import log
 from ..explanations.failures import FAILURES, explain_failure
-from ..history import log
 from .webhook import can_be_asked
 
 if TYPE_CHECKING:

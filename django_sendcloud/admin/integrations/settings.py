@@ -26,9 +26,9 @@ from ...models import Integration
 from ...models.carriers import CARRIERS, carrier_name
 from ...sync import limiter
 from ...violations import Violation
+from ..actions.history import log
 from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure, report_failure
 from ..explanations.violations import describe
-from ..history import log
 from ..ui.humanize import quoted
 from .webhook import where_shop_is
 

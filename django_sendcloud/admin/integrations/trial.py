@@ -12,10 +12,10 @@ from django.utils.translation import gettext_lazy as _
 from ...exceptions import RateLimited
 from ...models import Integration
 from ...sync.trial import send_test_order
-from ..actions import Question, Rows, action
+from ..actions.action import Question, Rows, action
+from ..actions.history import log
 from ..explanations.errors import fields_of
 from ..explanations.failures import AT_FULL_SPEED, FAILURES, report_failure
-from ..history import log
 from .copies import may_be_copy
 from .webhook import can_be_asked
 

@@ -18,11 +18,11 @@ from ...sync import limiter
 from ...webhooks import selftest
 from ...webhooks.address import reachability
 from ...webhooks.credentials import WINDOW
-from ..actions import Question, Rows, action
+from ..actions.action import Question, Rows, action
+from ..actions.history import log
 from ..base import EMPTY, SendcloudAdmin
 from ..explanations.errors import Explanation
 from ..explanations.failures import AT_FULL_SPEED, FAILURES, report_failure
-from ..history import log
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -12,9 +12,9 @@ from django.utils.translation import ngettext
 from ...models import OutboxEntry, Parcel, Shipment, ShipmentStatus
 from ...models.shipment import ShipmentQuerySet
 from ...parcels.cancel import is_cancellable
-from ..actions import Question, Rows, action, in_chunks, notify
+from ..actions.action import Question, Rows, action, in_chunks, notify
+from ..actions.history import log
 from ..base import may
-from ..history import log
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import is_printable, label_action, printable
 from ..shipments.order_rows import make_due

@@ -22,7 +22,7 @@ from django.views.decorators.csrf import csrf_protect
 
 from ...core.transactions import outside_transactions
 from ...registry import OrderRef
-from ..actions import Action
+from ..actions.action import Action
 from ..ui.links import leads_back
 from .actions import CANCEL_LABEL, KEEP_LABEL, LABELS, PUSH, OrderPermissions
 from .panel import buttons_of, panel_of, state_of

@@ -21,10 +21,10 @@ from django.views.decorators.csrf import csrf_protect
 
 from ...core.transactions import outside_transactions
 from ...registry import OrderRef
-from ..actions import Action
-from ..atomic import outside_for
+from ..actions.action import Action
+from ..actions.atomic import outside_for
+from ..actions.history import render_history
 from ..base import EMPTY, STYLES, ModelT, _ModelAdmin, admin_path, admin_url
-from ..history import render_history
 from ..incidents import fold_once
 from ..parcels.admin import tracking_link
 from .actions import CANCEL_LABEL, KEEP_LABEL, LABELS, PUSH, OrderPermissions

@@ -11,7 +11,7 @@ from django.utils.translation import gettext
 
 from ...models import EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
 from ...sync.health import is_retried
-from ..actions import Action
+from ..actions.action import Action
 from ..base import ago
 from ..explanations.errors import ERRORS, Explanation, FieldProblem, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped

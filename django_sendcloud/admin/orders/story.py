@@ -20,8 +20,8 @@ from django.utils.translation import gettext_lazy as _
 from ...enums import ParcelPhase
 from ...models import Attempt, AttemptOutcome, OutboxEntry, Parcel, Shipment
 from ...models.delivery import PHASES
+from ..actions.history import render_message
 from ..explanations.causes import Cause
-from ..history import render_message
 from ..ui.badges import PHASE_TONES
 from .state import OrderState, ref_of
 

@@ -25,10 +25,10 @@ from ...models.carriers import carrier_name
 from ...models.statuses import status_text
 from ...parcels.cancel import is_cancellable
 from ...parcels.matching import assign, order_ids, suggested
-from ..actions import Rows
+from ..actions.action import Rows
+from ..actions.history import log
 from ..base import EMPTY, SearchedAdmin, ago, link
 from ..explanations.statuses import advice_for
-from ..history import log
 from ..lists.filters import CarrierFilter, MatchedFilter, age_filter
 from ..lists.search import as_uuid, spellings
 from ..permissions import Permissions

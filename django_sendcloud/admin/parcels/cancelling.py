@@ -18,11 +18,11 @@ from ...models.statuses import ANNOUNCEMENT_FAILED
 from ...parcels.cancel import MOST, cancel_labels
 from ...sync.outcomes import reaction_to
 from ...sync.push.frozen import keep_label
-from ..actions import Action, Question, Rows, action, asked, notify, report_count
+from ..actions.action import Action, Question, Rows, action, asked, notify, report_count
+from ..actions.history import log
 from ..explanations.errors import explain_error
 from ..explanations.failures import AT_FULL_SPEED
 from ..explanations.labels import summary
-from ..history import log
 
 __all__ = ["cancel_action", "cancellable", "keep_action"]
 

@@ -19,9 +19,9 @@ from ...enums import ParcelPhase
 from ...models import Parcel, Preference
 from ...models.preference import PRINTING
 from ...parcels.labels import MOST, MergingNotInstalled, fetch
-from ..actions import Action, Question, Rows, action, asked
+from ..actions.action import Action, Question, Rows, action, asked
+from ..actions.history import log
 from ..explanations.labels import explain_conflict, summary
-from ..history import log
 from ..ui.humanize import clock_time, grouped
 
 if TYPE_CHECKING:

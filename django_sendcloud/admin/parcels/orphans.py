@@ -11,9 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from ...models import Parcel
-from ..actions import Question, Rows, action, in_chunks, report_count
-from ..history import log
-from ..notes import NoteForm, log_with_note, name_of
+from ..actions.action import Question, Rows, action, in_chunks, report_count
+from ..actions.history import log
+from ..actions.notes import NoteForm, log_with_note, name_of
 
 if TYPE_CHECKING:
     from ..base import SendcloudAdmin

@@ -27,12 +27,12 @@ from ...payloads import ShipmentPayload, v3
 from ...registry import OrderRef
 from ...sync.on_demand import Busy, look_up, withdraw
 from ...sync.outcomes import reaction_to
-from ..actions import Question, Rows, action, in_chunks, notify, report_count
+from ..actions.action import Question, Rows, action, in_chunks, notify, report_count
+from ..actions.history import log
 from ..base import EMPTY, ago, link
 from ..explanations.errors import ERRORS, explain_error, fields_of
 from ..explanations.failures import AT_FULL_SPEED, FAILURES
 from ..explanations.labels import changed_fields, explain_conflict
-from ..history import log
 from ..lists.filters import DeliveryFilter, ShipmentStateFilter, age_filter
 from ..lists.search import as_uuid, spellings
 from ..orders.why import left_out_of, report_left_out

@@ -18,7 +18,7 @@ from django.utils.translation import gettext, ngettext
 from ...models import OutboxEntry
 from ...registry import OrderRef, registry
 from ...violations import fields_named
-from ..actions import notify
+from ..actions.action import notify
 from ..explanations.causes import Cause, causes, with_causes
 from ..explanations.errors import FieldProblem, explain, field_label, fields_of
 from ..incidents import fold_once

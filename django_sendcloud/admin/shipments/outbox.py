@@ -24,12 +24,12 @@ from ...models import EntryState, Integration, OutboxEntry, Shipment
 from ...registry import OrderRef, registry
 from ...sync.health import HEALING, is_retried
 from ...sync.problems import UNASSIGNED
-from ..actions import Question, Rows, action, asked, in_chunks, notify
+from ..actions.action import Question, Rows, action, asked, in_chunks, notify
+from ..actions.history import log
 from ..base import EMPTY, in_time
 from ..explanations.causes import cause_of, causes, with_causes
 from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
-from ..history import log
 from ..incidents import health_of
 from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
 from ..lists.search import spellings

@@ -11,8 +11,8 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 
-from ...admin.actions import Action
-from ...admin.atomic import outside_if_ours
+from ...admin.actions.action import Action
+from ...admin.actions.atomic import outside_if_ours
 from ...admin.orders.actions import LABELS, PUSH
 from ...admin.orders.backoffice import BackOffice
 from .shop import get_class

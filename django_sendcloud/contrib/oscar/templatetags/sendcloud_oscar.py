@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django import template
 
-from ....admin.actions import Action
+from ....admin.actions.action import Action
 from ..dashboard import bulk_actions
 from ..shop import get_model
 

@@ -8,7 +8,7 @@ from django import forms
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from .actions import CONFIRMED
+from .action import CONFIRMED
 from .history import log
 
 __all__ = ["NoteForm", "log_with_note", "name_of"]

@@ -21,10 +21,10 @@ from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
-from ..conf import conf
-from ..models import OutboxEntry
-from ..signals import work_due
-from .ui.links import admin_url
+from ...conf import conf
+from ...models import OutboxEntry
+from ...signals import work_due
+from ..ui.links import admin_url
 
 if TYPE_CHECKING:
     from django import forms
@@ -43,7 +43,7 @@ CHUNK = 500
 # Keys in a confirmation's form; a longer list is confirmed by its number. Django refuses forms of over 1,000 fields.
 MOST_SELECTED = 500
 # Template of a confirmation page, unless the admin names its own.
-CONFIRMATION = "admin/django_sendcloud/confirmation.html"
+CONFIRMATION = "admin/django_sendcloud/actions/confirmation.html"
 # Form fields of a confirmation page.
 CONFIRMED, NUMBER, CRITERIA = "confirmed", "number", "criteria"
 

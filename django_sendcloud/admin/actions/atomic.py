@@ -13,7 +13,7 @@ from django.db import connections, transaction
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern
 
-from ..core.transactions import outside_transactions
+from ...core.transactions import outside_transactions
 
 __all__ = ["outside_for", "outside_if_ours"]
 

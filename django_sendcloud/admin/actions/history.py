@@ -17,12 +17,12 @@ from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 
-from ..core.dates import date_and_time
+from ...core.dates import date_and_time
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-    from .actions import Rows
+    from .action import Rows
 
 __all__ = ["Text", "log", "render_history", "render_message"]
 

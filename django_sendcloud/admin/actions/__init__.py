@@ -1,0 +1,1 @@
+"""Actions of operators: button, question, note, history."""
