@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from .version import __version__
 
 if TYPE_CHECKING:
-    from .adapters import NotShippable, OrderAdapter, PackedItem, ParcelChange, register, unregister, watch
+    from .adapters import NotShippable, OrderAdapter, PackedItem, ParcelChange, watch
     from .api import SendcloudClient
     from .conf import SendcloudConfigurationError
     from .exceptions import APIError, OrderProblem, PayloadError, RegistrationError, SendcloudError
+    from .registry import register, unregister
     from .storefront.tracking import order_shipping
     from .sync.preview import preview_order
     from .sync.record import enqueue, paused
@@ -36,8 +37,8 @@ _HOMES = {
     "order_shipping": ".storefront.tracking",
     "paused": ".sync.record",
     "preview_order": ".sync.preview",
-    "register": ".adapters",
-    "unregister": ".adapters",
+    "register": ".registry",
+    "unregister": ".registry",
     "watch": ".adapters",
 }
 

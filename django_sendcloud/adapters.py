@@ -27,11 +27,10 @@ Put it in a module ``sendcloud.py`` of any installed app; it is found there as `
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import datetime as dt
 import difflib
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
@@ -39,13 +38,11 @@ from django.apps import apps
 from django.db import models
 from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
-from django.utils.module_loading import autodiscover_modules
 from django.utils.translation import gettext_lazy
 
 from .core.clock import clock
 from .enums import ParcelPhase
-from .exceptions import RegistrationError
-from .registry import registry, stored_key
+from .orders import stored_key
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -61,10 +58,6 @@ __all__ = [
     "PackedItem",
     "ParcelChange",
     "Watch",
-    "autodiscover",
-    "register",
-    "temporarily_registered",
-    "unregister",
     "watch",
 ]
 
@@ -504,58 +497,3 @@ class OrderAdapter(Generic[OrderT]):
             )
             for model, path in self.related.items()
         }
-
-
-AdapterT = TypeVar("AdapterT", bound=OrderAdapter[Any])
-
-
-def register(*order_models: type[models.Model]) -> Callable[[type[AdapterT]], type[AdapterT]]:
-    """Make the decorated ``OrderAdapter`` responsible for the given order model (or several alike).
-
-    Raises:
-        RegistrationError: a model is abstract, no model, or has an adapter already.
-    """
-    if not order_models:
-        raise RegistrationError("@register needs the order model: @register(Order).")
-
-    def decorate(adapter_class: type[AdapterT]) -> type[AdapterT]:
-        candidate: object = adapter_class
-        if not (isinstance(candidate, type) and issubclass(candidate, OrderAdapter)):
-            raise RegistrationError(f"@register decorates subclasses of OrderAdapter, not {adapter_class!r}.")
-        for model in order_models:
-            registry.add(model, adapter_class())
-        return adapter_class
-
-    return decorate
-
-
-def unregister(*order_models: type[models.Model]) -> None:
-    """Undo ``register``. What is queued for these models waits until an adapter is there again.
-
-    Raises:
-        RegistrationError: a model has no adapter.
-    """
-    for model in order_models:
-        registry.remove(model)
-
-
-@contextlib.contextmanager
-def temporarily_registered(
-    adapter_class: type[OrderAdapter[Any]], *order_models: type[models.Model]
-) -> Iterator[OrderAdapter[Any]]:
-    """Register another adapter for these models within the block, the former one afterwards. For tests."""
-    former = {model: registry.remove(model) for model in order_models if model in registry}
-    try:
-        register(*order_models)(adapter_class)
-        yield registry[order_models[0]]
-    finally:
-        for model in order_models:
-            if model in registry:
-                registry.remove(model)
-        for model, adapter in former.items():
-            registry.add(model, adapter)
-
-
-def autodiscover() -> None:
-    """Import the module ``sendcloud`` of every installed app that has one."""
-    autodiscover_modules("sendcloud")

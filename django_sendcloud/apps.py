@@ -11,8 +11,8 @@ class SendcloudConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import adapters, checks, receivers
+        from . import checks, receivers, registry
 
         checks.register()
-        adapters.autodiscover()
+        registry.autodiscover()
         receivers.connect()

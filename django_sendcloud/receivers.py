@@ -22,7 +22,8 @@ from django.db.models.signals import m2m_changed, post_save, pre_delete, pre_sav
 from .adapters import OrderAdapter, Watch
 from .broker import notify_workers, pass_on_report, remember_app
 from .models import Integration, OutboxEntry
-from .registry import keys_of, registry, translate_keys
+from .orders import keys_of, translate_keys
+from .registry import registry
 from .routers import primary_reads
 from .signals import (
     adapter_registered,

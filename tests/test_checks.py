@@ -16,10 +16,9 @@ from django.db.models import Prefetch
 from django.test import override_settings
 
 from django_sendcloud import OrderAdapter, checks, watch
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.conf import FIELDS, problems
 from django_sendcloud.models import Integration
-from django_sendcloud.registry import registry
+from django_sendcloud.registry import registry, temporarily_registered
 from tests import factories
 from tests.celery_app import app as celery
 from tests.shop.models import Customer, Item, Order, OrderLine, Package, Unrelated

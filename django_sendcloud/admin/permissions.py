@@ -17,7 +17,8 @@ from django.http import HttpRequest
 from ..adapters import OrderAdapter
 from ..core.dispatch import innermost_frame
 from ..models import OutboxEntry
-from ..registry import OrderRef, orders_of_type, registry
+from ..orders import OrderRef, orders_of_type
+from ..registry import registry
 from .ui.links import admin_url
 
 __all__ = ["ORDER", "Permissions"]

@@ -20,8 +20,9 @@ from ..models import (
     WebhookEvent,
 )
 from ..models.shipment import ShipmentQuerySet
+from ..orders import OrderRef
 from ..payloads.v3 import order_id_of
-from ..registry import OrderRef, registry
+from ..registry import registry
 from ..routers import primary_reads
 from ..sync.fold import fold_all
 from ..sync.on_demand import Busy, withdraw

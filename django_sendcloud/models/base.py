@@ -10,7 +10,7 @@ from django.db.models import Count, Value
 from django.utils.translation import gettext_lazy as _
 
 from ..conf import conf_while_selling
-from ..registry import OrderRef
+from ..orders import OrderRef
 from .fields import ExactCharField, StorableCharField
 
 ModelT = TypeVar("ModelT", bound=models.Model)

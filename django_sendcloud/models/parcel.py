@@ -6,7 +6,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from ..enums import ParcelPhase
-from ..registry import OrderRef
+from ..orders import OrderRef
 from .base import DatabaseManager, DatabaseQuerySet, Dismissible, SendcloudModel
 from .carriers import carrier_name
 from .delivery import PHASES

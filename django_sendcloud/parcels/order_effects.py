@@ -23,7 +23,8 @@ from ..core.interruption import interruptions
 from ..core.retry import is_conflict, retry_transient
 from ..enums import ParcelPhase
 from ..models import Parcel, Shipment, WebhookEvent
-from ..registry import database_for, registry
+from ..orders import database_for
+from ..registry import registry
 from ..routers import primary_reads
 from ..sync.record import record
 from .order_status import update_status

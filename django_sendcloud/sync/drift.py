@@ -14,7 +14,8 @@ from ..adapters import OrderAdapter
 from ..conf import conf
 from ..core.clock import clock
 from ..models import Checkpoint, DriftMark, EntryState, OutboxEntry, Shipment
-from ..registry import registry, stored_key
+from ..orders import stored_key
+from ..registry import registry
 from .fold import fold_all
 from .record import CHUNK, record
 

@@ -14,9 +14,10 @@ from ..core.dispatch import innermost_frame
 from ..core.interruption import interruptions
 from ..enums import ApiGeneration
 from ..models import Integration
+from ..orders import OrderRef
 from ..payloads import Note, NoteLevel, preflight
 from ..payloads.notes import notes_on_errors
-from ..registry import OrderRef, registry
+from ..registry import registry
 from ..routers import primary_reads
 from ..violations import errors_from_json
 from .backends import backend_class

@@ -22,7 +22,8 @@ from ..core.clock import clock
 from ..core.interruption import interruptions
 from ..exceptions import NotFound
 from ..models import Integration, OutboxEntry, ReconciliationRun, Shipment, ShipmentStatus
-from ..registry import database_for, orders_by_key, registry
+from ..orders import database_for, orders_by_key
+from ..registry import registry
 from . import breaker, limiter
 from .backends import Backend, RemoteItem, backend_class
 from .fold import fold_all

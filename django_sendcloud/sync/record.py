@@ -24,7 +24,8 @@ from django.db.models.signals import post_migrate, pre_migrate
 from ..conf import conf_while_selling
 from ..core.clock import clock
 from ..models import Change, OutboxEntry
-from ..registry import OrderRef, database_of, own_key, registry, stored_key
+from ..orders import OrderRef, database_of, order_model_of, own_key, stored_key
+from ..registry import registry
 from ..signals import work_due
 
 __all__ = ["enqueue", "paused", "record"]
@@ -364,7 +365,7 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
         TypeError: something that is neither orders nor a queryset of them.
     """
     if isinstance(orders, models.QuerySet):
-        registered = registry.responsible(orders.model).model
+        registered = order_model_of(orders.model)
         if not orders.query.is_sliced:
             # Only a slice depends on the order of its rows.
             orders = orders.order_by()
@@ -384,7 +385,7 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
             raise TypeError(f"enqueue() takes orders or a queryset of them, not {type(order).__name__}.")
         if order.pk is None:
             raise ValueError(f"enqueue() takes saved orders; this {type(order).__name__} has no primary key yet.")
-        registered, using = registry.responsible(type(order)).model, database_of(order)
+        registered, using = order_model_of(type(order)), database_of(order)
         by_type.setdefault((registered._meta.label_lower, using), []).append(own_key(order, registered))
     is_bulk = sum(len(pks) for pks in by_type.values()) > 1
     return sum(record(order_type, pks, is_bulk=is_bulk, using=using) for (order_type, using), pks in by_type.items())

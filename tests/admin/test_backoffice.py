@@ -25,10 +25,10 @@ from django.utils import timezone
 from pypdf import PdfReader
 
 from django_sendcloud import NotShippable, RegistrationError, SendcloudConfigurationError, paused
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin import SendcloudOrderAdmin, extend_order_admin
 from django_sendcloud.admin.orders import backoffice, extend
 from django_sendcloud.models import Integration, Parcel, ParcelStatus, PauseReason, Shipment
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.problems import columns_of
 from django_sendcloud.testing import drain
 from tests import factories

@@ -17,12 +17,13 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from django_sendcloud.adapters import OrderAdapter, temporarily_registered
+from django_sendcloud.adapters import OrderAdapter
 from django_sendcloud.admin.orders.delivery import COUNTED, OrderDeliveryFilter
 from django_sendcloud.admin.orders.state import states_of
 from django_sendcloud.models import Integration, Parcel, Shipment
 from django_sendcloud.models.delivery import LEAST_FAR
 from django_sendcloud.parcels.delivery_tasks import DeliveryTask, delivery_task, task_of
+from django_sendcloud.registry import temporarily_registered
 from tests import factories
 
 from .test_orders import boss as boss  # a fixture

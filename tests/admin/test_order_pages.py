@@ -15,9 +15,9 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from django_sendcloud import NotShippable, OrderProblem
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin.orders.why import is_left_out
 from django_sendcloud.models import EntryState, Integration, OutboxEntry
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.testing import drain
 from tests import factories
 from tests.shop.models import Order

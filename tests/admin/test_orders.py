@@ -22,10 +22,10 @@ from django.utils import timezone
 from pypdf import PdfReader
 
 from django_sendcloud import NotShippable, OrderAdapter
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin.orders import mixin
 from django_sendcloud.admin.orders.state import OrderStateFilter, can_filter, ref_of, states_of
 from django_sendcloud.models import Integration, OutboxEntry, Parcel, ParcelStatus, PauseReason, Shipment
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.problems import Problem, columns_of
 from django_sendcloud.testing import drain
 from tests import factories

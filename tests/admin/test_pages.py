@@ -682,7 +682,7 @@ def test_payload_page_explains_invalid_order(boss: Client, data: Data) -> None:
 
 def test_payload_page_explains_adapter_error(boss: Client, data: Data) -> None:
     from django_sendcloud import OrderAdapter
-    from django_sendcloud.adapters import temporarily_registered
+    from django_sendcloud.registry import temporarily_registered
     from tests.shop.models import Order
 
     class Broken(OrderAdapter[Order]):

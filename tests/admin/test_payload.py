@@ -333,7 +333,7 @@ def test_v3_order_is_compared_under_our_names(boss: Client, told: Shipment) -> N
 @pytest.mark.parametrize("generation", ["v2", "v3"], indirect=True)
 @pytest.mark.long
 def test_preview_notes_parts_that_are_not_sent(boss: Client, told: Shipment, generation: str) -> None:
-    from django_sendcloud.adapters import temporarily_registered
+    from django_sendcloud.registry import temporarily_registered
     from tests.shop import sendcloud as shop
     from tests.shop.models import Order
 
@@ -356,7 +356,7 @@ def test_v3_order_with_all_fields_compares_equal(
     boss: Client, integration: Integration, sandbox: Any, as_documented: bool
 ) -> None:
     """Live answers differ from the documents: costs are numbers, times have microseconds, enums are in lower case."""
-    from django_sendcloud.adapters import temporarily_registered
+    from django_sendcloud.registry import temporarily_registered
     from tests.payloads.test_v3 import everything
     from tests.shop import sendcloud as shop
     from tests.shop.models import Order

@@ -12,8 +12,8 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Account, EntryState, Integration, OutboxEntry, PauseReason, WebhookEvent
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.health import mark_sweep
 from django_sendcloud.sync.limiter import acquire
 from django_sendcloud.sync.worker import push_due

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from django_sendcloud.adapters import temporarily_registered
+from django_sendcloud.registry import temporarily_registered
 from tests import factories
 from tests.shop.models import Order, OrderLine, Unrelated
 from tests.shop.sendcloud import ShopOrder

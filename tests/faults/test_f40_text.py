@@ -15,7 +15,7 @@ from tests.databases import _administrator, fresh_database, migrate
 from tests.project import Project, project_on
 
 SHOP = """
-from django_sendcloud.adapters import register, unregister
+from django_sendcloud.registry import register, unregister
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
 

@@ -11,9 +11,8 @@ from django.core.management import call_command
 from django.db import router
 
 from django_sendcloud import enqueue, paused
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Integration, OutboxEntry, Shipment
-from django_sendcloud.registry import registry
+from django_sendcloud.registry import registry, temporarily_registered
 from django_sendcloud.routers import primary_reads
 from django_sendcloud.sync.drift import scan
 from django_sendcloud.sync.preview import preview_orders

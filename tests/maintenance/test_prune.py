@@ -12,7 +12,6 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.conf import conf
 from django_sendcloud.maintenance import prune as pruning
 from django_sendcloud.maintenance.erase import erase
@@ -30,7 +29,8 @@ from django_sendcloud.models import (
     ShipmentStatus,
     WebhookEvent,
 )
-from django_sendcloud.registry import OrderRef
+from django_sendcloud.orders import OrderRef
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync import drift
 from django_sendcloud.sync.record import enqueue, record
 from django_sendcloud.sync.worker import push_due

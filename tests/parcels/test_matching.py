@@ -8,8 +8,8 @@ import pytest
 
 from django_sendcloud.maintenance.erase import erase
 from django_sendcloud.models import Integration, Parcel, Shipment, ShipmentStatus
+from django_sendcloud.orders import OrderRef
 from django_sendcloud.parcels.matching import link_unmatched
-from django_sendcloud.registry import OrderRef
 from django_sendcloud.storefront.tracking import order_shipping
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook

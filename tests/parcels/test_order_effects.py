@@ -12,12 +12,12 @@ from django.db import OperationalError, connection
 from django.utils import timezone
 
 from django_sendcloud import ParcelChange
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.core.clock import clock
 from django_sendcloud.enums import ParcelPhase
 from django_sendcloud.models import EventState, Integration, Parcel, Shipment, WebhookEvent
 from django_sendcloud.parcels import order_effects
 from django_sendcloud.parcels.matching import link_unmatched
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import apply, claim, follow_ups, inbox
 from tests import factories

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from django_sendcloud import OrderAdapter
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import EventState, Integration, Parcel, Shipment, ShipmentStatus, WebhookEvent
 from django_sendcloud.parcels.matching import assign, link_unmatched
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories

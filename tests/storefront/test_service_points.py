@@ -17,10 +17,10 @@ from django.template import Context, Template
 from django.test import RequestFactory
 from django.utils import timezone, translation
 
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.api import SendcloudClient
 from django_sendcloud.exceptions import InvalidResponse, PayloadError
 from django_sendcloud.models import EntryState, Integration
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.storefront.forms import ServicePoint, ServicePointField
 from django_sendcloud.storefront.service_points import answers, csp_sources, service_point_fields
 from django_sendcloud.sync.worker import push_due

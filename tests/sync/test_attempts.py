@@ -13,10 +13,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin.explanations.errors import explain
 from django_sendcloud.maintenance.prune import prune
 from django_sendcloud.models import Attempt, Integration, OutboxEntry, Shipment
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.push import plan
 from django_sendcloud.testing import drain
 from tests import factories

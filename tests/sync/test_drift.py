@@ -10,9 +10,9 @@ import pytest
 from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Checkpoint, DriftMark, EntryState, Integration, Shipment
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync import drift
 from django_sendcloud.sync.record import paused
 from django_sendcloud.sync.worker import push_due

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.admin.parcels.labels import printable
 from django_sendcloud.core.clock import clock
 from django_sendcloud.maintenance.erase import erase
 from django_sendcloud.models import Integration, LabelConflict, Parcel, Shipment
-from django_sendcloud.registry import OrderRef
+from django_sendcloud.orders import OrderRef
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync import reconcile
 from django_sendcloud.sync.push import frozen
 from django_sendcloud.sync.record import paused

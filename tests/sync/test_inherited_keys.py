@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from django_sendcloud import OrderAdapter, enqueue, order_shipping
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Change, Integration, OutboxEntry, Shipment
-from django_sendcloud.registry import OrderRef
+from django_sendcloud.orders import OrderRef
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.drift import scan
 from django_sendcloud.sync.fold import fold_all
 from django_sendcloud.sync.worker import push_due

@@ -13,9 +13,9 @@ from django.db.models.signals import pre_save
 from django.test.utils import CaptureQueriesContext
 
 from django_sendcloud import OrderAdapter, watch
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Change
 from django_sendcloud.payloads import ShipmentPayload
+from django_sendcloud.registry import temporarily_registered
 from tests import factories
 from tests.factories import clear_outbox
 from tests.shop.models import (

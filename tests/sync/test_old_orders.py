@@ -9,10 +9,10 @@ import pytest
 from django.utils import timezone
 
 from django_sendcloud import NotShippable, enqueue
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.maintenance.erase import erase
 from django_sendcloud.models import Integration, OutboxEntry, Shipment
-from django_sendcloud.registry import OrderRef, registry
+from django_sendcloud.orders import OrderRef
+from django_sendcloud.registry import registry, temporarily_registered
 from django_sendcloud.sync.fold import fold_all
 from django_sendcloud.sync.worker import push_due
 from tests import factories

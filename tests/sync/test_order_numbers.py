@@ -7,8 +7,8 @@ from typing import Any
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Integration
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.shop.models import Order

@@ -13,10 +13,10 @@ from django.core.management import call_command
 from django.db import connection
 
 from django_sendcloud import OrderAdapter, order_shipping
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Change, Integration, OutboxEntry, Parcel, Shipment
+from django_sendcloud.orders import OrderRef, database_of
 from django_sendcloud.payloads import ShipmentPayload, Status
-from django_sendcloud.registry import OrderRef, database_of
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.fold import fold_all
 from django_sendcloud.sync.worker import push_due
 from tests import factories

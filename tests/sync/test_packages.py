@@ -12,10 +12,10 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
 from django_sendcloud import NotShippable, OrderAdapter, OrderProblem
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.jobs import sweep
 from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, PauseReason, ScheduledLook, Shipment
 from django_sendcloud.payloads import ParcelItem
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.push.plan import preview
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import drain

@@ -12,8 +12,8 @@ from django.test import Client
 from django.urls import reverse
 
 from django_sendcloud import preview_order
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Change, Integration, OutboxEntry, Parcel, Shipment
+from django_sendcloud.registry import temporarily_registered
 from tests import factories
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder

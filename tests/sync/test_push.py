@@ -308,7 +308,7 @@ def test_f13_bad_order_is_rejected_alone(
                     ParcelItem(description="Mug", quantity=1, value=Decimal("1"), **line)
                 return super().get_shipments(order)
 
-        from django_sendcloud.adapters import temporarily_registered
+        from django_sendcloud.registry import temporarily_registered
 
         with temporarily_registered(Computed, Order):
             push(sandbox)
@@ -322,8 +322,8 @@ def test_f13_bad_order_is_rejected_alone(
 
 
 def test_invalid_lines_carry_number_and_sku(sandbox: Any, integration: Integration) -> None:
-    from django_sendcloud.adapters import temporarily_registered
     from django_sendcloud.payloads import ParcelItem
+    from django_sendcloud.registry import temporarily_registered
     from tests.shop import sendcloud as shop
 
     class WithLines(shop.ShopOrder):
@@ -347,8 +347,8 @@ def test_invalid_lines_carry_number_and_sku(sandbox: Any, integration: Integrati
 
 
 def test_currency_that_v2_lacks_is_rejected(sandbox: Any, integration: Integration) -> None:
-    from django_sendcloud.adapters import temporarily_registered
     from django_sendcloud.payloads import OtherCurrency
+    from django_sendcloud.registry import temporarily_registered
     from tests.shop import sendcloud as shop
 
     class Swedish(shop.ShopOrder):
@@ -399,7 +399,7 @@ def test_rejected_order_is_pushed_after_change(sandbox: Any, integration: Integr
 
 
 def test_raising_adapter_rejects_only_its_order(sandbox: Any, integration: Integration) -> None:
-    from django_sendcloud.adapters import temporarily_registered
+    from django_sendcloud.registry import temporarily_registered
     from tests.shop.sendcloud import ShopOrder
 
     good, bad = factories.order(), factories.order()
@@ -431,8 +431,8 @@ def test_f14_batch_rejected_for_one_order_is_divided(sandbox: Any, integration: 
 
 @pytest.mark.long
 def test_second_order_with_same_ids_is_rejected(sandbox: Any, integration: Integration) -> None:
-    from django_sendcloud.adapters import temporarily_registered
     from django_sendcloud.payloads import ShipmentPayload
+    from django_sendcloud.registry import temporarily_registered
     from tests.shop.sendcloud import ShopOrder
 
     class SameIds(ShopOrder):

@@ -11,9 +11,9 @@ import pytest
 from django.db import connection, transaction
 
 from django_sendcloud import OrderAdapter, enqueue
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.models import Change, Integration, Shipment
 from django_sendcloud.payloads import ShipmentPayload, Status
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync import record as recording
 from django_sendcloud.sync.record import record
 from django_sendcloud.sync.worker import push_due

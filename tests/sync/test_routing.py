@@ -11,9 +11,10 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from django_sendcloud.adapters import OrderAdapter, temporarily_registered
+from django_sendcloud.adapters import OrderAdapter
 from django_sendcloud.checks import check_stored
 from django_sendcloud.models import Account, Integration
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.storefront.forms import ServicePointWidget
 from django_sendcloud.sync.routing import integration_for, route
 from django_sendcloud.sync.worker import push_due

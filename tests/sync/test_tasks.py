@@ -12,7 +12,6 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.utils import timezone
 
 from django_sendcloud import jobs, tasks
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.conf import conf
 from django_sendcloud.models import (
     Account,
@@ -24,6 +23,7 @@ from django_sendcloud.models import (
     Shipment,
     WebhookEvent,
 )
+from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.claim import DEAD_AFTER
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.webhooks import inbox

@@ -21,7 +21,7 @@ from django.views import View
 from django.views.decorators.csrf import csrf_protect
 
 from ...core.transactions import outside_transactions
-from ...registry import OrderRef
+from ...orders import OrderRef
 from ..actions.action import Action
 from ..ui.links import leads_back
 from .actions import CANCEL_LABEL, KEEP_LABEL, LABELS, PUSH, OrderPermissions

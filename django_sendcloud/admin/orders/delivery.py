@@ -29,7 +29,7 @@ from django.utils.translation import gettext_lazy as _
 from ...enums import ParcelPhase
 from ...models import Shipment, ShipmentStatus
 from ...models.delivery import LEAST_FAR, NO_PARCEL, PHASES
-from ...registry import key_field
+from ...orders import key_field
 from .state import order_type_of, stored_key
 
 __all__ = ["OrderDeliveryFilter"]

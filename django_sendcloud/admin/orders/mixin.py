@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from django.views.decorators.csrf import csrf_protect
 
 from ...core.transactions import outside_transactions
-from ...registry import OrderRef
+from ...orders import OrderRef
 from ..actions.action import Action
 from ..actions.atomic import outside_for
 from ..actions.history import render_history

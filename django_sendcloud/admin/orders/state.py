@@ -17,8 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from ...conf import conf
 from ...models import Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
 from ...models.delivery import PHASES
+from ...orders import OrderRef, key_field, nearest_order_model
 from ...parcels.delivery import delivery_of_order
-from ...registry import OrderRef, key_field, registry
 from ...storefront.tracking import SyncState, sync_state
 from ..shipments.outbox import assume_integration, entry_badge
 from ..ui.badges import PHASE_TONES, badge
@@ -100,8 +100,8 @@ class OrderState:
 
 def order_type_of(model: type[models.Model]) -> str:
     """Return the stored name of this order type, ``""`` if no adapter handles it."""
-    adapter = registry.for_model(model)
-    return "" if adapter is None else str(adapter.model._meta.label_lower)
+    registered = nearest_order_model(model)
+    return "" if registered is None else registered._meta.label_lower
 
 
 def ref_of(order: models.Model) -> OrderRef:

@@ -15,7 +15,8 @@ from django.utils.translation import gettext_lazy as _
 from ...adapters import NotShippable
 from ...core.dates import date_and_time
 from ...models import Shipment, ShipmentStatus
-from ...registry import OrderRef, orders_of_type, registry
+from ...orders import OrderRef, orders_of_type
+from ...registry import registry
 from .state import OrderState
 
 if TYPE_CHECKING:

@@ -14,7 +14,8 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from ...models import OutboxEntry, Overview, Parcel, Shipment
-from ...registry import OrderRef, registry
+from ...orders import OrderRef
+from ...registry import registry
 from ..base import SearchedAdmin
 from ..incidents import fold_once
 from ..lists.search import found

@@ -20,11 +20,11 @@ from django.utils.translation import gettext_lazy as _
 from ...enums import ApiGeneration
 from ...exceptions import RateLimited
 from ...models import Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
+from ...orders import OrderRef
 from ...parcels.delivery_tasks import any_task, task_of
 from ...parcels.matching import order_ids
 from ...parcels.poll import poll_shipment
 from ...payloads import ShipmentPayload, v3
-from ...registry import OrderRef
 from ...sync.on_demand import Busy, look_up, withdraw
 from ...sync.outcomes import reaction_to
 from ..actions.action import Question, Rows, action, in_chunks, notify, report_count

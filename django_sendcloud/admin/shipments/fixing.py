@@ -16,7 +16,8 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 
 from ...models import OutboxEntry
-from ...registry import OrderRef, registry
+from ...orders import OrderRef
+from ...registry import registry
 from ...violations import fields_named
 from ..actions.action import notify
 from ..explanations.causes import Cause, causes, with_causes

@@ -20,8 +20,9 @@ from ...core.transactions import outside_transactions
 from ...enums import ApiGeneration
 from ...exceptions import OrderProblem, PayloadError, RegistrationError
 from ...models import Attempt, Integration, OutboxEntry, Shipment
+from ...orders import OrderRef, orders_of_type
 from ...payloads import ShipmentPayload, preflight, v3
-from ...registry import OrderRef, orders_of_type, registry
+from ...registry import registry
 from ...sync.backends import backend_class
 from ...sync.backends.v3 import options_of_shop
 from ...sync.fold import add_entries

@@ -21,7 +21,8 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
 from ...models import EntryState, Integration, OutboxEntry, Shipment
-from ...registry import OrderRef, registry
+from ...orders import OrderRef
+from ...registry import registry
 from ...sync.health import HEALING, is_retried
 from ...sync.problems import UNASSIGNED
 from ..actions.action import Question, Rows, action, asked, in_chunks, notify

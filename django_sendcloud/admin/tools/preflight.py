@@ -13,8 +13,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ...adapters import OrderAdapter
 from ...models import Shipment
+from ...orders import OrderRef
 from ...payloads import NoteLevel
-from ...registry import OrderRef, registry
+from ...registry import registry
 from ...sync.preview import Preview, preview_orders
 from ..explanations.errors import FieldProblem, explain, fields_of
 from ..permissions import Permissions

@@ -10,7 +10,8 @@ from django.db.models import Q
 from ...adapters import OrderAdapter
 from ...maintenance.erase import Erased, NotErasable, erase
 from ...models import Shipment
-from ...registry import OrderRef, registry
+from ...orders import OrderRef
+from ...registry import registry
 from ..tables import TablesCommand
 
 

@@ -28,8 +28,9 @@ from ...enums import ApiGeneration
 from ...exceptions import OrderProblem, PayloadError
 from ...models import Integration, LabelConflict, PrunedOrder, Shipment, ShipmentStatus
 from ...models.fields import storable
+from ...orders import OrderRef, database_for, orders_by_key, stored_key
 from ...payloads import ShipmentPayload, collect
-from ...registry import OrderRef, database_for, orders_by_key, registry, stored_key
+from ...registry import registry
 from ...routers import primary_reads
 from ...violations import Violation
 from ..backends import Backend, backend_class

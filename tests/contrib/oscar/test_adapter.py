@@ -16,11 +16,10 @@ from oscar.apps.payment.exceptions import PaymentError
 from oscar.core.loading import get_class, get_model
 
 from django_sendcloud import PackedItem, ParcelChange
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.contrib.oscar import OscarOrderAdapter
 from django_sendcloud.enums import ParcelPhase
 from django_sendcloud.models import OutboxEntry, Parcel, Shipment, WebhookEvent
-from django_sendcloud.registry import registry
+from django_sendcloud.registry import registry, temporarily_registered
 from django_sendcloud.sync.fold import fold_all
 from django_sendcloud.testing import drain
 

@@ -16,11 +16,10 @@ from django.test import override_settings
 from oscar.apps.order import processing
 from oscar.core.loading import get_model
 
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.contrib.oscar import checks
 from django_sendcloud.contrib.oscar.installed import check_installed
 from django_sendcloud.contrib.oscar.pipeline import next_on_the_way
-from django_sendcloud.registry import registry
+from django_sendcloud.registry import registry, temporarily_registered
 
 from ..checked import block, check_pasted, errors_without_app
 from .conftest import Shop

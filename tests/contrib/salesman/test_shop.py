@@ -21,12 +21,11 @@ from salesman.core.utils import get_salesman_model
 from salesman.orders.signals import status_changed
 
 from django_sendcloud import OrderAdapter
-from django_sendcloud.adapters import temporarily_registered
 from django_sendcloud.contrib.salesman import SalesmanOrderAdapter
 from django_sendcloud.contrib.salesman.checks import check_salesman
 from django_sendcloud.models import Shipment
 from django_sendcloud.payloads import OtherCurrency
-from django_sendcloud.registry import registry
+from django_sendcloud.registry import registry, temporarily_registered
 from django_sendcloud.testing import drain, send_webhook
 
 from ..checked import block, check_pasted, errors_without_app
