@@ -75,7 +75,8 @@ def test_start_imports_few_own_modules(added: set[str]) -> None:
     }
     inside = {name for name in added if name.startswith(("django_sendcloud.admin.", "django_sendcloud.sync."))}
     assert inside == {
-        "django_sendcloud.admin.sidebar",
+        "django_sendcloud.admin.alerts",
+        "django_sendcloud.admin.alerts.sidebar",
         "django_sendcloud.admin.ui",
         "django_sendcloud.admin.ui.humanize",
         "django_sendcloud.sync.record",

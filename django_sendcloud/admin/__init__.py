@@ -19,7 +19,7 @@ from django.utils.functional import SimpleLazyObject
 from ..conf import SendcloudConfigurationError, conf
 from ..models import Account, Integration, OutboxEntry, Overview, Parcel, Shipment, WebhookEvent
 from ..signals import alerts_due
-from .sidebar import count_in_sidebar, open_problems
+from .alerts.sidebar import count_in_sidebar, open_problems
 
 if TYPE_CHECKING:
     from .accounts import AccountAdmin
@@ -107,7 +107,7 @@ def register(site: admin.AdminSite) -> None:
 
 
 def _mail_alerts(**kwargs: Any) -> None:
-    from .mails import mail_alerts
+    from .alerts.mails import mail_alerts
 
     mail_alerts(**kwargs)
 

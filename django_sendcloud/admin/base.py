@@ -27,7 +27,8 @@ from ..core.transactions import outside_transactions
 from .actions.action import Action
 from .actions.atomic import outside_for
 from .actions.history import render_history
-from .incidents import fold_once, health_of, incidents
+from .alerts.incidents import incidents
+from .health import fold_once, health_of
 from .lists.export import export_view
 from .lists.saved_filters import saved_filters, saved_filters_view
 from .lists.search import search

@@ -13,7 +13,7 @@ from django.contrib.admin.utils import quote
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
-from ..admin.incidents import incidents
+from ..admin.alerts.incidents import incidents
 from ..admin.overview.find import find_url, may_find
 from ..admin.ui.humanize import stopped_once
 
@@ -21,7 +21,7 @@ register = template.Library()
 register.filter("stopped_once", stopped_once)
 
 
-@register.inclusion_tag("admin/django_sendcloud/includes/incidents.html", takes_context=True)
+@register.inclusion_tag("admin/django_sendcloud/alerts/incidents.html", takes_context=True)
 def sendcloud_incidents(context: dict[str, Any]) -> dict[str, Any]:
     """Show what stops or delays all orders, above any page of an admin site."""
     request = context.get("request")

@@ -35,7 +35,7 @@ from ..actions.notes import NoteForm, name_of
 from ..base import EMPTY, SendcloudAdmin, ago, link
 from ..explanations.failures import FAILURES, explain_failure, report_failure
 from ..explanations.health import LABELS, TONES, explain_health, explain_paused
-from ..incidents import health_of
+from ..health import health_of
 from ..silent_post import silent_post
 from ..ui.badges import badge, badge_with
 from ..ui.humanize import clock_time, stopped_once

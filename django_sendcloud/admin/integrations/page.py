@@ -24,7 +24,7 @@ from ...webhooks.address import reachability
 from ..base import EMPTY, SendcloudAdmin, ago
 from ..explanations.errors import Explanation
 from ..explanations.health import ASKS_OPERATOR, LABELS, TONES, explain_finding
-from ..incidents import health_of
+from ..health import health_of
 from ..permissions import Permissions
 from ..ui.badges import badge
 from ..ui.humanize import grouped, sent_today

@@ -25,7 +25,7 @@ from ..actions.action import Action
 from ..actions.atomic import outside_for
 from ..actions.history import render_history
 from ..base import EMPTY, STYLES, ModelT, _ModelAdmin, admin_path, admin_url
-from ..incidents import fold_once
+from ..health import fold_once
 from ..parcels.admin import tracking_link
 from .actions import CANCEL_LABEL, KEEP_LABEL, LABELS, PUSH, OrderPermissions
 from .delivery import OrderDeliveryFilter

@@ -17,7 +17,7 @@ from ..explanations.errors import ERRORS, Explanation, FieldProblem, explain_ent
 from ..explanations.health import explain_stopped, is_stopped
 from ..explanations.labels import changed_fields, explain_conflict
 from ..explanations.statuses import advice_for
-from ..incidents import fold_once
+from ..health import fold_once
 from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
 from ..shipments.outbox import due_of, is_moving, is_on_hold
 from ..ui.badges import SHIPMENT_TONES, badge

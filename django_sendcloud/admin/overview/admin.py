@@ -13,10 +13,10 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
 from ...models import EventState, OutboxEntry, Overview, WebhookEvent
+from ..alerts.incidents import incidents
 from ..base import SendcloudAdmin
 from ..explanations.causes import with_causes
 from ..inbox import replay
-from ..incidents import incidents
 from ..shipments.outbox import retry
 from ..tools.pages import ToolPages
 from .cards import cards

@@ -17,7 +17,7 @@ from ...models import OutboxEntry, Overview, Parcel, Shipment
 from ...orders import OrderRef
 from ...registry import registry
 from ..base import SearchedAdmin
-from ..incidents import fold_once
+from ..health import fold_once
 from ..lists.search import found
 from ..permissions import Permissions
 from ..shipments.order_rows import know_numbers

@@ -19,7 +19,7 @@ from ...models.preference import PRINTING
 from ...parcels.delivery_tasks import DeliveryTask, delivery_task
 from ...sync.health import Health, Inbox, inbox, pushed_since, start_of_day
 from ..explanations.causes import Cause
-from ..incidents import health_of
+from ..health import health_of
 from ..parcels.labels import ready_to_print
 from ..shipments.fixing import desk_url
 from ..ui.links import admin_url

@@ -22,7 +22,7 @@ from ...violations import fields_named
 from ..actions.action import notify
 from ..explanations.causes import Cause, causes, with_causes
 from ..explanations.errors import FieldProblem, explain, field_label, fields_of
-from ..incidents import fold_once
+from ..health import fold_once
 from ..permissions import Permissions
 from ..ui.links import admin_url, leads_back
 from .order_rows import know_numbers

@@ -31,7 +31,7 @@ from ..base import EMPTY, in_time
 from ..explanations.causes import cause_of, causes, with_causes
 from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
-from ..incidents import health_of
+from ..health import health_of
 from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
 from ..lists.search import spellings
 from ..permissions import ORDER, Permissions

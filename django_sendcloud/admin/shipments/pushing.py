@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 from ...models import OutboxEntry
 from ...sync.health import Code
 from ..actions.action import report_count
-from ..incidents import health_of
+from ..health import health_of
 
 __all__ = ["being_pushed", "held_back", "report_held_back", "report_pushed"]
 

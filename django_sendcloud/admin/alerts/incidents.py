@@ -14,20 +14,20 @@ from django.utils.connection import ConnectionDoesNotExist
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import SendcloudConfigurationError
-from ..models import Integration, OutboxEntry, PauseReason
-from ..sync.fold import fold_for_reading
-from ..sync.health import Code, Finding, Health, IntegrationHealth, health
-from .explanations.failures import explain_failure
-from .explanations.health import explain_finding
-from .permissions import Permissions
-from .ui.humanize import clock_time, grouped, quoted, stopped_once
-from .ui.links import admin_url
+from ...conf import SendcloudConfigurationError
+from ...models import Integration, OutboxEntry, PauseReason
+from ...sync.health import Code, Finding, Health, IntegrationHealth
+from ..explanations.failures import explain_failure
+from ..explanations.health import explain_finding
+from ..health import health_of
+from ..permissions import Permissions
+from ..ui.humanize import clock_time, grouped, quoted, stopped_once
+from ..ui.links import admin_url
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["Incident", "fold_once", "health_of", "incidents"]
+__all__ = ["Incident", "incidents"]
 
 # A shorter wait for the rate limit is part of normal work.
 RATE_LIMITED_AFTER = dt.timedelta(seconds=90)
@@ -61,22 +61,6 @@ class Incident:
     def heading(self) -> str:
         """Return the title as a sentence."""
         return f"{str(self.title).removesuffix('.')}."
-
-
-def health_of(request: HttpRequest) -> Health:
-    """Return the health of the shop, read once for each request."""
-    found: Health | None = vars(request).get("sendcloud_health")
-    if found is None:
-        fold_once(request)
-        found = vars(request)["sendcloud_health"] = health()
-    return found
-
-
-def fold_once(request: HttpRequest) -> None:
-    """Fold recorded changes, once for each request."""
-    if not vars(request).get("sendcloud_folded"):
-        fold_for_reading()
-        vars(request)["sendcloud_folded"] = True
 
 
 def incidents(site: admin.AdminSite, request: HttpRequest) -> list[Incident]:

@@ -8,8 +8,8 @@ from django.contrib import admin
 from django.db import Error
 from django.http import HttpRequest
 
-from ..models import Alert, Overview
-from .ui.humanize import grouped
+from ...models import Alert, Overview
+from ..ui.humanize import grouped
 
 __all__ = ["count_in_sidebar", "open_problems"]
 

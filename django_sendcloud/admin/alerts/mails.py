@@ -20,11 +20,11 @@ from django.utils import timezone, translation
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import AlertSettings, conf
-from ..core.clock import clock
-from ..core.interruption import interruptions
-from ..models import Alert, Integration, OutboxEntry, Overview
-from ..sync.alerts import (
+from ...conf import AlertSettings, conf
+from ...core.clock import clock
+from ...core.interruption import interruptions
+from ...models import Alert, Integration, OutboxEntry, Overview
+from ...sync.alerts import (
     NO_PERIODIC_WORK,
     ORDERS_WAIT,
     STUCK,
@@ -35,12 +35,12 @@ from ..sync.alerts import (
     is_quiet,
     postpone_digest,
 )
-from ..sync.health import Code, Finding, Health, Level, pushed_since
-from .explanations import causes as problems
-from .explanations.errors import Explanation, explain_entry
-from .explanations.health import explain_finding
-from .ui.humanize import clock_time, grouped, stopped_once
-from .ui.links import admin_url
+from ...sync.health import Code, Finding, Health, Level, pushed_since
+from ..explanations import causes as problems
+from ..explanations.errors import Explanation, explain_entry
+from ..explanations.health import explain_finding
+from ..ui.humanize import clock_time, grouped, stopped_once
+from ..ui.links import admin_url
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

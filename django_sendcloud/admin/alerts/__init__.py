@@ -1,0 +1,1 @@
+"""Problems shown to operators: above every page, in the sidebar, by mail."""
