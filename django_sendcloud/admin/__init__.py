@@ -22,9 +22,9 @@ from ..signals import alerts_due
 from .alerts.sidebar import count_in_sidebar, open_problems
 
 if TYPE_CHECKING:
-    from .accounts import AccountAdmin
+    from .accounts.admin import AccountAdmin
     from .base import SendcloudAdmin
-    from .inbox import WebhookEventAdmin
+    from .inbox.admin import WebhookEventAdmin
     from .integrations.admin import IntegrationAdmin
     from .orders.extend import extend_order_admin
     from .orders.mixin import SendcloudOrderAdmin
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from .shipments.outbox import OutboxAdmin
 
 _HOMES = {
-    "AccountAdmin": ".accounts",
+    "AccountAdmin": ".accounts.admin",
     "IntegrationAdmin": ".integrations.admin",
     "OutboxAdmin": ".shipments.outbox",
     "OverviewAdmin": ".overview.admin",
@@ -42,7 +42,7 @@ _HOMES = {
     "SendcloudAdmin": ".base",
     "SendcloudOrderAdmin": ".orders.mixin",
     "ShipmentAdmin": ".shipments.admin",
-    "WebhookEventAdmin": ".inbox",
+    "WebhookEventAdmin": ".inbox.admin",
     "extend_order_admin": ".orders.extend",
 }
 

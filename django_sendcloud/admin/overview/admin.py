@@ -16,7 +16,7 @@ from ...models import EventState, OutboxEntry, Overview, WebhookEvent
 from ..alerts.incidents import incidents
 from ..base import SendcloudAdmin
 from ..explanations.causes import with_causes
-from ..inbox import replay
+from ..inbox.admin import replay
 from ..shipments.outbox import retry
 from ..tools.pages import ToolPages
 from .cards import cards

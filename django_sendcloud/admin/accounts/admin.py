@@ -12,11 +12,11 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import conf
-from ..models import Account, ClosedReason, Integration
-from ..sync import breaker, limiter
-from .base import EMPTY, SendcloudAdmin, admin_url, in_time, link
-from .ui.badges import badge
+from ...conf import conf
+from ...models import Account, ClosedReason, Integration
+from ...sync import breaker, limiter
+from ..base import EMPTY, SendcloudAdmin, admin_url, in_time, link
+from ..ui.badges import badge
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString

@@ -14,19 +14,19 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from ..core.crypto import DecryptionError
-from ..models import EventState, Parcel, WebhookEvent
-from ..models.webhook_event import ACTIONS, AWAITING_FOLLOW_UPS
-from ..webhooks import apply
-from .actions.action import Question, Rows, action, in_chunks, notify, report_count
-from .actions.history import log
-from .actions.notes import NoteForm, log_with_note, name_of
-from .base import EMPTY, SearchedAdmin, ago, in_time, link
-from .explanations.sentences import note_in_words
-from .lists.filters import ActionFilter, age_filter
-from .lists.search import spellings
-from .permissions import Permissions
-from .ui.badges import EVENT_TONES, badge, badge_with
+from ...core.crypto import DecryptionError
+from ...models import EventState, Parcel, WebhookEvent
+from ...models.webhook_event import ACTIONS, AWAITING_FOLLOW_UPS
+from ...webhooks import apply
+from ..actions.action import Question, Rows, action, in_chunks, notify, report_count
+from ..actions.history import log
+from ..actions.notes import NoteForm, log_with_note, name_of
+from ..base import EMPTY, SearchedAdmin, ago, in_time, link
+from ..explanations.sentences import note_in_words
+from ..lists.filters import ActionFilter, age_filter
+from ..lists.search import spellings
+from ..permissions import Permissions
+from ..ui.badges import EVENT_TONES, badge, badge_with
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -131,8 +131,8 @@ class WebhookEventAdmin(SearchedAdmin[WebhookEvent]):
     actions = [replay, dismiss]
     page_actions = (replay, dismiss)
     exported = ("event", "action", "state", "problem", "received_at", "processed_at", "attempts", "dismissed_note")
-    panel_template = "admin/django_sendcloud/includes/webhook_panel.html"
-    below_template = "admin/django_sendcloud/includes/webhook_below.html"
+    panel_template = "admin/django_sendcloud/inbox/panel.html"
+    below_template = "admin/django_sendcloud/inbox/below.html"
     readonly_fields = ["state_badge", "parcel_link", "event_and_action", "integration_link"]
     counted_as = (_("webhook"), _("webhooks"))
     nothing_yet = _("Webhooks from Sendcloud are listed here, each with its result.")

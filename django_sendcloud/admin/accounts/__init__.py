@@ -1,0 +1,1 @@
+"""Accounts in the admin: the rate limit that integrations share."""

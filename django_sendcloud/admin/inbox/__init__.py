@@ -1,0 +1,1 @@
+"""The inbox in the admin: webhooks, replayed and dismissed."""
