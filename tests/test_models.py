@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from django.apps import apps
+from django.core.management import call_command
+
+from django_sendcloud.models import Account, Integration
 
 
 def test_no_index_repeats_a_constraint() -> None:
@@ -14,3 +19,13 @@ def test_no_index_repeats_a_constraint() -> None:
         single = {field.name for field in model._meta.local_fields if field.db_index} | {name for [name] in indexes}
         repeated += [f"{model.__name__}.{name}" for name in sorted(first & single)]
     assert repeated == []
+
+
+def test_fixture_with_natural_keys_can_be_loaded(integration: Integration, tmp_path: Path) -> None:
+    fixture = str(tmp_path / "sendcloud.json")
+    options = {"use_natural_foreign_keys": True, "use_natural_primary_keys": True, "verbosity": 0}
+    call_command("dumpdata", "django_sendcloud.account", "django_sendcloud.integration", output=fixture, **options)
+    Integration.objects.all().delete()
+    Account.objects.all().delete()
+    call_command("loaddata", fixture, verbosity=0)
+    assert Integration.objects.get().account.name == integration.account.name

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -60,6 +58,3 @@ class Account(SendcloudModel):
 
     def __str__(self) -> str:
         return self.name
-
-    def natural_key(self) -> tuple[Any, ...]:
-        return (self.name,)
