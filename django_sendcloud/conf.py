@@ -40,6 +40,16 @@ class AddressError(SendcloudConfigurationError):
     """An address among the settings cannot be used. The text names the setting, its value and what is wrong."""
 
 
+def _number(default: float, low: float, high: float) -> Any:
+    """Declare a number with its bounds, both allowed."""
+    return dataclasses.field(default=default, metadata={"bounds": (low, high)})
+
+
+def _secret(default: str | tuple[str, ...]) -> Any:
+    """Declare a secret, or several: neither a repr, nor an error, nor a report shows its value."""
+    return dataclasses.field(default=default, repr=False, metadata={"secret": True})
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """Every key of the ``SENDCLOUD`` dict, with its type, unit and default."""
@@ -51,7 +61,7 @@ class Settings:
     """Address of OAuth2 tokens, for integrations that use OAuth2. Used exactly as it is given."""
     TOKEN_SCOPE: str = "api"  # noqa: S105 - no password either
     """Scopes to ask for with a token, separated by blanks. Empty: none, which grants all the client has."""
-    PROXY_URL: str = dataclasses.field(default="", repr=False)
+    PROXY_URL: str = _secret("")
     """HTTP proxy for requests to Sendcloud, ``http://[user:password@]host:port``. The environment's are not used."""
     CA_BUNDLE: str = ""
     """Path of a file with the certificates to trust instead of the built-in ones."""
@@ -59,95 +69,95 @@ class Settings:
     """Value of the ``Sendcloud-Partner-Id`` header (a UUID given by Sendcloud to its partners)."""
     SERVICE_POINT_SCRIPT_URL: str = "https://embed.sendcloud.sc/spp/1.0.0/api.min.js"
     """The script of the service point picker, loaded by the buyer's browser. The sandbox has a stand-in."""
-    CONNECT_TIMEOUT_SECONDS: float = 3.0
+    CONNECT_TIMEOUT_SECONDS: float = _number(3.0, 0.01, 60)
     """Seconds to wait for a connection."""
-    READ_TIMEOUT_SECONDS: float = 15.0
+    READ_TIMEOUT_SECONDS: float = _number(15.0, 0.01, 300)
     """Seconds to wait for the next byte of an answer."""
-    DEADLINE_SECONDS: float = 20.0
+    DEADLINE_SECONDS: float = _number(20.0, 0.05, 300)
     """Wall clock for one whole exchange, however slowly the server drips."""
 
     # Secrets
-    ENCRYPTION_KEYS: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    ENCRYPTION_KEYS: tuple[str, ...] = _secret(())
     """Fernet keys for what is encrypted at rest: the first encrypts, all decrypt. Empty: one from ``SECRET_KEY``."""
 
     # Orders out
-    BATCH_SIZE: int = 100
+    BATCH_SIZE: int = _number(100, 1, 100)
     """Shipments per upsert request (1 to 100; contract: POST /integrations/{id}/shipments)."""
-    CLAIM_SIZE: int = 400
+    CLAIM_SIZE: int = _number(400, 1, 10_000)
     """Outbox entries a worker claims together."""
-    DEBOUNCE_SECONDS: float = 1.0
+    DEBOUNCE_SECONDS: float = _number(1.0, 0, 3600)
     """Seconds a change waits for others of the same order before it is pushed."""
-    LEASE_SECONDS: float = 120.0
+    LEASE_SECONDS: float = _number(120.0, 0.1, 3600)
     """Seconds a worker may work on its claim. At least five seconds longer than ``DEADLINE_SECONDS``."""
-    QUARANTINE_SECONDS: float = 60.0
+    QUARANTINE_SECONDS: float = _number(60.0, 0, 3600)
     """Seconds an order rests after an unknown outcome, so that a late request can no longer overtake."""
-    CONFIRM_SECONDS: float = 3.0
+    CONFIRM_SECONDS: float = _number(3.0, 0, 600)
     """Seconds between the acceptance of an order by API v3 and the look whether Sendcloud has saved it."""
-    SAVE_SECONDS: float = 60.0
+    SAVE_SECONDS: float = _number(60.0, 0, 3600)
     """Seconds within which API v3 saves an accepted order. One that is not there by then is pushed again."""
     ANY_CURRENCY: bool = False
     """API v3 takes any currency of three letters for this account, beside the documented EUR, GBP and USD."""
     PREFIX_STATES: bool = True
     """Write a state as ISO 3166-2 has it (``IT-RM``) in API v3, and not bare (``RM``)."""
-    BACKOFF_MAX_SECONDS: float = 900.0
+    BACKOFF_MAX_SECONDS: float = _number(900.0, 0.1, 86_400)
     """Upper bound of the random wait between retries."""
-    GIVE_UP_HOURS: float = 72.0
+    GIVE_UP_HOURS: float = _number(72.0, 0, 8760)
     """No order is dead-lettered for a passing fault before this."""
-    UNSAFE_REQUESTS_PER_MINUTE: float = 85.0
+    UNSAFE_REQUESTS_PER_MINUTE: float = _number(85.0, 0.1, 1e9)
     """POST, PATCH, PUT and DELETE per Sendcloud account, steadily. Sendcloud allows 100 in any 60 seconds."""
-    UNSAFE_BURST: int = 15
+    UNSAFE_BURST: int = _number(15, 1, 1e9)
     """Requests in a burst after a pause. With the above, it must stay below Sendcloud's limit."""
-    SAFE_REQUESTS_PER_MINUTE: float = 850.0
+    SAFE_REQUESTS_PER_MINUTE: float = _number(850.0, 0.1, 1e9)
     """GET per Sendcloud account, steadily. Sendcloud allows 1,000 in any 60 seconds."""
-    SAFE_BURST: int = 150
+    SAFE_BURST: int = _number(150, 1, 1e9)
     """Requests in a burst after a pause."""
 
     # Periodic work
-    SWEEP_SECONDS: float = 30.0
+    SWEEP_SECONDS: float = _number(30.0, 0.1, 3600)
     """Seconds between two searches for due work whose notification was lost."""
-    DRIFT_SECONDS: float = 900.0
+    DRIFT_SECONDS: float = _number(900.0, 1, 1e9)
     """Seconds between two searches for orders that changed without a signal (adapters with ``changed_at``)."""
-    RECONCILE_SECONDS: float = 86_400.0
+    RECONCILE_SECONDS: float = _number(86_400.0, 1, 1e9)
     """Seconds between two comparisons of both sides, shipment by shipment."""
-    PROBE_SECONDS: float = 300.0
+    PROBE_SECONDS: float = _number(300.0, 0.1, 86_400)
     """Seconds between two probes of a paused integration, one GET each."""
 
-    POLL_SECONDS: float = 21_600.0
+    POLL_SECONDS: float = _number(21_600.0, 1, 1e9)
     """Seconds between two polls for parcels whose webhooks never came."""
 
     # Parcels back
     WEBHOOK_BASE_URL: str = ""
     """Scheme and host under which Sendcloud reaches this shop, e.g. ``https://shop.example``."""
-    WEBHOOK_MAX_BYTES: int = 262_144
+    WEBHOOK_MAX_BYTES: int = _number(262_144, 1024, 1 << 30)
     """Webhooks with a longer body are refused (bytes)."""
-    INBOX_BODY_DAYS: float = 7.0
+    INBOX_BODY_DAYS: float = _number(7.0, 0, 36_500)
     """Raw webhook bodies that failed are kept encrypted for so many days; processed ones are emptied immediately."""
-    INBOX_DAYS: float = 30.0
+    INBOX_DAYS: float = _number(30.0, 1, 36_500)
     """Inbox rows (without their bodies) are kept for so many days: they recognise duplicates."""
-    TOMBSTONE_DAYS: float = 30.0
+    TOMBSTONE_DAYS: float = _number(30.0, 1, 36_500)
     """Days that a shipment deleted at Sendcloud is remembered."""
-    SHIPMENT_DAYS: float = 0.0
+    SHIPMENT_DAYS: float = _number(0.0, 0, 36_500)
     """Days that a shipment is kept once all its parcels have arrived, with its parcels and their timeline; counted from
     the last update. 0: for ever."""
-    ATTEMPT_DAYS: float = 14.0
+    ATTEMPT_DAYS: float = _number(14.0, 0, 36_500)
     """Days that failed attempts to push are remembered."""
     PARCEL_PHASES: Mapping[int, str] = dataclasses.field(default_factory=dict)
     """Overrides of the built-in mapping from Sendcloud's status id to a ``ParcelPhase`` value."""
 
     # Orders that are not on their way
-    UNLABELLED_DAYS: float = 3.0
+    UNLABELLED_DAYS: float = _number(3.0, 0, 365)
     """Days an order may be at Sendcloud without a parcel before it becomes a task of the operators."""
-    UNSCANNED_DAYS: float = 3.0
+    UNSCANNED_DAYS: float = _number(3.0, 0, 365)
     """Days a label may go without a scan of the carrier before it becomes a task: it is billed all the same."""
-    PICKUP_DAYS: float = 5.0
+    PICKUP_DAYS: float = _number(5.0, 0, 365)
     """Days a parcel may wait at a service point before it becomes a task. Most carriers return it after a week."""
-    DELIVERY_TASK_DAYS: float = 60.0
+    DELIVERY_TASK_DAYS: float = _number(60.0, 0, 3650)
     """Days after which such an order is no task any more. Longer than the three above."""
 
     # Reports
     ALERTS: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     """Mails to operators: ``recipients``, ``morning``, ``quiet``, ``language``."""
-    METRICS_TOKEN: str = dataclasses.field(default="", repr=False)
+    METRICS_TOKEN: str = _secret("")
     """Token by which a monitor reads the metrics (``Authorization: Bearer …``). Empty: only operators read them."""
 
     # Deployment
@@ -172,44 +182,7 @@ class Settings:
 
 
 FIELDS = {field.name: field for field in dataclasses.fields(Settings)}
-
-# (lower bound, upper bound), both allowed.
-_RANGES: dict[str, tuple[float, float]] = {
-    "BATCH_SIZE": (1, 100),
-    "CLAIM_SIZE": (1, 10_000),
-    "DEBOUNCE_SECONDS": (0, 3600),
-    "LEASE_SECONDS": (0.1, 3600),
-    "QUARANTINE_SECONDS": (0, 3600),
-    "CONFIRM_SECONDS": (0, 600),
-    "SAVE_SECONDS": (0, 3600),
-    "CONNECT_TIMEOUT_SECONDS": (0.01, 60),
-    "READ_TIMEOUT_SECONDS": (0.01, 300),
-    "DEADLINE_SECONDS": (0.05, 300),
-    "UNSAFE_REQUESTS_PER_MINUTE": (0.1, 1e9),
-    "UNSAFE_BURST": (1, 1e9),
-    "SAFE_REQUESTS_PER_MINUTE": (0.1, 1e9),
-    "SAFE_BURST": (1, 1e9),
-    "BACKOFF_MAX_SECONDS": (0.1, 86_400),
-    "GIVE_UP_HOURS": (0, 8760),
-    "SWEEP_SECONDS": (0.1, 3600),
-    "DRIFT_SECONDS": (1, 1e9),
-    "RECONCILE_SECONDS": (1, 1e9),
-    "PROBE_SECONDS": (0.1, 86_400),
-    "POLL_SECONDS": (1, 1e9),
-    "WEBHOOK_MAX_BYTES": (1024, 1 << 30),
-    "INBOX_BODY_DAYS": (0, 36_500),
-    "INBOX_DAYS": (1, 36_500),
-    "TOMBSTONE_DAYS": (1, 36_500),
-    "SHIPMENT_DAYS": (0, 36_500),
-    "ATTEMPT_DAYS": (0, 36_500),
-    "UNLABELLED_DAYS": (0, 365),
-    "UNSCANNED_DAYS": (0, 365),
-    "PICKUP_DAYS": (0, 365),
-    "DELIVERY_TASK_DAYS": (0, 3650),
-}
-
-
-_SECRET = ("ENCRYPTION_KEYS", "PROXY_URL", "METRICS_TOKEN")
+SECRETS = {name for name, field in FIELDS.items() if field.metadata.get("secret")}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -296,13 +269,13 @@ def problems(raw: object) -> list[tuple[str, str]]:
             found.append((str(name), f"is not a setting of django-sendcloud. {fix}"))
             continue
         if problem := _type_problem(name, value):
-            # A key could hold a secret, so its value is not repeated.
-            shown = "" if name in _SECRET or name == "ALERTS" else f", not {value!r}"
+            is_private = name in SECRETS or name == "ALERTS"
+            shown = "" if is_private else f", not {value!r}"
             found.append((name, f"{problem}{shown}."))
             continue
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
-        low, high = _RANGES[name]
+        low, high = FIELDS[name].metadata["bounds"]
         if not low <= value <= high:
             found.append((name, f"must be between {low:g} and {high:g}, not {value!r}."))
     return found
@@ -349,12 +322,12 @@ def _silent() -> Any:
     if not isinstance(raw, Mapping):
         return raw
     silent = SilentDict(raw)
-    keys = silent.get("ENCRYPTION_KEYS")
-    if isinstance(keys, list | tuple):
-        silent["ENCRYPTION_KEYS"] = tuple(SilentStr(key) if isinstance(key, str) else key for key in keys)
-    for name in ("PROXY_URL", "METRICS_TOKEN"):
-        if isinstance(silent.get(name), str):
-            silent[name] = SilentStr(silent[name])
+    for name in silent.keys() & SECRETS:
+        value = silent[name]
+        if isinstance(value, str):
+            silent[name] = SilentStr(value)
+        elif isinstance(value, list | tuple):
+            silent[name] = tuple(SilentStr(each) if isinstance(each, str) else each for each in value)
     return silent
 
 

@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django_sendcloud.models import Account, Integration
 
 
-def test_no_index_repeats_a_constraint() -> None:
+def test_constraint_needs_no_index_beside_it() -> None:
     """Every index costs each write, and one that a unique constraint begins with already is never needed."""
     repeated = []
     for model in apps.get_app_config("django_sendcloud").get_models():
