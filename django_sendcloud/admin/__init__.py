@@ -28,15 +28,15 @@ if TYPE_CHECKING:
     from .integrations.admin import IntegrationAdmin
     from .orders.extend import extend_order_admin
     from .orders.mixin import SendcloudOrderAdmin
+    from .outbox.admin import OutboxAdmin
     from .overview.admin import OverviewAdmin
     from .parcels.admin import ParcelAdmin
     from .shipments.admin import ShipmentAdmin
-    from .shipments.outbox import OutboxAdmin
 
 _HOMES = {
     "AccountAdmin": ".accounts.admin",
     "IntegrationAdmin": ".integrations.admin",
-    "OutboxAdmin": ".shipments.outbox",
+    "OutboxAdmin": ".outbox.admin",
     "OverviewAdmin": ".overview.admin",
     "ParcelAdmin": ".parcels.admin",
     "SendcloudAdmin": ".base",

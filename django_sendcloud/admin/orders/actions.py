@@ -15,10 +15,10 @@ from ...parcels.cancel import is_cancellable
 from ..actions.action import Question, Rows, action, in_chunks, notify
 from ..actions.history import log
 from ..base import may
+from ..outbox.order_rows import make_due
+from ..outbox.pushing import held_back, report_pushed
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import is_printable, label_action, printable
-from ..shipments.order_rows import make_due
-from ..shipments.pushing import held_back, report_pushed
 from .state import OrderState, keys_by_type, ref_of
 from .why import at_sendcloud, is_left_out, report_left_out
 

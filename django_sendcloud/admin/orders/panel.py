@@ -18,8 +18,8 @@ from ..explanations.health import explain_stopped, is_stopped
 from ..explanations.labels import changed_fields, explain_conflict
 from ..explanations.statuses import advice_for
 from ..health import fold_once
+from ..outbox.admin import due_of, is_moving, is_on_hold
 from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
-from ..shipments.outbox import due_of, is_moving, is_on_hold
 from ..ui.badges import SHIPMENT_TONES, badge
 from ..ui.links import admin_url
 from .state import OrderState, order_type_of, ref_of, states_of

@@ -20,7 +20,7 @@ from ...models.delivery import PHASES
 from ...orders import OrderRef, key_field, nearest_order_model
 from ...parcels.delivery import delivery_of_order
 from ...storefront.tracking import SyncState, sync_state
-from ..shipments.outbox import assume_integration, entry_badge
+from ..outbox.admin import assume_integration, entry_badge
 from ..ui.badges import PHASE_TONES, badge
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from ..alerts.incidents import incidents
 from ..base import SendcloudAdmin
 from ..explanations.causes import with_causes
 from ..inbox.admin import replay
-from ..shipments.outbox import retry
+from ..outbox.admin import retry
 from ..tools.pages import ToolPages
 from .cards import cards
 from .find import Findings, find, may_find

@@ -19,8 +19,8 @@ from ...registry import registry
 from ..base import SearchedAdmin
 from ..health import fold_once
 from ..lists.search import found
+from ..outbox.order_rows import know_numbers
 from ..permissions import Permissions
-from ..shipments.order_rows import know_numbers
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:

@@ -20,8 +20,8 @@ from ...parcels.delivery_tasks import DeliveryTask, delivery_task
 from ...sync.health import Health, Inbox, inbox, pushed_since, start_of_day
 from ..explanations.causes import Cause
 from ..health import health_of
+from ..outbox.fixing import desk_url
 from ..parcels.labels import ready_to_print
-from ..shipments.fixing import desk_url
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:

@@ -1,1 +1,1 @@
-"""Shipments and outbox entries in the admin."""
+"""Shipments in the admin, compared with the orders behind them."""

@@ -36,14 +36,7 @@ from ..explanations.labels import changed_fields, explain_conflict
 from ..lists.filters import DeliveryFilter, ShipmentStateFilter, age_filter
 from ..lists.search import as_uuid, spellings
 from ..orders.why import left_out_of, report_left_out
-from ..parcels.admin import phase_badge, timeline_of
-from ..parcels.cancelling import cancel_action, cancellable, keep_action
-from ..parcels.labels import label_action, printable
-from ..permissions import Permissions
-from ..ui.badges import SHIPMENT_TONES, badge, badge_with
-from .comparison import compare
-from .order_rows import OrderRowAdmin, api_of, as_json, as_text, attempts_of, make_due, notes_on
-from .outbox import (
+from ..outbox.admin import (
     ask_push_alike,
     assume_integration,
     entry_badge,
@@ -53,8 +46,15 @@ from .outbox import (
     in_use_of,
     retry,
 )
+from ..outbox.order_rows import OrderRowAdmin, api_of, as_json, as_text, attempts_of, make_due, notes_on
+from ..outbox.pushing import held_back, report_pushed
+from ..parcels.admin import phase_badge, timeline_of
+from ..parcels.cancelling import cancel_action, cancellable, keep_action
+from ..parcels.labels import label_action, printable
+from ..permissions import Permissions
+from ..ui.badges import SHIPMENT_TONES, badge, badge_with
+from .comparison import compare
 from .panel_links import incoming_order
-from .pushing import held_back, report_pushed
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -392,8 +392,8 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
         refresh,
         delete_at_sendcloud,
     )
-    panel_template = "admin/django_sendcloud/shipments/shipment_panel.html"
-    below_template = "admin/django_sendcloud/shipments/shipment_below.html"
+    panel_template = "admin/django_sendcloud/shipments/panel.html"
+    below_template = "admin/django_sendcloud/shipments/below.html"
     readonly_fields = ["order_link", "state_badge", "integration_link"]
     fieldsets = [
         (

@@ -153,7 +153,7 @@ class OrderRowAdmin(SearchedAdmin[OrderRowT]):
             "media": self.media,
             **self._preview(row),
         }
-        return TemplateResponse(request, "admin/django_sendcloud/shipments/payload.html", context)
+        return TemplateResponse(request, "admin/django_sendcloud/outbox/payload.html", context)
 
     def _preview(self, row: OrderRowT) -> dict[str, Any]:
         order = row.order()

@@ -252,8 +252,8 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
     ordering = ["due_at", "pk"]
     actions = [push_now, push_all_alike]
     page_actions = (push_now, push_all_alike)
-    panel_template = "admin/django_sendcloud/shipments/outbox_panel.html"
-    below_template = "admin/django_sendcloud/shipments/attempts.html"
+    panel_template = "admin/django_sendcloud/outbox/panel.html"
+    below_template = "admin/django_sendcloud/outbox/attempts.html"
     readonly_fields = ["order_link", "state_badge", "waits_for", "due", "tries"]
     integration_column = "waits_for"
     counted_as = (_("outbox entry"), _("outbox entries"))

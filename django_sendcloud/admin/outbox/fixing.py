@@ -135,7 +135,7 @@ def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) 
         "next_cause": following,
         "back": back,
     }
-    return TemplateResponse(request, "admin/django_sendcloud/shipments/fixing.html", context)
+    return TemplateResponse(request, "admin/django_sendcloud/outbox/fixing.html", context)
 
 
 def _back(request: HttpRequest) -> str:

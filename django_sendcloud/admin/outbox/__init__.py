@@ -1,0 +1,1 @@
+"""The outbox in the admin: orders with changes that are not pushed yet."""
