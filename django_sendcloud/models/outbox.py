@@ -160,7 +160,7 @@ class OutboxEntry(OrderReference):
 
     @property
     def is_leased(self) -> bool:
-        return bool(self.lease) and self.not_before > timezone.now()
+        return bool(self.lease) and self.not_before > clock.now()
 
 
 __all__ = ["EntryState", "OutboxEntry", "OutboxQuerySet"]

@@ -283,9 +283,8 @@ def replay(events: QuerySet[WebhookEvent]) -> int:
     Harmless: an update that is applied already changes nothing. Where the shop's own code had failed, only what has
     failed runs again.
     """
-    now = timezone.now()
     again: dict[str, Any] = {
-        "due_at": now,
+        "due_at": IMMEDIATELY,
         "attempts": 0,
         "failures": 0,
         "dismissed_at": None,

@@ -94,6 +94,14 @@ def test_retry_ignores_ended_lease() -> None:
     assert near(made.due_at, timezone.now())
 
 
+def test_lease_ends_by_the_databases_clock(later: Any) -> None:
+    """This machine's clock, which may be wrong by an hour, decides nothing."""
+    leased = entry(lease="a worker", not_before=clock.now() + dt.timedelta(minutes=2))
+    assert leased.is_leased
+    later(180)
+    assert not leased.is_leased
+
+
 def test_retried_order_in_doubt_is_pushed_unchanged(integration: Integration, sandbox: Any) -> None:
     """A worker died during the push, so Sendcloud's state is unknown. The retry resets the attempts that said so."""
     order = factories.order()

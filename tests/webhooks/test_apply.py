@@ -928,3 +928,15 @@ def test_prune_empties_then_deletes_except_waiting_events(integration: Integrati
     assert not failed.body
     apply.prune(NOW + dt.timedelta(days=31))
     assert WebhookEvent.objects.get() == waiting
+
+
+def test_replay_ignores_this_machines_clock(
+    integration: Integration, tell: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A web machine that is an hour ahead does not delay what it replays: a worker goes by the database's clock."""
+    event = tell({"action": "parcel_status_changed", "timestamp": BEGIN})
+    now = timezone.now()
+    with monkeypatch.context() as patched:
+        patched.setattr(timezone, "now", lambda: now + dt.timedelta(hours=1))
+        apply.replay(WebhookEvent.objects.all())
+    assert list(WebhookEvent.objects.due(now)) == [event]
