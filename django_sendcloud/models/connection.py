@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from ..api import BasicAuth, OAuth2ClientCredentials, SendcloudClient, v2, v3
 from ..api.urls import check_url
 from ..api.v2 import Integration as RemoteIntegration
 from ..conf import AddressError, SendcloudConfigurationError, Settings, conf
+from ..core.crypto import Secret
 from ..core.site import OnlyFromSite
 from ..core.token_cache import SharedTokenCache
 from ..enums import ApiGeneration, AuthScheme
 
-if TYPE_CHECKING:
-    from .integration import Integration
 
-
-def client_of(integration: Integration, options: Mapping[str, Any]) -> SendcloudClient:
+def client_of(
+    name: str,
+    *,
+    scheme: str,
+    public_key: str,
+    secret_key: Secret | None,
+    site: dict[str, str],
+    options: Mapping[str, Any],
+) -> SendcloudClient:
     """Return a client with an integration's credentials; see ``Integration.client``.
 
     Args:
-        integration: Whose.
+        name: Name of the integration, for errors.
+        scheme: Its way of authentication.
+        public_key: Its public key.
+        secret_key: Its secret key.
+        site: The site it was connected at.
         options: Arguments of the client that replace those from the settings.
 
     Raises:
@@ -29,18 +39,18 @@ def client_of(integration: Integration, options: Mapping[str, Any]) -> Sendcloud
         AddressError: an address among the settings cannot be used.
     """
     settings = conf()
-    if not integration.public_key or not integration.secret_key:
+    if not public_key or not secret_key:
         raise SendcloudConfigurationError(
-            f"Integration {integration} has no API keys. Find them in Sendcloud's panel under Settings > Integrations "
+            f"Integration {name} has no API keys. Find them in Sendcloud's panel under Settings > Integrations "
             "> Configure, and enter them in the admin."
         )
-    _check_addresses(settings, integration.auth_scheme)
+    _check_addresses(settings, scheme)
     try:
-        auth = _auth(integration.auth_scheme, integration.public_key, integration.secret_key.reveal())
+        auth = _auth(scheme, public_key, secret_key.reveal())
     except ValueError as error:
         # A key that cannot be one: the text says which.
-        raise SendcloudConfigurationError(f"Integration {integration}: {error}") from None
-    return _client(settings, {"limiter": OnlyFromSite(integration.site), "auth": auth, **options})
+        raise SendcloudConfigurationError(f"Integration {name}: {error}") from None
+    return _client(settings, {"limiter": OnlyFromSite(site), "auth": auth, **options})
 
 
 def check_connection() -> None:
@@ -97,19 +107,19 @@ def _check_addresses(settings: Settings, scheme: str) -> None:
             raise AddressError(f"{error} It is {shown!r}.") from None
 
 
-def read(integration: Integration, client: SendcloudClient) -> RemoteIntegration:
+def read(client: SendcloudClient, generation: str, remote_id: int) -> RemoteIntegration:
     """Ask Sendcloud for an integration, under the names of v2 (operation: GET /integrations/{id})."""
-    if integration.api_generation == ApiGeneration.V3:
-        return in_v2_words(client.v3.integrations.get(integration.remote_id))
-    return client.v2.integrations.get(integration.remote_id)
+    if generation == ApiGeneration.V3:
+        return in_v2_words(client.v3.integrations.get(remote_id))
+    return client.v2.integrations.get(remote_id)
 
 
-def patch(integration: Integration, client: SendcloudClient, changes: Mapping[str, Any]) -> None:
+def patch(client: SendcloudClient, generation: str, remote_id: int, changes: Mapping[str, Any]) -> None:
     """Change an integration's settings at Sendcloud (operation: PATCH /integrations/{id})."""
-    if integration.api_generation == ApiGeneration.V3:
-        client.v3.integrations.patch(integration.remote_id, v3.IntegrationPatch(**changes))
+    if generation == ApiGeneration.V3:
+        client.v3.integrations.patch(remote_id, v3.IntegrationPatch(**changes))
     else:
-        client.v2.integrations.patch(integration.remote_id, v2.IntegrationPatch(**changes))
+        client.v2.integrations.patch(remote_id, v2.IntegrationPatch(**changes))
 
 
 def in_v2_words(remote: v3.Integration) -> RemoteIntegration:

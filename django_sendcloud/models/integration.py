@@ -184,7 +184,14 @@ class Integration(SendcloudModel):
         # The client takes as long to import as Django, and most processes send nothing.
         from .connection import client_of
 
-        return client_of(self, options)
+        return client_of(
+            str(self),
+            scheme=self.auth_scheme,
+            public_key=self.public_key,
+            secret_key=self.secret_key,
+            site=self.site,
+            options=options,
+        )
 
     def webhook_secrets(self, now: dt.datetime | None = None) -> list[str]:
         """Return every key a webhook may be signed with now, most likely first; never an empty one."""
@@ -290,7 +297,7 @@ class Integration(SendcloudModel):
         from .connection import patch
 
         with self.client() as client:
-            patch(self, client, changes)
+            patch(client, self.api_generation, self.remote_id, changes)
             remote = self.read(client)
         self.save(update_fields=self.apply_remote(remote, changes))
 
@@ -298,7 +305,7 @@ class Integration(SendcloudModel):
         """Ask Sendcloud for this integration, under the names of v2 (operation: GET /integrations/{id})."""
         from .connection import read
 
-        return read(self, client)
+        return read(client, self.api_generation, self.remote_id)
 
     def pause(self, reason: PauseReason, detail: str = "", *, by: str = "", until: dt.datetime | None = None) -> bool:
         """Stop talking to this integration. Returns whether it was running until now.
