@@ -1,15 +1,9 @@
-"""Failed requests of operators: explained, and recorded in Django's history.
-
-Sendcloud may have carried out a request that broke off; the history says so.
-"""
+"""Explanations of failed requests of operators."""
 
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING, Any
 
-from django.contrib import messages
-from django.http import HttpRequest
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -18,17 +12,10 @@ from ...core.crypto import DecryptionError
 from ...core.site import CopyOfShop
 from ...exceptions import APIError, AuthenticationError, NotFound, RequestNotSent, TLSError, WrongAddress
 from ...models import Integration, PauseReason
-from ...sync.outcomes import reaction_to
-from ..actions.history import Text, log
 from .errors import ERRORS, PAUSES, Explanation, explain_error
 from .health import NO_KEYS
 
-if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
-    from ..base import SendcloudAdmin
-
-__all__ = ["AT_FULL_SPEED", "FAILURES", "demands_oauth2", "explain_failure", "report_failure"]
+__all__ = ["AT_FULL_SPEED", "FAILURES", "demands_oauth2", "explain_failure"]
 
 #: Errors of a request to Sendcloud: it failed, or the keys are unreadable or malformed.
 FAILURES = (APIError, SendcloudConfigurationError, ValueError)
@@ -60,7 +47,6 @@ MISCONFIGURED = Explanation(
     _("Ask your developer to fix it."),
 )
 NOWHERE = ERRORS["address"]
-MAYBE = _("It may have been done all the same: look in Sendcloud's panel, or simply try again.")
 
 
 def demands_oauth2(error: Exception) -> bool:
@@ -102,39 +88,3 @@ def explain_failure(error: Exception, integration: Integration | None = None) ->
             )
             return dataclasses.replace(explain_error(error), advice=advice)
     return explain_error(error)
-
-
-def report_failure(
-    model_admin: SendcloudAdmin[Any],
-    request: HttpRequest,
-    integration: Integration,
-    error: Exception,
-    doing: StrOrPromise,
-    *,
-    changes: bool = True,
-    **values: Any,
-) -> None:
-    """Report a failed request to the operator and record it in the history.
-
-    Args:
-        model_admin: Admin that shows the message.
-        request: Request of the operator.
-        integration: Integration of the request.
-        error: One of ``FAILURES``.
-        doing: What was tried, for the history: *Register the webhook*.
-        changes: Whether the request would have changed something at Sendcloud.
-        **values: What ``doing`` has placeholders for.
-    """
-    explanation = explain_failure(error, integration)
-    # The read that confirms a change follows it.
-    unknown = changes and (reaction_to(error).unknown or getattr(error, "operation", "") == "get integration")
-    advice = MAYBE if unknown else explanation.advice
-    model_admin.report(request, messages.ERROR, explanation.title, explanation.why, advice, f"({error})")
-    text = (
-        _("%(doing)s: the result is unknown. %(problem)s.")
-        if unknown
-        else _("%(doing)s: it was not done. %(problem)s.")
-        if changes
-        else _("%(doing)s: it failed. %(problem)s.")
-    )
-    log(request, [integration], text, doing=Text(doing, **values), problem=explanation.title)

@@ -33,7 +33,7 @@ from ..actions.action import Question, Rows, action, notify, report_count
 from ..actions.history import log
 from ..actions.notes import NoteForm, name_of
 from ..base import EMPTY, SendcloudAdmin, ago, link
-from ..explanations.failures import FAILURES, explain_failure, report_failure
+from ..explanations.failures import FAILURES, explain_failure
 from ..explanations.health import LABELS, TONES, explain_health, explain_paused
 from ..health import health_of
 from ..silent_post import silent_post
@@ -43,6 +43,7 @@ from . import pending_secrets
 from .copies import is_a_copy, may_be_copy, ships_here
 from .differences import differences_page
 from .disconnect import delete_at_sendcloud, disconnect
+from .failures import report_failure
 from .forms import SECRETS, Entry, IntegrationForm, KeyCheck, KeysForm, ask, generation_of
 from .logs import page_of_logs
 from .move import move

@@ -18,8 +18,9 @@ from ...sync import limiter
 from ...sync.health import health
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
-from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure, report_failure
+from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure
 from .copies import may_be_copy
+from .failures import report_failure
 from .webhook import can_be_asked
 
 if TYPE_CHECKING:

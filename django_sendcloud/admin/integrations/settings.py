@@ -27,9 +27,10 @@ from ...models.carriers import CARRIERS, carrier_name
 from ...sync import limiter
 from ...violations import Violation
 from ..actions.history import log
-from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure, report_failure
+from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure
 from ..explanations.violations import describe
 from ..ui.humanize import quoted
+from .failures import report_failure
 from .webhook import where_shop_is
 
 if TYPE_CHECKING:

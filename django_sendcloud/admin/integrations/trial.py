@@ -15,8 +15,9 @@ from ...sync.trial import send_test_order
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
 from ..explanations.errors import fields_of
-from ..explanations.failures import AT_FULL_SPEED, FAILURES, report_failure
+from ..explanations.failures import AT_FULL_SPEED, FAILURES
 from .copies import may_be_copy
+from .failures import report_failure
 from .webhook import can_be_asked
 
 if TYPE_CHECKING:

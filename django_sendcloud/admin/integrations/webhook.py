@@ -22,7 +22,8 @@ from ..actions.action import Question, Rows, action
 from ..actions.history import log
 from ..base import EMPTY, SendcloudAdmin
 from ..explanations.errors import Explanation
-from ..explanations.failures import AT_FULL_SPEED, FAILURES, report_failure
+from ..explanations.failures import AT_FULL_SPEED, FAILURES
+from .failures import report_failure
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
