@@ -17,10 +17,10 @@ from ..actions.history import log
 from ..base import may
 from ..outbox.order_rows import make_due
 from ..outbox.pushing import held_back, report_pushed
+from ..outbox.why import at_sendcloud, is_left_out, report_left_out
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import is_printable, label_action, printable
 from .state import OrderState, keys_by_type, ref_of
-from .why import at_sendcloud, is_left_out, report_left_out
 
 __all__ = ["CANCEL_LABEL", "KEEP_LABEL", "LABELS", "PUSH", "OrderPermissions"]
 

@@ -19,12 +19,12 @@ from ..explanations.labels import changed_fields, explain_conflict
 from ..explanations.statuses import advice_for
 from ..health import fold_once
 from ..outbox.admin import due_of, is_moving, is_on_hold
+from ..outbox.why import NotSent, why_not_sent
 from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
 from ..ui.badges import SHIPMENT_TONES, badge
 from ..ui.links import admin_url
 from .state import OrderState, order_type_of, ref_of, states_of
 from .story import story_of
-from .why import why_not_sent
 
 __all__ = ["Desk", "buttons_of", "panel_of", "state_of"]
 
@@ -75,7 +75,7 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
         "badge": state.badge(),
         "is_retried": state.entry is not None and is_retried(state.entry) and not is_on_hold(state.entry),
         "refresh": REFRESH_SECONDS if is_moving(state.entry) else 0,
-        "why": why_not_sent(order, state),
+        "why": _why_not_sent(order, state),
         "tone": state.tone,
         "last_sent": ago(last_pushed_at) if last_pushed_at else "",
         "due": _due(state.entry),
@@ -171,3 +171,9 @@ def _due(entry: OutboxEntry | None) -> Any:
     if entry is None or entry.state != EntryState.PENDING or entry.is_leased:
         return ""
     return due_of(entry)
+
+
+def _why_not_sent(order: models.Model, state: OrderState) -> NotSent | None:
+    if state.entry is not None or any(shipment.status != ShipmentStatus.DELETED for shipment in state.shipments):
+        return None
+    return why_not_sent(order, was_there=bool(state.shipments))

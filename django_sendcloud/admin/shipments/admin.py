@@ -35,7 +35,6 @@ from ..explanations.failures import AT_FULL_SPEED, FAILURES
 from ..explanations.labels import changed_fields, explain_conflict
 from ..lists.filters import DeliveryFilter, ShipmentStateFilter, age_filter
 from ..lists.search import as_uuid, spellings
-from ..orders.why import left_out_of, report_left_out
 from ..outbox.admin import (
     ask_push_alike,
     assume_integration,
@@ -48,6 +47,7 @@ from ..outbox.admin import (
 )
 from ..outbox.order_rows import OrderRowAdmin, api_of, as_json, as_text, attempts_of, make_due, notes_on
 from ..outbox.pushing import held_back, report_pushed
+from ..outbox.why import left_out_of, report_left_out
 from ..parcels.admin import phase_badge, timeline_of
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import label_action, printable

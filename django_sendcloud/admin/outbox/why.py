@@ -14,10 +14,9 @@ from django.utils.translation import gettext_lazy as _
 
 from ...adapters import NotShippable
 from ...core.dates import date_and_time
-from ...models import Shipment, ShipmentStatus
+from ...models import Shipment
 from ...orders import OrderRef, orders_of_type
 from ...registry import registry
-from .state import OrderState
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -40,16 +39,56 @@ class NotSent:
     can_push: bool = False
 
 
-def why_not_sent(order: models.Model, state: OrderState) -> NotSent | None:
-    """Return why an order is not at Sendcloud; ``None`` if it is there or on its way."""
-    if state.entry is not None or any(shipment.status != ShipmentStatus.DELETED for shipment in state.shipments):
+def why_not_sent(order: models.Model, *, was_there: bool = False) -> NotSent | None:
+    """Return why an order that is not at Sendcloud is not sent; ``None`` if no adapter handles it.
+
+    Args:
+        order: An order, neither at Sendcloud nor on its way there.
+        was_there: Whether it has been at Sendcloud.
+    """
+    adapter = registry.for_model(type(order))
+    if adapter is None:
         return None
-    return _ask(order, was_there=bool(state.shipments))
+    try:
+        answer: Any = adapter.shippable(order)
+        at = adapter.next_look(order)
+        if answer and next(iter(adapter.get_shipments(order)), None) is None:
+            answer = NotShippable("nothing_to_ship", _("Nothing in the order is to be shipped."))
+    except Exception:
+        # The shop's own code may raise anything; a push explains it.
+        return NotSent(_("Not sent yet"), _("Push it to find out what is wrong with it."), can_push=True)
+    if answer is None:
+        return NotSent(
+            _("The shop leaves this order alone"),
+            _("The shop's rules exclude it from Sendcloud, for instance because it is older than the connection."),
+        )
+    if not answer:
+        # The pages add the full stop.
+        reason = str(getattr(answer, "reason", "")).rstrip(".")
+        title = reason or _("The order is not to be shipped now")
+        if at is not None:
+            moment = date_and_time(at)
+            return NotSent(title, gettext("Looked at again automatically: %(moment)s") % {"moment": moment})
+        return NotSent(
+            title,
+            _("It is sent automatically as soon as the shop marks it as ready to ship: a paid order, for instance."),
+        )
+    if was_there:
+        return NotSent(
+            _("Removed at Sendcloud"),
+            _("It is sent again as soon as it changes, or if you push it."),
+            can_push=True,
+        )
+    return NotSent(
+        _("No change of this order has been recorded"),
+        _("It may be older than the connection, or was changed by a bulk update. Save it or push it to send it."),
+        can_push=True,
+    )
 
 
 def is_left_out(order: models.Model) -> NotSent | None:
     """Return why pushing the order would not send it; ``None`` if it would."""
-    found = _ask(order)
+    found = why_not_sent(order)
     return None if found is None or found.can_push else found
 
 
@@ -94,44 +133,3 @@ def _by_type(refs: Iterable[OrderRef]) -> dict[str, list[str]]:
     for ref in refs:
         found.setdefault(ref.order_type, []).append(ref.order_pk)
     return found
-
-
-def _ask(order: models.Model, *, was_there: bool = False) -> NotSent | None:
-    adapter = registry.for_model(type(order))
-    if adapter is None:
-        return None
-    try:
-        answer: Any = adapter.shippable(order)
-        at = adapter.next_look(order)
-        if answer and next(iter(adapter.get_shipments(order)), None) is None:
-            answer = NotShippable("nothing_to_ship", _("Nothing in the order is to be shipped."))
-    except Exception:
-        # The shop's own code may raise anything; a push explains it.
-        return NotSent(_("Not sent yet"), _("Push it to find out what is wrong with it."), can_push=True)
-    if answer is None:
-        return NotSent(
-            _("The shop leaves this order alone"),
-            _("The shop's rules exclude it from Sendcloud, for instance because it is older than the connection."),
-        )
-    if not answer:
-        # The pages add the full stop.
-        reason = str(getattr(answer, "reason", "")).rstrip(".")
-        title = reason or _("The order is not to be shipped now")
-        if at is not None:
-            moment = date_and_time(at)
-            return NotSent(title, gettext("Looked at again automatically: %(moment)s") % {"moment": moment})
-        return NotSent(
-            title,
-            _("It is sent automatically as soon as the shop marks it as ready to ship: a paid order, for instance."),
-        )
-    if was_there:
-        return NotSent(
-            _("Removed at Sendcloud"),
-            _("It is sent again as soon as it changes, or if you push it."),
-            can_push=True,
-        )
-    return NotSent(
-        _("No change of this order has been recorded"),
-        _("It may be older than the connection, or was changed by a bulk update. Save it or push it to send it."),
-        can_push=True,
-    )
