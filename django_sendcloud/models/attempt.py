@@ -6,8 +6,6 @@ import datetime as dt
 from typing import Self
 
 from django.db import models
-from django.db.models.functions import Now
-from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from .base import OrderReference, OrderReferenceQuerySet
@@ -36,7 +34,6 @@ class Attempt(OrderReference):
     integration = models.ForeignKey(
         Integration, on_delete=models.CASCADE, null=True, related_name="+", verbose_name=_("integration")
     )
-    first_at = models.DateTimeField(_("first at"), default=timezone.now, db_default=Now())
     at = models.DateTimeField(_("at"))
     count = models.PositiveIntegerField(_("times"), default=1, db_default=1)
     outcome = models.CharField(_("outcome"), max_length=10, choices=AttemptOutcome.choices)

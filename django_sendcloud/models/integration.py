@@ -70,7 +70,6 @@ class Integration(SendcloudModel):
     remote_id = models.PositiveBigIntegerField(_("Sendcloud's id"), unique=True, validators=[MinValueValidator(1)])
     name = StorableCharField(_("name"), max_length=250, blank=True)
     shop_url = StorableCharField(_("shop URL"), max_length=500, blank=True)
-    system = StorableCharField(_("system"), max_length=50, blank=True, editable=False)
     account = models.ForeignKey(
         Account,
         on_delete=models.PROTECT,
@@ -125,8 +124,6 @@ class Integration(SendcloudModel):
 
     # Facts that Sendcloud last reported
     failing_since = models.DateTimeField(_("failing since"), null=True, blank=True, editable=False)
-    last_fetch = models.DateTimeField(_("last fetch"), null=True, blank=True, editable=False)
-    last_updated_at = models.DateTimeField(_("last updated at"), null=True, blank=True, editable=False)
     refreshed_at = models.DateTimeField(_("refreshed at"), null=True, blank=True, editable=False)
 
     # Its health here
@@ -236,7 +233,7 @@ class Integration(SendcloudModel):
         "webhook_url": "webhook_url",
     }
     #: Facts that only Sendcloud knows.
-    FACTS = ("system", "failing_since", "last_fetch", "last_updated_at", "refreshed_at")
+    FACTS = ("failing_since", "refreshed_at")
     REMOTE_FIELDS = (*SETTINGS.values(), *FACTS)
 
     def apply_remote(self, remote: RemoteIntegration, settings: Collection[str] = tuple(SETTINGS)) -> tuple[str, ...]:
@@ -260,10 +257,7 @@ class Integration(SendcloudModel):
         taken = {field: there[setting] for setting, field in self.SETTINGS.items() if setting in settings}
         for field, value in taken.items():
             setattr(self, field, value)
-        self.system = self._fitting("system", remote.system)
         self.failing_since = remote.failing_since
-        self.last_fetch = remote.last_fetch
-        self.last_updated_at = remote.last_updated_at
         self.refreshed_at = timezone.now()
         return (*taken, *self.FACTS)
 

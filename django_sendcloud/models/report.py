@@ -7,7 +7,6 @@ import hashlib
 import logging
 
 from django.db import DatabaseError, models, transaction
-from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -61,13 +60,7 @@ class ExceptionReportQuerySet(DatabaseQuerySet["ExceptionReport"]):
         with transaction.atomic(using=conf().DATABASE):
             digest = hashlib.sha256(cause.encode()).hexdigest()
             row, created = self.get_or_create(integration=integration, cause=digest, defaults={"reported_at": now})
-            if created:
-                return True
-            due = self.filter(pk=row.pk, reported_at__lte=now - ONE_PER)
-            if due.update(reported_at=now, occurrences=F("occurrences") + 1):
-                return True
-            self.filter(pk=row.pk).update(occurrences=F("occurrences") + 1)
-        return False
+            return created or bool(self.filter(pk=row.pk, reported_at__lte=now - ONE_PER).update(reported_at=now))
 
 
 class ExceptionReport(SendcloudModel):
@@ -81,7 +74,6 @@ class ExceptionReport(SendcloudModel):
     )
     cause = models.CharField(max_length=64)
     reported_at = models.DateTimeField(default=timezone.now)
-    occurrences = models.PositiveIntegerField(default=1)
 
     objects = ExceptionReportQuerySet.as_manager()
 

@@ -63,7 +63,6 @@ def _attempt(plan: Plan, state: str, problem: Problem | None, now: dt.datetime) 
         integration=plan.integration,
         order_type=entry.order_type,
         order_pk=entry.order_pk,
-        first_at=now,
         at=now,
         outcome=_OUTCOMES[state],
         **cause._asdict(),
