@@ -320,8 +320,8 @@ class SearchedAdmin(SendcloudAdmin[ModelT]):
     def integration_link(self, row: Any) -> Any:
         return link(self.permissions_of(row).url(row.integration), row.integration)
 
-    def search_exactly(self, word: str, permissions: Permissions) -> Sequence[models.QuerySet[Any, Any]]:
-        """Return the keys of rows that a word names exactly: querysets of one column, each served by an index."""
+    def search_exactly(self, words: Sequence[str], permissions: Permissions) -> Sequence[models.QuerySet[Any, Any]]:
+        """Return the keys of rows that any word names exactly: querysets of one column, each served by an index."""
         raise NotImplementedError
 
     def search_within(self, word: str, permissions: Permissions) -> models.Q:
@@ -335,7 +335,7 @@ class SearchedAdmin(SendcloudAdmin[ModelT]):
         rows, exact = search(
             queryset,
             search_term,
-            lambda word: self.search_exactly(word, permissions),
+            lambda words: self.search_exactly(words, permissions),
             lambda word: self.search_within(word, permissions),
         )
         vars(request)["sendcloud_exact"] = exact
@@ -349,10 +349,11 @@ class SearchedAdmin(SendcloudAdmin[ModelT]):
         exact: list[str] = vars(request).get("sendcloud_exact", [])
         if exact and isinstance(response, SimpleTemplateResponse) and response.context_data:
             changes: ChangeList = response.context_data["cl"]
-            wider = " ".join(f"*{word}*" for word in exact)
+            wider = " ".join(f"*{word.strip('*')}*" for word in changes.query.split())
             response.context_data |= {
                 "sc_exact": ", ".join(exact),
-                "sc_wider_url": changes.get_query_string({SEARCH_VAR: wider}),
+                # Nothing has several numbers within one.
+                "sc_wider_url": changes.get_query_string({SEARCH_VAR: wider}) if len(exact) == 1 else "",
             }
         return response
 

@@ -24,7 +24,7 @@ from ..actions.notes import NoteForm, log_with_note, name_of
 from ..base import EMPTY, SearchedAdmin, ago, in_time, link
 from ..explanations.sentences import note_in_words
 from ..lists.filters import ActionFilter, age_filter
-from ..lists.search import spellings
+from ..lists.search import MOST, spellings
 from ..permissions import Permissions
 from ..ui.badges import EVENT_TONES, badge, badge_with
 
@@ -161,13 +161,13 @@ class WebhookEventAdmin(SearchedAdmin[WebhookEvent]):
         what = ["event_and_action", "state_badge", "attempts", "received_at", "processed_at"]
         return [(None, {"fields": what}), (_("Belongs to"), {"fields": belongs})]
 
-    def search_exactly(self, word: str, permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
+    def search_exactly(self, words: Sequence[str], permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
         if not permissions.may_see(Parcel):
             return []
-        numbers = spellings(word)
+        numbers = spellings(*words)
         parcels = Parcel.objects
         found = [parcels.filter(tracking_number__in=numbers), parcels.filter(order_number__in=numbers)]
-        keys = [pk for each in found for pk in each.values_list("pk", flat=True)[:100]]
+        keys = [pk for each in found for pk in each.values_list("pk", flat=True)[:MOST]]
         events = WebhookEvent.objects
         return [events.filter(parcel__in=keys).values_list("pk", flat=True)] if keys else []
 

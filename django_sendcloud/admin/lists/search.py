@@ -1,49 +1,55 @@
 """Search in lists of a million rows.
 
 An order number, tracking number or id is looked up by its index. Only if that finds nothing, the search looks within
-numbers, which reads a whole table. ``*2044*`` asks for that directly.
+numbers, which reads a whole table. ``*2044*`` asks for that directly. Several numbers, as copied from a spreadsheet,
+are looked up together: as many queries as for one.
 """
 
 from __future__ import annotations
 
+import re
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
-__all__ = ["as_uuid", "found", "search", "spellings"]
+__all__ = ["MOST", "as_uuids", "keys_of", "listed", "numbered", "readings", "search", "spellings"]
 
-# Exact matches of one word: more than an operator reads.
+#: Numbers of a list, and exact matches: more than an operator reads.
 MOST = 1000
+_COMMAS = re.compile("[,;]")
 
-Exactly = Callable[[str], Sequence[QuerySet[Any, Any]]]
+Exactly = Callable[[Sequence[str]], Sequence[QuerySet[Any, Any]]]
 Within = Callable[[str], Q]
 
 
 def search(rows: QuerySet[Any], words: str, exactly: Exactly, within: Within) -> tuple[QuerySet[Any], list[str]]:
-    """Return the rows that match every word.
+    """Return the rows that the text names: by one number, by any of several, or by every word.
 
     Args:
         rows: Rows to search.
         words: Search text.
-        exactly: Returns the primary keys of exact matches of one word: querysets of one column, each served by
-            an index.
+        exactly: Returns the primary keys of exact matches of any of some words: querysets of one column, each served
+            by an index.
         within: Returns the condition for a word within other fields.
 
     Returns:
-        The rows, and the words that matched exactly.
+        The rows, and the numbers or words that were looked up exactly.
     """
-    exact = []
-    parts = words.split()
-    # A tracking number may be written in blocks.
-    if len(parts) > 1 and "*" not in words and (keys := found(exactly("".join(parts)))):
-        return rows.filter(pk__in=keys), ["".join(parts)]
-    for word in parts:
+    exact: list[str] = []
+    asked: set[str] = set()
+    for numbers in () if "*" in words else readings(words):
+        if keys := keys_of(numbers, exactly):
+            return rows.filter(pk__in=keys), numbers
+        asked.update(numbers)
+    for word in words.split():
         bare = word.strip("*")
         if not bare:
             continue
-        keys = found(exactly(word)) if bare == word else []
+        keys = keys_of([word], exactly) if bare == word and word not in asked else []
         if keys:
             exact.append(word)
             rows = rows.filter(pk__in=keys)
@@ -52,22 +58,63 @@ def search(rows: QuerySet[Any], words: str, exactly: Exactly, within: Within) ->
     return rows, exact
 
 
-def found(queries: Sequence[QuerySet[Any, Any]]) -> list[Any]:
-    """Return all keys in one statement: a union, because no index serves conditions joined by OR."""
+def readings(words: str) -> Iterator[list[str]]:
+    """Yield the numbers that a search text may mean: itself, which may have blanks, and then those of a list."""
+    if whole := words.strip():
+        yield [whole]
+    if numbers := listed(words):
+        yield numbers
+
+
+def listed(words: str) -> list[str]:
+    """Return the numbers of a list: separated by commas, by blanks, or by both. Each has a digit.
+
+    A text with a word without digits is no list: a name, or a number and what else is wanted of it. Between commas, a
+    number may have blanks.
+    """
+    pieces = [each for each in map(str.strip, _COMMAS.split(words)) if each]
+    parts = [part for piece in pieces for part in piece.split()]
+    numbers = pieces if len(pieces) > 1 and all(map(_has_digit, pieces)) else []
+    if len(parts) > 1 and all(map(_has_digit, parts)):
+        numbers = [*numbers, *parts]
+    return list(dict.fromkeys(numbers))[:MOST]
+
+
+def _has_digit(text: str) -> bool:
+    return any(map(str.isdigit, text))
+
+
+def keys_of(numbers: Sequence[str], exactly: Exactly) -> list[Any]:
+    """Return the keys of the rows that any of the numbers names, with its blanks or without.
+
+    One statement: a union, because no index serves conditions joined by OR.
+    """
+    # A tracking number may be written in blocks.
+    queries = exactly(list(dict.fromkeys(each for number in numbers for each in ("".join(number.split()), number))))
     if not queries:
         return []
     first, *others = (query.order_by() for query in queries)
     return list(first.union(*others)[:MOST])
 
 
-def spellings(word: str) -> list[str]:
-    """Return the usual spellings of a number: an index distinguishes ``ord-1`` from ``ORD-1``."""
-    return sorted({word, word.upper(), word.lower()})
+def spellings(*words: str) -> list[str]:
+    """Return the usual spellings of numbers: an index distinguishes ``ord-1`` from ``ORD-1``."""
+    return sorted({spelling for word in words for spelling in (word, word.upper(), word.lower())})
 
 
-def as_uuid(word: str) -> uuid.UUID | None:
-    """Parse a UUID; ``None`` if it is none."""
-    try:
-        return uuid.UUID(word)
-    except ValueError:
-        return None
+def numbered(orders: QuerySet[Any], field: str, numbers: Sequence[str]) -> QuerySet[Any]:
+    """Return the orders with these numbers. Texts that the field cannot hold are left out."""
+    column, values = orders.model._meta.get_field(field), []
+    for number in numbers:
+        with suppress(ValidationError):
+            values.append(column.clean(number, None))
+    return orders.filter(**{f"{field}__in": values})
+
+
+def as_uuids(words: Sequence[str]) -> list[uuid.UUID]:
+    """Return those of the words that are UUIDs."""
+    uuids = []
+    for word in words:
+        with suppress(ValueError):
+            uuids.append(uuid.UUID(word))
+    return uuids

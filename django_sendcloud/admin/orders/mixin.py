@@ -21,11 +21,13 @@ from django.views.decorators.csrf import csrf_protect
 
 from ...core.transactions import outside_transactions
 from ...orders import OrderRef
+from ...registry import registry
 from ..actions.action import Action
 from ..actions.atomic import outside_for
 from ..actions.history import render_history
 from ..base import EMPTY, STYLES, ModelT, _ModelAdmin, admin_path, admin_url
 from ..health import fold_once
+from ..lists.search import listed, numbered, spellings
 from ..parcels.admin import tracking_link
 from .actions import CANCEL_LABEL, KEEP_LABEL, LABELS, PUSH, OrderPermissions
 from .delivery import OrderDeliveryFilter
@@ -132,6 +134,17 @@ class SendcloudOrderAdmin(OrderPermissions, _ModelAdmin[ModelT]):
             for order in changes.result_list:
                 vars(order)["_sendcloud"] = page
         return changes
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: models.QuerySet[ModelT], search_term: str
+    ) -> tuple[models.QuerySet[ModelT], bool]:
+        """Return the orders of a list of order numbers; Django would search for one order with all of them."""
+        adapter, numbers = registry.for_model(self.model), listed(search_term)
+        if numbers and adapter is not None and adapter.number_field and self.get_search_fields(request):
+            orders = numbered(queryset, adapter.number_field, spellings(search_term.strip(), *numbers))
+            if orders.exists():
+                return orders, False
+        return super().get_search_results(request, queryset, search_term)
 
     @admin.display(description="Sendcloud")
     def sendcloud_state(self, order: ModelT) -> Any:

@@ -33,7 +33,7 @@ from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
 from ..health import health_of
 from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
-from ..lists.search import spellings
+from ..lists.search import MOST, numbered, spellings
 from ..permissions import ORDER, Permissions
 from ..silent_post import silent_post
 from ..ui.badges import ENTRY_TONES, badge, badge_with
@@ -332,19 +332,19 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
             messages.success(request, stopped_once(text % values))
         return url
 
-    def search_exactly(self, word: str, permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
+    def search_exactly(self, words: Sequence[str], permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
         entries = OutboxEntry.objects
-        numbers = spellings(word)
+        numbers = spellings(*words)
         pushed = Shipment.objects.filter(order_number__in=numbers)
         keys: dict[str, set[str]] = {}
-        for order_type, key in pushed.values_list("order_type", "order_pk")[:100]:
+        for order_type, key in pushed.values_list("order_type", "order_pk")[:MOST]:
             keys.setdefault(order_type, set()).add(key)
         for adapter in registry:
             mine = keys.setdefault(str(adapter.model._meta.label_lower), set())
-            mine |= {word, word.lower()}
+            mine |= {*words, *map(str.lower, words)}
             if adapter.number_field:
-                orders = adapter.model._base_manager.filter(**{f"{adapter.number_field}__in": numbers})
-                mine |= {str(pk) for pk in orders.values_list("pk", flat=True)[:100]}
+                orders = numbered(adapter.model._base_manager.all(), adapter.number_field, numbers)
+                mine |= {str(pk) for pk in orders.values_list("pk", flat=True)[:MOST]}
         found = [entries.filter(order_number__in=numbers)]
         found += [entries.filter(order_type=order_type, order_pk__in=mine) for order_type, mine in keys.items()]
         return [each.values_list("pk", flat=True) for each in found]

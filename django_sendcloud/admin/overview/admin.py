@@ -29,8 +29,8 @@ from .todo import tasks
 __all__ = ["OverviewAdmin"]
 
 
-# A longer search text is no number, name or address.
-MOST_CHARACTERS = 200
+# A longer search text is no number, name or address, and no list of as many numbers as are shown.
+MOST_CHARACTERS = 400
 
 
 class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
@@ -57,7 +57,10 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
             return HttpResponseNotAllowed(["GET", "HEAD"])
         if not may_find(self.admin_site, request):
             raise PermissionDenied
-        words = " ".join(request.GET.get("q", "").replace("\0", "").split())[:MOST_CHARACTERS]
+        words = " ".join(request.GET.get("q", "").replace("\0", "").split())
+        if len(words) > MOST_CHARACTERS:
+            # Half of a number may be another number.
+            words = words[: MOST_CHARACTERS + 1].rpartition(" ")[0] or words[:MOST_CHARACTERS]
         findings = find(self.admin_site, request, words) if words else Findings([], "")
         if findings.only:
             return HttpResponseRedirect(findings.only)

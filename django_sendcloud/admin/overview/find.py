@@ -18,7 +18,7 @@ from ...orders import OrderRef
 from ...registry import registry
 from ..base import SearchedAdmin
 from ..health import fold_once
-from ..lists.search import found
+from ..lists.search import keys_of, readings
 from ..outbox.order_rows import know_numbers
 from ..permissions import Permissions
 from ..ui.links import admin_url
@@ -85,9 +85,15 @@ def find(site: admin.AdminSite, request: HttpRequest, words: str) -> Findings:
     """
     fold_once(request)
     permissions = Permissions.of(site, request)
-    shipments = _exactly(site, request, Shipment, words)
-    parcels = _exactly(site, request, Parcel, words)
-    entries = _exactly(site, request, OutboxEntry, words)
+    for numbers in readings(words):
+        shipments = _exactly(site, request, Shipment, numbers)
+        parcels = _exactly(site, request, Parcel, numbers)
+        entries = _exactly(site, request, OutboxEntry, numbers)
+        if shipments or parcels or entries:
+            break
+    # The blocks of a tracking number are no order numbers.
+    is_one = len(numbers) == 1 and bool(shipments or parcels or entries)
+    sought = "".join(words.split()) if is_one else words
     know_numbers(entries)
     known = {shipment.pk for shipment in shipments}
     others = {parcel.shipment_id for parcel in parcels if parcel.shipment_id is not None} - known
@@ -99,7 +105,7 @@ def find(site: admin.AdminSite, request: HttpRequest, words: str) -> Findings:
     orders = [
         order
         for model in _order_models(site)
-        for order in _orders(site, request, model, words, keys.get(model._meta.label_lower, set()))
+        for order in _orders(site, request, model, sought, keys.get(model._meta.label_lower, set()))
     ]
     groups = [
         Group(_("Orders"), [(order, permissions.url(order)) for order in orders]),
@@ -127,21 +133,16 @@ def _order_models(site: admin.AdminSite) -> list[type[models.Model]]:
     return [adapter.model for adapter in registry if site.is_registered(adapter.model)]
 
 
-def _spelled(words: str) -> list[str]:
-    """Return the search text as a number: without blanks, and as it is."""
-    return list(dict.fromkeys(("".join(words.split()), words.strip())))
-
-
-def _exactly(site: admin.AdminSite, request: HttpRequest, model: type[Any], words: str) -> list[Any]:
-    """Return the rows that the text names exactly, each found by an index."""
+def _exactly(site: admin.AdminSite, request: HttpRequest, model: type[Any], numbers: list[str]) -> list[Any]:
+    """Return the rows that any of the numbers names exactly, each found by an index."""
     permissions = Permissions.of(site, request)
     if not permissions.may_see(model) or not site.is_registered(model):
         return []
     model_admin: Any = site.get_model_admin(model)
     if not isinstance(model_admin, SearchedAdmin):
         return []
-    keys = [key for word in _spelled(words) for key in found(model_admin.search_exactly(word, permissions))]
-    rows = model_admin.get_queryset(request).filter(pk__in=keys[: SHOWN * 2]).order_by("-pk")[:SHOWN]
+    keys = keys_of(numbers, lambda words: model_admin.search_exactly(words, permissions))
+    rows = model_admin.get_queryset(request).filter(pk__in=keys).order_by("-pk")[:SHOWN]
     return list(rows)
 
 

@@ -30,7 +30,7 @@ from ..actions.history import log
 from ..base import EMPTY, SearchedAdmin, ago, link
 from ..explanations.statuses import advice_for
 from ..lists.filters import CarrierFilter, MatchedFilter, age_filter
-from ..lists.search import as_uuid, spellings
+from ..lists.search import MOST, as_uuids, spellings
 from ..permissions import Permissions
 from ..ui.badges import PHASE_TONES, badge
 from ..ui.humanize import grouped, when
@@ -260,18 +260,18 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
 
     # -- related rows ---------------------------------------------------------------------------
 
-    def search_exactly(self, word: str, permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
+    def search_exactly(self, words: Sequence[str], permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
         parcels = Parcel.objects
-        numbers, uuid_ = spellings(word), as_uuid(word)
+        numbers, uuids = spellings(*words), as_uuids(words)
         integrations = list(Integration.objects.values_list("pk", flat=True))
         found = [parcels.filter(tracking_number__in=numbers), parcels.filter(order_number__in=numbers)]
-        if uuid_:
-            found.append(parcels.filter(shipment_uuid=uuid_))
-        if word.isdecimal() and len(word) < 19:
-            found.append(parcels.filter(integration__in=integrations, remote_id=int(word)))
+        if uuids:
+            found.append(parcels.filter(shipment_uuid__in=uuids))
+        if remote_ids := [int(word) for word in words if word.isdecimal() and len(word) < 19]:
+            found.append(parcels.filter(integration__in=integrations, remote_id__in=remote_ids))
         ids = {order_id for each in numbers for order_id in order_ids(each)}
         shipments = Shipment.objects.filter(integration__in=integrations, external_order_id__in=ids)
-        if keys := list(shipments.values_list("pk", flat=True)[:100]):
+        if keys := list(shipments.values_list("pk", flat=True)[:MOST]):
             found.append(parcels.filter(shipment__in=keys))
         return [each.values_list("pk", flat=True) for each in found]
 

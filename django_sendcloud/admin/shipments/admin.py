@@ -34,7 +34,7 @@ from ..explanations.errors import ERRORS, explain_error, fields_of
 from ..explanations.failures import AT_FULL_SPEED, FAILURES
 from ..explanations.labels import changed_fields, explain_conflict
 from ..lists.filters import DeliveryFilter, ShipmentStateFilter, age_filter
-from ..lists.search import as_uuid, spellings
+from ..lists.search import as_uuids, spellings
 from ..outbox.admin import (
     ask_push_alike,
     assume_integration,
@@ -448,19 +448,19 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
             prefetch_related_objects(list(changes.result_list), "parcels")
         return changes
 
-    def search_exactly(self, word: str, permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
+    def search_exactly(self, words: Sequence[str], permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:
         shipments = Shipment.objects
-        numbers, uuid_ = spellings(word), as_uuid(word)
+        numbers, uuids = spellings(*words), as_uuids(words)
         ids = {order_id for each in numbers for order_id in order_ids(each)}
         # The ids are unique within an integration, so their index begins with it.
         integrations = list(Integration.objects.values_list("pk", flat=True))
         found = [
             shipments.filter(order_number__in=numbers),
             shipments.filter(integration__in=integrations, external_order_id__in=ids),
-            shipments.filter(order_pk__in=[word, str(uuid_)] if uuid_ else [word]),
+            shipments.filter(order_pk__in=[*words, *map(str, uuids)]),
         ]
-        if uuid_:
-            found.append(shipments.filter(uuid=uuid_))
+        if uuids:
+            found.append(shipments.filter(uuid__in=uuids))
         keys = [each.values_list("pk", flat=True) for each in found]
         if permissions.may_see(Parcel):
             parcels = Parcel.objects.filter(tracking_number__in=numbers)
