@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Self, TypeVar
 
-from django.db import models
+from django.db import connections, models
 from django.db.models import Count, Value
 from django.utils.translation import gettext_lazy as _
 
@@ -27,6 +27,19 @@ class DatabaseQuerySet(models.QuerySet[ModelT]):
         hints: dict[str, models.Model] | None = None,
     ) -> None:
         super().__init__(model, query, using or conf_while_selling().DATABASE, hints)
+
+    def insert_or_update(
+        self, rows: Iterable[ModelT], *, update_fields: Collection[str], unique_fields: Collection[str] = ("id",)
+    ) -> None:
+        """Insert rows in one statement, and update these fields of those that exist."""
+        has_targets = connections[self.db].features.supports_update_conflicts_with_target
+        self.bulk_create(
+            rows,
+            update_conflicts=True,
+            # MySQL and MariaDB look at every unique key, and take no target.
+            unique_fields=unique_fields if has_targets else None,
+            update_fields=update_fields,
+        )
 
 
 class DatabaseManager(models.Manager[ModelT]):

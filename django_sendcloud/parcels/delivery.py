@@ -7,9 +7,6 @@ import itertools
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
-from django.db import connections
-
-from ..conf import conf
 from ..enums import ParcelPhase
 from ..models import Parcel, Shipment, ShipmentStatus
 from ..models.delivery import LEAST_FAR, NO_PARCEL
@@ -60,9 +57,7 @@ def store_deliveries(shipment_pks: Collection[int | None]) -> None:
     The shipments are locked in the order of their keys, because another worker may write another parcel of theirs.
     """
     rows = Shipment.objects.filter(pk__in={pk for pk in shipment_pks if pk is not None}).order_by("pk")
-    if connections[conf().DATABASE].features.has_select_for_update:
-        rows = rows.select_for_update()
-    shipments = list(rows.only("pk", "delivery", "delivery_at", "delivery_handled"))
+    shipments = list(rows.select_for_update().only("pk", "delivery", "delivery_at", "delivery_handled"))
     if not shipments:
         return
     outgoing = Parcel.objects.outgoing().filter(shipment__in=shipments).order_by("shipment", "pk")

@@ -14,9 +14,6 @@ import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from django.db import connections
-
-from ..conf import conf
 from ..enums import ParcelPhase
 from ..models import Integration, Parcel, ParcelStatus
 from ..models.statuses import STATUSES
@@ -95,7 +92,6 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
     Raises:
         IntegrityError: Another worker has created one of the parcels meanwhile. The transaction has to begin again.
     """
-    database = conf().DATABASE
     parcels = _locked(updates)
     journeys = _journeys(parcels.values())
     before = {key: bearing_on_delivery(parcel) for key, parcel in parcels.items()}
@@ -127,13 +123,7 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
     _link(parcels, journeys, applied)
     Parcel.objects.bulk_create([parcels[key] for key in sorted(new)])
     if known := [parcel for key, parcel in parcels.items() if key not in new]:
-        features = connections[database].features
-        Parcel.objects.bulk_create(
-            known,
-            update_conflicts=True,
-            unique_fields=["id"] if features.supports_update_conflicts_with_target else None,
-            update_fields=[*_COLUMNS, "shipment", "updated_at"],
-        )
+        Parcel.objects.insert_or_update(known, update_fields=[*_COLUMNS, "shipment", "updated_at"])
     for key, moment in first_seen.items():
         parcels[key].created_at = moment  # auto_now_add took the statement for an INSERT
     for step in steps:
@@ -160,10 +150,9 @@ def _locked(updates: Sequence[Update]) -> dict[tuple[int, int], Parcel]:
         integration__in={update.integration for update in updates},
         remote_id__in={update.content.remote_id for update in updates},
     )
-    if connections[conf().DATABASE].features.has_select_for_update:
-        rows = rows.select_for_update()
     wanted = {update.key for update in updates}
-    found = {(parcel.integration_id, parcel.remote_id): parcel for parcel in rows.order_by("pk")}
+    locked = rows.select_for_update().order_by("pk")
+    found = {(parcel.integration_id, parcel.remote_id): parcel for parcel in locked}
     return {key: parcel for key, parcel in found.items() if key in wanted}
 
 

@@ -7,7 +7,7 @@ import itertools
 import logging
 from typing import Any
 
-from django.db import DatabaseError, connections, router, transaction
+from django.db import DatabaseError, router, transaction
 from django.db.models import QuerySet
 
 from ..adapters import OrderAdapter
@@ -97,15 +97,12 @@ def _record(order_type: str, modified: dict[str, dt.datetime]) -> int:
     marks = DriftMark.objects.filter(order_type=order_type, order_pk__in=list(modified))
     known = set(marks.values_list("order_pk", "modified_at"))
     fresh = {pk: at for pk, at in modified.items() if (pk, at) not in known}
-    database = conf().DATABASE
-    with transaction.atomic(using=database):
+    with transaction.atomic(using=conf().DATABASE):
         written = record(order_type, fresh, is_bulk=True)
         if written:
-            features = connections[database].features
-            DriftMark.objects.bulk_create(
+            DriftMark.objects.insert_or_update(
                 [DriftMark(order_type=order_type, order_pk=pk, modified_at=at) for pk, at in fresh.items()],
-                update_conflicts=True,
-                unique_fields=["order_type", "order_pk"] if features.supports_update_conflicts_with_target else None,
+                unique_fields=["order_type", "order_pk"],
                 update_fields=["modified_at"],
             )
     return written

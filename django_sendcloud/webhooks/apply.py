@@ -119,12 +119,9 @@ def _apply(pks: Sequence[int], now: dt.datetime, *, is_last: bool) -> list[Webho
     Raises:
         _Again: Another worker has created a parcel meanwhile; never in the last round.
     """
-    database = conf().DATABASE
-    with transaction.atomic(using=database):
+    with transaction.atomic(using=conf().DATABASE):
         # One that this worker's lease has run out on may have been applied by another.
-        rows = WebhookEvent.objects.filter(pk__in=pks, state=EventState.RECEIVED)
-        if connections[database].features.has_select_for_update:
-            rows = rows.select_for_update()
+        rows = WebhookEvent.objects.select_for_update().filter(pk__in=pks, state=EventState.RECEIVED)
         events = list(rows.order_by("received_at", "pk"))
         integrations = Integration.objects.in_bulk({event.integration_id for event in events})
         for event in events:
@@ -145,13 +142,7 @@ def _is_lost(error: Exception) -> bool:
 
 def _save(events: Sequence[WebhookEvent]) -> None:
     """Store the results of locked events, in one statement."""
-    features = connections[conf().DATABASE].features
-    WebhookEvent.objects.bulk_create(
-        events,
-        update_conflicts=True,
-        unique_fields=["id"] if features.supports_update_conflicts_with_target else None,
-        update_fields=_COLUMNS,
-    )
+    WebhookEvent.objects.insert_or_update(events, update_fields=_COLUMNS)
 
 
 def _note_arrival(events: Sequence[WebhookEvent]) -> None:

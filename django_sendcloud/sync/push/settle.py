@@ -202,16 +202,10 @@ def _write_shipments(shipments: Sequence[Shipment]) -> None:
     """Write what was pushed into the shipments that still exist, in one statement whatever each one gets."""
     if not shipments:
         return
-    database = conf().DATABASE
     rows = Shipment.objects
     # Without it, the INSERT would bring back a shipment that has been erased meanwhile.
     exist = set(rows.select_for_update().filter(pk__in=[s.pk for s in shipments]).values_list("pk", flat=True))
-    rows.bulk_create(
-        [shipment for shipment in shipments if shipment.pk in exist],
-        update_conflicts=True,
-        unique_fields=["id"] if connections[database].features.supports_update_conflicts_with_target else None,
-        update_fields=_PUSHED,
-    )
+    rows.insert_or_update([shipment for shipment in shipments if shipment.pk in exist], update_fields=_PUSHED)
 
 
 def _follow_parcels_left(deleted: Sequence[Shipment]) -> None:
