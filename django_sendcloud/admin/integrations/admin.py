@@ -22,6 +22,7 @@ from django.views.decorators.csrf import csrf_protect
 from ...conf import conf
 from ...core.crypto import Secret
 from ...core.dates import date_and_time
+from ...core.silent_post import silent_post
 from ...core.site import current_site
 from ...core.transactions import outside_transactions
 from ...models import Integration, PauseReason, ShipmentStatus
@@ -36,7 +37,6 @@ from ..base import EMPTY, SendcloudAdmin, ago, link
 from ..explanations.failures import FAILURES, explain_failure
 from ..explanations.health import LABELS, TONES, explain_health, explain_paused
 from ..health import health_of
-from ..silent_post import silent_post
 from ..ui.badges import badge, badge_with
 from ..ui.humanize import clock_time, stopped_once
 from . import pending_secrets

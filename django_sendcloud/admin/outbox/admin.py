@@ -20,6 +20,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
+from ...core.silent_post import silent_post
 from ...models import EntryState, Integration, OutboxEntry, Shipment
 from ...orders import OrderRef
 from ...registry import registry
@@ -35,7 +36,6 @@ from ..health import health_of
 from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
 from ..lists.search import MOST, numbered, spellings
 from ..permissions import ORDER, Permissions
-from ..silent_post import silent_post
 from ..ui.badges import ENTRY_TONES, badge, badge_with
 from ..ui.humanize import clock_time, stopped_once
 from .fixing import desk_url, fixing_view
