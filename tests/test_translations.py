@@ -25,8 +25,8 @@ from django.utils import formats, timezone, translation
 from django.utils.html import strip_tags
 
 import django_sendcloud
-from django_sendcloud.admin.base import ago, in_time
 from django_sendcloud.admin.explanations.errors import explain
+from django_sendcloud.admin.ui.cells import ago, in_time
 from django_sendcloud.models import Integration
 from django_sendcloud.models.delivery import PHASES
 from tests.admin.conftest import Data

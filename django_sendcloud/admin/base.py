@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import datetime as dt
 import functools
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,14 +14,11 @@ from django.db import models
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.template.response import SimpleTemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
-from ..core.dates import date_and_time
 from ..core.transactions import outside_transactions
 from .actions.action import Action
 from .actions.atomic import outside_for
@@ -32,12 +28,11 @@ from .health import fold_once, health_of
 from .lists.export import export_view
 from .lists.saved_filters import saved_filters, saved_filters_view
 from .lists.search import search
-from .permissions import Permissions
-from .ui.humanize import in_future, in_past
-from .ui.links import admin_url, page_url
+from .permissions import Permissions, may
+from .ui.cells import EMPTY, link
+from .ui.links import page_url
 
 if TYPE_CHECKING:
-    from django.utils.safestring import SafeString
     from django_stubs_ext import StrOrPromise
 
 ModelT = TypeVar("ModelT", bound=models.Model)
@@ -53,20 +48,8 @@ else:
             return cls
 
 
-__all__ = [
-    "EMPTY",
-    "STYLES",
-    "SearchedAdmin",
-    "SendcloudAdmin",
-    "admin_path",
-    "admin_url",
-    "ago",
-    "in_time",
-    "link",
-    "may",
-]
+__all__ = ["STYLES", "SearchedAdmin", "SendcloudAdmin", "admin_path"]
 
-EMPTY = "–"
 #: Stylesheets of our pages: of the parts that a panel on any page has, and of the rest.
 STYLES: dict[str, Sequence[str]] = {"all": ["django_sendcloud/panel.css", "django_sendcloud/admin.css"]}
 
@@ -288,11 +271,6 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         messages.add_message(request, level, text if sentences else f"{title}.")
 
 
-def may(request: HttpRequest, codename: str) -> bool:
-    """Return whether the operator has this permission of ours."""
-    return request.user.has_perm(f"django_sendcloud.{codename}")
-
-
 class SearchedAdmin(SendcloudAdmin[ModelT]):
     """Admin of lists that grow with the shop: exact searches use an index."""
 
@@ -316,7 +294,7 @@ class SearchedAdmin(SendcloudAdmin[ModelT]):
         # It would repeat the same text in every row.
         return [column for column in columns if column != self.integration_column]
 
-    @admin.display(description=gettext_lazy("integration"))
+    @admin.display(description=_("integration"))
     def integration_link(self, row: Any) -> Any:
         return link(self.permissions_of(row).url(row.integration), row.integration)
 
@@ -368,39 +346,9 @@ class _Counted:
         return getattr(self._opts, name)
 
 
-# -- small things --------------------------------------------------------------------------------------
-
-
-def link(url: str, text: object) -> SafeString:
-    """Return a link, or only its text if the URL is empty."""
-    return format_html('<a href="{}">{}</a>', url, text) if url else format_html("{}", text)
-
-
 def admin_path(
     model_admin: admin.ModelAdmin[Any], route: str, view: Callable[..., HttpResponse], name: str
 ) -> URLPattern:
     """Return the route of a page of a model's admin, protected as Django's."""
     wrapped = functools.update_wrapper(functools.partial(model_admin.admin_site.admin_view(view)), view)
     return path(route, wrapped, name=f"{model_admin.opts.app_label}_{model_admin.opts.model_name}_{name}")
-
-
-def ago(moment: dt.datetime | None) -> Any:
-    """Return the age of a moment, with the full time on hover."""
-    if moment is None:
-        return EMPTY
-    just_now = timezone.now() - moment < dt.timedelta(minutes=1)
-    return _moment(moment, _("just now") if just_now else in_past(moment))
-
-
-def in_time(moment: dt.datetime) -> Any:
-    """Return the time until a moment; *now* if it is past."""
-    if moment <= timezone.now():
-        return _("now")
-    if moment - timezone.now() < dt.timedelta(minutes=1):
-        return _moment(moment, _("in less than a minute"))
-    return _moment(moment, in_future(moment))
-
-
-def _moment(moment: dt.datetime, text: str) -> SafeString:
-    local = timezone.localtime(moment)
-    return format_html('<time datetime="{}" title="{}">{}</time>', local.isoformat(), date_and_time(local), text)

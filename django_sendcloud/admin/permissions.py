@@ -21,7 +21,7 @@ from ..orders import OrderRef, orders_of_type
 from ..registry import registry
 from .ui.links import admin_url
 
-__all__ = ["ORDER", "Permissions"]
+__all__ = ["ORDER", "Permissions", "may"]
 
 logger = logging.getLogger("django_sendcloud.admin")
 
@@ -130,3 +130,8 @@ class Permissions:
         except NotRegistered:
             opts = model._meta
             return self._request.user.has_perm(f"{opts.app_label}.{get_permission_codename('view', opts)}")
+
+
+def may(request: HttpRequest, codename: str) -> bool:
+    """Return whether the operator has this permission of ours."""
+    return request.user.has_perm(f"django_sendcloud.{codename}")

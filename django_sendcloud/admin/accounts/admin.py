@@ -15,8 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from ...conf import conf
 from ...models import Account, ClosedReason, Integration
 from ...sync import breaker, limiter
-from ..base import EMPTY, SendcloudAdmin, admin_url, in_time, link
+from ..base import SendcloudAdmin
 from ..ui.badges import badge
+from ..ui.cells import EMPTY, in_time, link
+from ..ui.links import admin_url
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString

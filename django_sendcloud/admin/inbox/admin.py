@@ -21,12 +21,13 @@ from ...webhooks import apply
 from ..actions.action import Question, Rows, action, in_chunks, notify, report_count
 from ..actions.history import log
 from ..actions.notes import NoteForm, log_with_note, name_of
-from ..base import EMPTY, SearchedAdmin, ago, in_time, link
+from ..base import SearchedAdmin
 from ..explanations.sentences import note_in_words
 from ..lists.filters import ActionFilter, age_filter
 from ..lists.search import MOST, spellings
 from ..permissions import Permissions
 from ..ui.badges import EVENT_TONES, badge, badge_with
+from ..ui.cells import EMPTY, ago, in_time, link
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString

@@ -33,11 +33,12 @@ from ...sync.routing import adapters_route, is_routed
 from ..actions.action import Question, Rows, action, notify, report_count
 from ..actions.history import log
 from ..actions.notes import NoteForm, name_of
-from ..base import EMPTY, SendcloudAdmin, ago, link
+from ..base import SendcloudAdmin
 from ..explanations.failures import FAILURES, explain_failure
 from ..explanations.health import LABELS, TONES, explain_health, explain_paused
 from ..health import health_of
 from ..ui.badges import badge, badge_with
+from ..ui.cells import EMPTY, ago, link
 from ..ui.humanize import clock_time, stopped_once
 from . import pending_secrets
 from .copies import is_a_copy, may_be_copy, ships_here

@@ -15,7 +15,7 @@ from ...conf import conf
 from ...models import Integration, PauseReason, WebhookEvent
 from ...sync.health import sweep_age
 from ...webhooks.address import reachability
-from ..base import ago
+from ..ui.cells import ago
 from .webhook import NO_ADDRESS, is_registered
 
 if TYPE_CHECKING:

@@ -22,10 +22,10 @@ from ...models import Integration, OutboxEntry, ReconciliationRun, Shipment, Shi
 from ...sync import reconcile
 from ..actions.action import notify, report_count
 from ..actions.history import log
-from ..base import ago
 from ..outbox.order_rows import make_due
 from ..outbox.pushing import held_back, report_pushed
 from ..permissions import Permissions
+from ..ui.cells import ago
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -22,9 +22,9 @@ from ...api.v2 import IntegrationLog
 from ...exceptions import NotFound
 from ...models import Integration
 from ...sync import limiter
-from ..base import ago
 from ..explanations.errors import Explanation, explain_log
 from ..explanations.failures import FAILURES, explain_failure
+from ..ui.cells import ago
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

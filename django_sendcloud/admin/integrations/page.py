@@ -21,12 +21,13 @@ from ...models import Integration, PauseReason, Shipment
 from ...models.carriers import carrier_name
 from ...sync.health import Code, Finding, Health, IntegrationHealth, Level, pushed_since, start_of_day
 from ...webhooks.address import reachability
-from ..base import EMPTY, SendcloudAdmin, ago
+from ..base import SendcloudAdmin
 from ..explanations.errors import Explanation
 from ..explanations.health import ASKS_OPERATOR, LABELS, TONES, explain_finding
 from ..health import health_of
 from ..permissions import Permissions
 from ..ui.badges import badge
+from ..ui.cells import EMPTY, ago
 from ..ui.humanize import grouped, sent_today
 from ..ui.links import admin_url
 from .checklist import Step, steps

@@ -20,9 +20,10 @@ from ...webhooks.address import reachability
 from ...webhooks.credentials import WINDOW
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
-from ..base import EMPTY, SendcloudAdmin
+from ..base import SendcloudAdmin
 from ..explanations.errors import Explanation
 from ..explanations.failures import AT_FULL_SPEED, FAILURES
+from ..ui.cells import EMPTY
 from .failures import report_failure
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from ...models.shipment import ShipmentQuerySet
 from ...parcels.cancel import is_cancellable
 from ..actions.action import Question, Rows, action, in_chunks, notify
 from ..actions.history import log
-from ..base import may
 from ..outbox.order_rows import make_due
 from ..outbox.pushing import held_back, report_pushed
 from ..outbox.why import at_sendcloud, is_left_out, report_left_out
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import is_printable, label_action, printable
+from ..permissions import may
 from .state import OrderState, keys_by_type, ref_of
 
 __all__ = ["CANCEL_LABEL", "KEEP_LABEL", "LABELS", "PUSH", "OrderPermissions"]

@@ -25,10 +25,12 @@ from ...registry import registry
 from ..actions.action import Action
 from ..actions.atomic import outside_for
 from ..actions.history import render_history
-from ..base import EMPTY, STYLES, ModelT, _ModelAdmin, admin_path, admin_url
+from ..base import STYLES, ModelT, _ModelAdmin, admin_path
 from ..health import fold_once
 from ..lists.search import listed, numbered, spellings
 from ..parcels.admin import tracking_link
+from ..ui.cells import EMPTY
+from ..ui.links import admin_url
 from .actions import CANCEL_LABEL, KEEP_LABEL, LABELS, PUSH, OrderPermissions
 from .delivery import OrderDeliveryFilter
 from .panel import buttons_of, panel_of, state_of

@@ -12,7 +12,6 @@ from django.utils.translation import gettext
 from ...models import EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
 from ...sync.health import is_retried
 from ..actions.action import Action
-from ..base import ago
 from ..explanations.errors import ERRORS, Explanation, FieldProblem, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
 from ..explanations.labels import changed_fields, explain_conflict
@@ -22,6 +21,7 @@ from ..outbox.admin import due_of, is_moving, is_on_hold
 from ..outbox.why import NotSent, why_not_sent
 from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
 from ..ui.badges import SHIPMENT_TONES, badge
+from ..ui.cells import ago
 from ..ui.links import admin_url
 from .state import OrderState, order_type_of, ref_of, states_of
 from .story import story_of

@@ -28,7 +28,6 @@ from ...sync.health import HEALING, is_retried
 from ...sync.problems import UNASSIGNED
 from ..actions.action import Question, Rows, action, asked, in_chunks, notify
 from ..actions.history import log
-from ..base import EMPTY, in_time
 from ..explanations.causes import cause_of, causes, with_causes
 from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
@@ -37,6 +36,7 @@ from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, 
 from ..lists.search import MOST, numbered, spellings
 from ..permissions import ORDER, Permissions
 from ..ui.badges import ENTRY_TONES, badge, badge_with
+from ..ui.cells import EMPTY, in_time
 from ..ui.humanize import clock_time, stopped_once
 from .fixing import desk_url, fixing_view
 from .order_rows import OrderRowAdmin, attempts_of, know_numbers

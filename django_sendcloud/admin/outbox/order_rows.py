@@ -28,10 +28,11 @@ from ...sync.backends.v3 import options_of_shop
 from ...sync.fold import add_entries
 from ...sync.push import plan
 from ...violations import Violation
-from ..base import SearchedAdmin, link
+from ..base import SearchedAdmin
 from ..explanations.errors import ERRORS, FieldProblem, explain, fields_of
 from ..permissions import Permissions
 from ..ui.badges import ATTEMPT_TONES, badge
+from ..ui.cells import link
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString

@@ -27,12 +27,13 @@ from ...parcels.cancel import is_cancellable
 from ...parcels.matching import assign, order_ids, suggested
 from ..actions.action import Rows
 from ..actions.history import log
-from ..base import EMPTY, SearchedAdmin, ago, link
+from ..base import SearchedAdmin
 from ..explanations.statuses import advice_for
 from ..lists.filters import CarrierFilter, MatchedFilter, age_filter
 from ..lists.search import MOST, as_uuids, spellings
 from ..permissions import Permissions
 from ..ui.badges import PHASE_TONES, badge
+from ..ui.cells import EMPTY, ago, link
 from ..ui.humanize import grouped, when
 from .cancelling import cancel_action, cancellable
 from .labels import label_action, printable, ready_to_print

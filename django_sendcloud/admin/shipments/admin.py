@@ -29,7 +29,6 @@ from ...sync.on_demand import Busy, look_up, withdraw
 from ...sync.outcomes import reaction_to
 from ..actions.action import Question, Rows, action, in_chunks, notify, report_count
 from ..actions.history import log
-from ..base import EMPTY, ago, link
 from ..explanations.errors import ERRORS, explain_error, fields_of
 from ..explanations.failures import AT_FULL_SPEED, FAILURES
 from ..explanations.labels import changed_fields, explain_conflict
@@ -53,6 +52,7 @@ from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import label_action, printable
 from ..permissions import Permissions
 from ..ui.badges import SHIPMENT_TONES, badge, badge_with
+from ..ui.cells import EMPTY, ago, link
 from .comparison import compare
 from .panel_links import incoming_order
 

@@ -1,1 +1,1 @@
-"""Presentation helpers of the admin: badges, durations, links."""
+"""Presentation helpers of the admin: badges, cells, durations, links."""
