@@ -4,8 +4,7 @@
 
     order = translate(payload.stamped(now), integration_id=7)
     order.body          # the contract's JSON, numbers as Decimal
-    order.encode()      # the same as bytes, numbers digit by digit
-    order.notes         # everything API v3 cannot carry, or takes elsewhere
+    notes(payload)      # everything API v3 cannot carry, or takes elsewhere
 
 A key is left out where the contract has no way to write its absence; a text that may be empty is written as ``""``,
 so that an upsert clears it. Parts that cannot be cleared so are listed by :meth:`Order.parts`.
@@ -15,7 +14,6 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import hashlib
 import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -27,7 +25,6 @@ from ..exceptions import PayloadError
 from ..violations import Errors, Violation
 from .address import Address
 from .customs import CustomsDetails, Money, TaxNumber
-from .exact_json import dumps
 from .notes import Note, NoteLevel, note
 from .parcel_items import ParcelItem
 from .rules import EXACT, Moment, OtherCurrency, not_carried
@@ -124,29 +121,10 @@ class Order:
     """An order of API v3. Holds personal data; its ``repr`` shows only the id.
 
     Args:
-        order_id: Its id at Sendcloud beside the integration, see :func:`order_id_of`.
         body: The contract's JSON (``order``), numbers as Decimal.
-        notes: Everything that differs from the payload.
     """
 
-    order_id: str
     body: Mapping[str, Any]
-    notes: tuple[Note, ...]
-
-    def encode(self) -> bytes:
-        """Return the JSON as it is sent: compact, UTF-8, numbers digit by digit.
-
-        Raises:
-            PayloadError: the payload was not stamped.
-        """
-        if "order_updated_at" not in self.body["order_details"]:
-            raise PayloadError({"updated_at": [Violation("stamp_missing")]}, f"order {self.order_id!r}")
-        return dumps(self.body).encode()
-
-    def digest(self) -> str:
-        """Return a fingerprint of everything but ``order_updated_at``: SHA-256 in hexadecimal."""
-        details = {name: value for name, value in self.body["order_details"].items() if name != "order_updated_at"}
-        return _digest({**self.body, "order_details": details})
 
     def parts(self) -> list[str]:
         """Return the paths of the parts that the order has and that its absence from another upsert may not clear."""
@@ -168,7 +146,7 @@ class Order:
         return dataclasses.replace(self, body=body)
 
     def __repr__(self) -> str:
-        return f"<Order: {self.order_id!r}>"
+        return f"<Order: {self.body['order_id']!r}>"
 
 
 def _fill(block: dict[str, Any], steps: Sequence[str], value: Any) -> None:
@@ -193,7 +171,7 @@ def translate(payload: ShipmentPayload, integration_id: int, options: Options = 
         PayloadError: API v3 cannot carry the payload.
     """
     check(payload, options)
-    return Order(order_id_of(*payload.key), _body(payload, integration_id, options), tuple(notes(payload)))
+    return Order(_body(payload, integration_id, options))
 
 
 def parts_of(payload: ShipmentPayload, options: Options = _DEFAULT) -> list[str]:
@@ -400,10 +378,6 @@ def _put(place: Any, steps: Sequence[str | int], value: Any) -> None:
         place = place[step]
         if not last and not isinstance(place, dict | list):
             return
-
-
-def _digest(value: Any) -> str:
-    return hashlib.sha256(dumps(value, sort_keys=True).encode()).hexdigest()
 
 
 def _body(

@@ -17,6 +17,7 @@ from django_sendcloud.models.statuses import STATUSES
 from django_sendcloud.models.webhook_event import EventState
 from django_sendcloud.parcels.statuses import phase_of
 from django_sendcloud.payloads import ShipmentPayload, v3
+from django_sendcloud.payloads.exact_json import dumps
 from django_sendcloud.sync.backends.v3 import options_of_shop
 from django_sendcloud.sync.fold import fold
 from django_sendcloud.sync.push.plan import preview
@@ -194,5 +195,5 @@ def facts() -> dict[str, Any]:
 def _body(payload: ShipmentPayload, integration: Integration) -> Any:
     """Return what is sent of a shipment by the integration's API generation."""
     if integration.api_generation == "v3":
-        return json.loads(v3.translate(payload, integration.remote_id, options_of_shop()).encode())
+        return json.loads(dumps(v3.translate(payload, integration.remote_id, options_of_shop()).body))
     return payload.to_json()
