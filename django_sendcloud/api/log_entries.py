@@ -72,5 +72,6 @@ class LogEntry(Payload):
     exception_type: Annotated[str | None, Text(none=OMIT)] = None
     exception: Annotated[str | None, Text(none=OMIT)] = None
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "log entry"

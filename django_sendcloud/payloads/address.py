@@ -44,5 +44,6 @@ class Address(Payload):
     email: Annotated[str, Email()] = ""
     telephone: Annotated[str, Text()] = ""
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "address"

@@ -78,7 +78,7 @@ class Payload:
         if self.is_part and _keeping.get():
             object.__setattr__(self, "_kept_errors", errors)
         else:
-            raise PayloadError(errors, self._subject())
+            raise PayloadError(errors, self.subject)
 
     @property
     def kept_errors(self) -> Errors:
@@ -96,7 +96,7 @@ class Payload:
         schema = schema_of(type(self))
         body: dict[str, Any] = {}
         if self.kept_errors:
-            raise PayloadError(self.kept_errors, self._subject())
+            raise PayloadError(self.kept_errors, self.subject)
         for (name, dump, null), value in zip(schema.writers, schema.values(self), strict=False):
             if value is not None:
                 body[name] = value if dump is None else dump(value)
@@ -118,11 +118,12 @@ class Payload:
 
     def __repr__(self) -> str:
         # For payloads that hold personal data (``repr=False``): a repr ends up in tracebacks and logs.
-        subject = self._subject()
+        subject = self.subject
         return f"<{type(self).__name__}: {subject}>" if subject else f"<{type(self).__name__}>"
 
-    def _subject(self) -> str:
-        """Name this payload in an error, without personal data."""
+    @property
+    def subject(self) -> str:
+        """The name of this payload in an error, without personal data."""
         return ""
 
     def _with(self, name: str, value: object) -> Self:
@@ -132,7 +133,7 @@ class Payload:
             clean = schema.check(name)(value)
         except Violated as problem:
             errors = {f"{name}{path}": violations for path, violations in problem.errors.items()}
-            raise PayloadError(errors, self._subject()) from None
+            raise PayloadError(errors, self.subject) from None
         copy = object.__new__(type(self))
         for put, kept in zip(schema.setters, schema.values(self), strict=True):
             put(copy, kept)

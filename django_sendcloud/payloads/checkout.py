@@ -33,7 +33,8 @@ class ShippingProduct(Payload):
     selected_functionalities: Annotated[Mapping[str, JSON], JSONObject()] = field(default_factory=dict, hash=False)
     extra: Extra = field(default_factory=dict, hash=False)
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "shipping product"
 
 
@@ -56,7 +57,8 @@ class DeliveryMethodData(Payload):
     parcel_handover_date: Annotated[dt.datetime, Moment()]
     extra: Extra = field(default_factory=dict, hash=False)
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "delivery method data"
 
 
@@ -82,5 +84,6 @@ class CheckoutPayload(Payload):
     delivery_method_data: Annotated[DeliveryMethodData | None, Nested(DeliveryMethodData, none=OMIT)] = None
     extra: Extra = field(default_factory=dict, hash=False)
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "checkout payload"

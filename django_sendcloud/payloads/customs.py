@@ -29,7 +29,8 @@ class Money(Payload):
     value: Annotated[Decimal | None, Amount(none=OMIT)] = None
     currency: Annotated[str | None, Text(none=OMIT)] = None
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "money"
 
 
@@ -51,7 +52,8 @@ class TaxNumber(Payload):
     country_code: Annotated[str | None, Text(none=OMIT)] = None
     value: Annotated[str | None, Text(none=OMIT)] = None
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "tax number"
 
 
@@ -78,7 +80,8 @@ class TaxNumbers(Payload):
     receiver: _TaxNumberList = ()
     importer_of_records: _TaxNumberList = ()
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "tax numbers"
 
 
@@ -111,5 +114,6 @@ class CustomsDetails(Payload):
     tax_numbers: Annotated[TaxNumbers | None, Nested(TaxNumbers, none=OMIT)] = None
     extra: Extra = field(default_factory=dict, hash=False)
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "customs details"

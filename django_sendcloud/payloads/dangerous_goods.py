@@ -45,5 +45,6 @@ class DangerousGoods(Payload):
     tunnel_restriction_code: _Text = None
     weight_type: Annotated[str | None, Choice("weight type", ["Net", "Gross"], none=OMIT)] = None
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "dangerous goods"

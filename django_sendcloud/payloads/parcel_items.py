@@ -111,6 +111,7 @@ class ParcelItem(Payload):
         """
         return self._with("quantity", quantity)
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         name = self.sku or self.product_id
         return f"parcel item {quote(name)}" if name and isinstance(name, str) else "parcel item"

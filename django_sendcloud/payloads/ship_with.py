@@ -26,5 +26,6 @@ class ShipWith(Payload):
     shipping_option_code: Annotated[str, Text(1)]
     contract_id: Annotated[int | None, Integer(minimum=1, none=OMIT)] = None
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "shipping option"

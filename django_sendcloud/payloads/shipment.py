@@ -68,7 +68,8 @@ class Status(Payload):
     id: Annotated[str, Text(1)]
     message: Annotated[str, Text(1)]
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "status"
 
 
@@ -227,11 +228,6 @@ class ShipmentPayload(_Written):
                 errors |= _repeated_item_ids(self.parcel_items or ())
 
     @property
-    def subject(self) -> str:
-        """The name of this shipment in an error, without personal data."""
-        return self._subject()
-
-    @property
     def key(self) -> tuple[str, str]:
         """The key of this shipment at Sendcloud: order id and shipment id, ``""`` where there is none."""
         return self.external_order_id, self.external_shipment_id or ""
@@ -273,7 +269,7 @@ class ShipmentPayload(_Written):
         """
         self._check_currency()
         updated_at = json.dumps(_UPDATED_AT.dump(self._updated_at()))
-        return f'{{"updated_at":{updated_at},{self._all_else()[1:]}'.encode()
+        return f'{{"updated_at":{updated_at},{self.canonical()[1:]}'.encode()
 
     def digest(self, api: ApiGeneration = ApiGeneration.V2) -> str:
         """Return a fingerprint of everything but ``updated_at``: SHA-256 in hexadecimal.
@@ -285,7 +281,7 @@ class ShipmentPayload(_Written):
         Args:
             api: For API v3, the fields that only it has count as well.
         """
-        text = self._all_else()
+        text = self.canonical()
         if api is ApiGeneration.V3:
             lines = [item.v3_json() for item in self.parcel_items or ()]
             if (own := self.v3_json()) or any(lines):
@@ -293,10 +289,6 @@ class ShipmentPayload(_Written):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def canonical(self) -> str:
-        """Return canonical JSON without ``updated_at``, as :meth:`digest` reads it."""
-        return self._all_else()
-
-    def _all_else(self) -> str:
         """Return canonical JSON without ``updated_at``, written once: it is compared first and sent afterwards."""
         text: str | None = getattr(self, "_written", None)
         if text is None:
@@ -308,14 +300,15 @@ class ShipmentPayload(_Written):
 
     def _check_currency(self) -> None:
         if isinstance(self.currency, OtherCurrency):
-            raise PayloadError({"currency": [not_carried(self.currency, "v2")]}, self._subject())
+            raise PayloadError({"currency": [not_carried(self.currency, "v2")]}, self.subject)
 
     def _updated_at(self) -> dt.datetime:
         if self.updated_at is None:
-            raise PayloadError({"updated_at": [Violation("stamp_missing")]}, self._subject())
+            raise PayloadError({"updated_at": [Violation("stamp_missing")]}, self.subject)
         return self.updated_at
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         order = self.external_order_id
         return f"order {quote(order)}" if isinstance(order, str) and order else "shipment"
 

@@ -49,7 +49,8 @@ class IntegrationUpdate(Payload):
         Payload.__post_init__(self)
         check_service_points(self.to_json())
 
-    def _subject(self) -> str:
+    @property
+    def subject(self) -> str:
         return "integration settings"
 
 
