@@ -13,9 +13,10 @@ from ..adapters import OrderAdapter
 from ..core.dispatch import innermost_frame
 from ..core.interruption import interruptions
 from ..enums import ApiGeneration
-from ..models import Integration
-from ..orders import OrderRef
-from ..payloads import Note, NoteLevel, preflight
+from ..exceptions import RegistrationError
+from ..models import Integration, Shipment
+from ..orders import OrderRef, orders_of_type
+from ..payloads import Note, NoteLevel, ShipmentPayload, preflight
 from ..payloads.notes import notes_on_errors
 from ..registry import registry
 from ..routers import primary_reads
@@ -24,10 +25,10 @@ from .backends import backend_class
 from .backends.v3 import options_of_shop
 from .integrations import Integrations
 from .problems import Problem
-from .push.frozen import Wanted
-from .push.plan import contradiction, problem_of, wanted_shipments
+from .push.frozen import Wanted, take_out
+from .push.plan import contradiction, known_shipments, problem_of, wanted_shipments
 
-__all__ = ["Preview", "preview_order", "preview_orders"]
+__all__ = ["Preview", "preview_order", "preview_orders", "preview_stored"]
 
 #: Problems of an order as a whole that only a change of the order or of the adapter solves.
 REJECTING = frozenset(
@@ -46,8 +47,11 @@ class Preview:
         number: The number people know it by, or its key.
         notes: Notes on its payloads, the weightiest first.
         is_shippable: Whether it would be sent now.
-        problem: Code of a problem of the order as a whole: ``adapter_error``, ``integration_unknown``, …
+        problem: Code of the problem that would keep it here: ``payload_invalid``, ``integration_unknown``, …
         frame: The line of the adapter that raised.
+        detail: More of the problem, for an engineer.
+        payloads: The shipments that would be sent now, without the goods that are in a labelled parcel; none of an
+            order that is rejected or not shippable.
     """
 
     ref: OrderRef
@@ -56,6 +60,8 @@ class Preview:
     is_shippable: bool
     problem: str = ""
     frame: str = ""
+    detail: str = ""
+    payloads: list[ShipmentPayload] = dataclasses.field(default_factory=list)
 
     @property
     def is_rejected(self) -> bool:
@@ -84,7 +90,23 @@ def preview_order(order: models.Model, *, ships_from: str = "") -> Preview:
     Raises:
         RegistrationError: no adapter is responsible for the model.
     """
-    return _preview(registry.responsible(type(order)), order, Integrations(), ships_from)
+    adapter, ref = registry.responsible(type(order)), OrderRef.of(order)
+    known = known_shipments(ref.order_type, [ref.order_pk]).get(ref.order_pk, [])
+    return _preview(adapter, order, known, Integrations(), ships_from)
+
+
+@primary_reads()
+def preview_stored(ref: OrderRef) -> Preview | None:
+    """Return the preview of a stored order, loaded as its adapter loads it; ``None`` if it is gone.
+
+    Raises:
+        RegistrationError: no adapter is responsible for its model.
+    """
+    adapter = registry.for_order_type(ref.order_type)
+    if adapter is None:
+        raise RegistrationError(f"No adapter is registered for {ref.model}.")
+    order = orders_of_type(adapter.get_queryset(), ref.order_type, [ref.order_pk]).get(ref.order_pk)
+    return None if order is None else preview_order(order)
 
 
 def preview_orders(
@@ -102,13 +124,22 @@ def preview_orders(
     while chunk := list(itertools.islice(pks, CHUNK)):
         with primary_reads():
             found = adapter.get_queryset().in_bulk(chunk)
-        for pk in chunk:
-            if pk in found:
-                yield _preview(adapter, found[pk], integrations, ships_from)
+        refs = {pk: OrderRef.of(order) for pk, order in found.items()}
+        keys = [ref.order_pk for ref in refs.values()]
+        known = {name: known_shipments(name, keys) for name in {ref.order_type for ref in refs.values()}}
+        for pk, ref in ((pk, refs[pk]) for pk in chunk if pk in refs):
+            shipments = known[ref.order_type].get(ref.order_pk, [])
+            yield _preview(adapter, found[pk], shipments, integrations, ships_from)
 
 
 @primary_reads()
-def _preview(adapter: OrderAdapter[Any], order: models.Model, integrations: Integrations, ships_from: str) -> Preview:
+def _preview(
+    adapter: OrderAdapter[Any],
+    order: models.Model,
+    known: list[Shipment],
+    integrations: Integrations,
+    ships_from: str,
+) -> Preview:
     ref, frame, shippable = OrderRef.of(order), "", False
     number, problem, wanted = str(order.pk), None, list[Wanted]()
     try:
@@ -123,11 +154,13 @@ def _preview(adapter: OrderAdapter[Any], order: models.Model, integrations: Inte
         problem, frame = problem_of(error, final=True), f"{type(error).__name__} at {innermost_frame(error)}"
     if problem is not None:
         notes = list(notes_on_errors(errors_from_json(problem.fields)))
-        code = problem.code if not notes else ""
-        return Preview(ref, number, notes, shippable, code, frame if code == "adapter_error" else "")
-    notes = [note for each in wanted for note in _notes(each, ships_from)]
+        frame = frame if problem.code == "adapter_error" else ""
+        return Preview(ref, number, notes, shippable, problem.code, frame, problem.detail)
+    wanted = take_out(wanted, known)
+    notes = sorted((note for each in wanted for note in _notes(each, ships_from)), key=_weight)
     unassigned = next((each.integration.code for each in wanted if isinstance(each.integration, Problem)), "")
-    return Preview(ref, number, sorted(notes, key=_weight), shippable, unassigned)
+    payloads = [each.payload for each in wanted] if shippable else []
+    return Preview(ref, number, notes, shippable, unassigned, payloads=payloads)
 
 
 def _notes(wanted: Wanted, ships_from: str) -> list[Note]:

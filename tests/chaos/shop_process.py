@@ -15,12 +15,13 @@ from django_sendcloud import enqueue
 from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, Shipment, WebhookEvent
 from django_sendcloud.models.statuses import STATUSES
 from django_sendcloud.models.webhook_event import EventState
+from django_sendcloud.orders import OrderRef
 from django_sendcloud.parcels.statuses import phase_of
 from django_sendcloud.payloads import ShipmentPayload, v3
 from django_sendcloud.payloads.exact_json import dumps
 from django_sendcloud.sync.backends.v3 import options_of_shop
 from django_sendcloud.sync.fold import fold
-from django_sendcloud.sync.push.plan import preview
+from django_sendcloud.sync.preview import preview_stored
 
 from . import receivers
 from .accounts import ACCOUNTS, account_of
@@ -183,7 +184,8 @@ def facts() -> dict[str, Any]:
     wanted = {
         payload.external_order_id: _body(payload.stamped(_ANY_TIME), integrations[account_of(order.pk)])
         for order in Order.objects.exclude(number__startswith="O-")
-        for payload in preview(order)
+        if (found := preview_stored(OrderRef.of(order))) is not None
+        for payload in found.payloads
     }
     believed = {
         shipment.external_order_id: {"status": str(shipment.status), "stamp": shipment.stamp}

@@ -12,11 +12,11 @@ from django.db import router
 
 from django_sendcloud import enqueue, paused
 from django_sendcloud.models import Integration, OutboxEntry, Shipment
+from django_sendcloud.orders import OrderRef
 from django_sendcloud.registry import registry, temporarily_registered
 from django_sendcloud.routers import primary_reads
 from django_sendcloud.sync.drift import scan
-from django_sendcloud.sync.preview import preview_orders
-from django_sendcloud.sync.push.plan import preview
+from django_sendcloud.sync.preview import preview_orders, preview_stored
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
@@ -96,7 +96,9 @@ def test_f33_lagging_replica_changes_nothing_pushed(order: Order, adapter: type[
 def test_f33_preview_reads_primary(order: Order, adapter: type[Any]) -> None:
     from_replica = Order.objects.get()
     assert from_replica._state.db == "elsewhere"
-    (payload,) = preview(from_replica)
+    found = preview_stored(OrderRef.of(from_replica))
+    assert found is not None
+    (payload,) = found.payloads
     assert (payload.city, len(payload.parcel_items)) == ("Eindhoven", 2)
 
 

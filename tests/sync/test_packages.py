@@ -16,7 +16,7 @@ from django_sendcloud.jobs import sweep
 from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, PauseReason, ScheduledLook, Shipment
 from django_sendcloud.payloads import ParcelItem
 from django_sendcloud.registry import temporarily_registered
-from django_sendcloud.sync.push.plan import preview
+from django_sendcloud.sync.preview import preview_order
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import drain
 from django_sendcloud.webhooks import inbox
@@ -141,7 +141,7 @@ def test_order_in_one_package_uses_the_defaults(integration: Integration, sandbo
 
 def test_item_ids_default_to_the_lines(shop: type[Composed], integration: Integration) -> None:
     order = make_order(MUG=2, BOX=1)
-    [payload] = preview(order)
+    [payload] = preview_order(order).payloads
     assert [item.item_id for item in payload.parcel_items or ()] == [str(line.pk) for line in order.lines.all()]
 
 
@@ -221,7 +221,7 @@ def test_lines_divide_into_packages(integration: Integration, sandbox: Any, shop
 def test_package_gets_the_value_of_its_items(integration: Integration, shop: Any) -> None:
     shop.packages_by_sku = {"MUG": {"north": 1, "south": 2}}
     shop.get_package_fields = lambda self, order, package: {"telephone": f"+31 {package}"}
-    north, south = preview(make_order(MUG=3))
+    north, south = preview_order(make_order(MUG=3)).payloads
     assert (north.total_order_value, south.total_order_value) == (Decimal("9.95"), Decimal("19.90"))
     assert (north.telephone, south.telephone) == ("+31 north", "+31 south")
 
@@ -340,7 +340,7 @@ def test_reduced_package_has_its_own_sums(integration: Integration, sandbox: Any
     label(integration, "first")
     shop.packages_by_sku = {"MUG": "rest"}
     touch(order)
-    [payload] = preview(order)
+    [payload] = preview_order(order).payloads
     assert (payload.total_order_value, payload.weight) == (Decimal("34.85"), Decimal("0.750"))
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.apps import apps
@@ -18,15 +18,15 @@ from django.utils.translation import gettext_lazy
 
 from ...core.transactions import outside_transactions
 from ...enums import ApiGeneration
-from ...exceptions import OrderProblem, PayloadError, RegistrationError
+from ...exceptions import RegistrationError
 from ...models import Attempt, Integration, OutboxEntry, Shipment
 from ...orders import OrderRef, orders_of_type
-from ...payloads import ShipmentPayload, preflight, v3
+from ...payloads import Note, ShipmentPayload, preflight, v3
 from ...registry import registry
 from ...sync.backends import backend_class
 from ...sync.backends.v3 import options_of_shop
 from ...sync.fold import add_entries
-from ...sync.push import plan
+from ...sync.preview import preview_stored
 from ...violations import Violation
 from ..base import SearchedAdmin
 from ..explanations.errors import ERRORS, FieldProblem, explain, fields_of
@@ -157,23 +157,24 @@ class OrderRowAdmin(SearchedAdmin[OrderRowT]):
         return TemplateResponse(request, "admin/django_sendcloud/outbox/payload.html", context)
 
     def _preview(self, row: OrderRowT) -> dict[str, Any]:
-        order = row.order()
-        if order is None:
-            return {"nothing": _("The order is gone. What Sendcloud still has of it is deleted there.")}
         try:
-            payloads = plan.preview(order)
-        except PayloadError as error:
-            return {"explanation": ERRORS["payload_invalid"], "fields": fields_of(error.errors)}
-        except OrderProblem as error:
-            return {"explanation": ERRORS["order_problem"], "fields": fields_of(error.errors)}
+            found = preview_stored(row.ref)
         except RegistrationError as error:
             return {"explanation": ERRORS["adapter_missing"], "detail": str(error)}
         except Exception as error:
             # The shop's own code may raise anything.
-            return {"explanation": ERRORS["adapter_error"], "detail": f"{type(error).__name__}: {error}"}
-        if not payloads:
+            return {"explanation": ERRORS["adapter_error"], "detail": type(error).__name__}
+        if found is None:
+            return {"nothing": _("The order is gone. What Sendcloud still has of it is deleted there.")}
+        if found.problem and not found.payloads and (found.is_shippable or found.frame):
+            return {
+                "explanation": explain(found.problem),
+                "fields": _fields_of(found.notes),
+                "detail": found.detail,
+            }
+        if not found.payloads:
             return {"nothing": _("The order does not belong in Sendcloud now: the adapter says it is not shippable.")}
-        return self.previews(row, payloads)
+        return self.previews(row, found.payloads)
 
     def previews(self, row: OrderRowT, payloads: list[ShipmentPayload]) -> dict[str, Any]:
         """Return the context for these payloads."""
@@ -203,8 +204,12 @@ def as_text(payload: ShipmentPayload, integration: Integration | None) -> str:
 
 def notes_on(payloads: Sequence[ShipmentPayload], integration: Integration | None) -> list[FieldProblem]:
     """Return the notes on payloads, the weightiest first: what is not sent as the shop gives it, and advice."""
+    api, options = api_of(integration), options_of_shop()
+    return _fields_of(note for payload in payloads for note in preflight(payload, api=api, options=options))
+
+
+def _fields_of(notes: Iterable[Note]) -> list[FieldProblem]:
     found: dict[str, list[Violation]] = {}
-    for payload in payloads:
-        for note in preflight(payload, api=api_of(integration), options=options_of_shop()):
-            found.setdefault(note.path, []).append(note.violation)
+    for note in notes:
+        found.setdefault(note.path, []).append(note.violation)
     return fields_of(found)

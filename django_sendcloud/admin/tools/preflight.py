@@ -108,6 +108,6 @@ def _row(found: Preview, url: str) -> Row:
         url,
         found.is_rejected,
         found.is_shippable,
-        explain(found.problem).title if found.problem else "",
+        explain(found.problem).title if found.problem and not notes else "",
         notes,
     )

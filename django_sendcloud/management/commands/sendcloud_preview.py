@@ -71,7 +71,7 @@ class Command(OrdersCommand):
         state = "" if found.is_shippable else " (not to be sent yet)"
         style = self.style.ERROR if found.is_rejected else self.style.WARNING
         self.stdout.write(style(f"{found.number}{state}"))
-        if found.problem:
+        if found.problem and not found.notes:
             self.stdout.write(f"  {found.problem}{f': {found.frame}' if found.frame else ''}")
         for note in found.notes:
             self.stdout.write(f"  {MARKS[note.level]}: {note}")

@@ -53,7 +53,7 @@ from .frozen import (
     with_frozen,
 )
 
-__all__ = ["Plan", "Upsert", "contradiction", "plan_orders", "preview", "problem_of", "wanted_shipments"]
+__all__ = ["Plan", "Upsert", "contradiction", "known_shipments", "plan_orders", "problem_of", "wanted_shipments"]
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -142,7 +142,7 @@ def _plan_confirmations(order_type: str, entries: Sequence[Claimed], integration
     plans: dict[int, Plan] = {}
     if not accepted:
         return plans
-    known = _known_shipments(order_type, [entry.order_pk for entry in accepted])
+    known = known_shipments(order_type, [entry.order_pk for entry in accepted])
     for entry in accepted:
         shipments = known.get(entry.order_pk, [])
         waiting = [each for each in shipments if each.status == ShipmentStatus.ACCEPTED]
@@ -164,7 +164,7 @@ def _plan_type(
         problem = Problem("adapter_missing", f"No adapter is registered for {order_type}.", final=False)
         return [Plan(entry, problem=problem) for entry in entries]
     pks = [entry.order_pk for entry in entries]
-    known = _known_shipments(order_type, pks)
+    known = known_shipments(order_type, pks)
     new = [pk for pk in pks if all(s.status == ShipmentStatus.DELETED for s in known.get(pk, ()))]
     pruned = _pruned(order_type, new) if integrations.has_pruned else {}
     try:
@@ -190,7 +190,7 @@ def _plan_type(
     return plans
 
 
-def _known_shipments(order_type: str, pks: Sequence[str]) -> dict[str, list[Shipment]]:
+def known_shipments(order_type: str, pks: Sequence[str]) -> dict[str, list[Shipment]]:
     """Return the stored shipments of these orders, by order key."""
     rows = with_frozen(Shipment.objects.filter(order_pk__in=pks, order_type=order_type))
     found: dict[str, list[Shipment]] = {}
@@ -204,23 +204,6 @@ def _pruned(order_type: str, pks: Sequence[str]) -> dict[str, dt.datetime]:
     """Return when the shipments of these orders were pruned, for those that had any."""
     rows = PrunedOrder.objects.filter(order_type=order_type, order_pk__in=pks)
     return dict(retry_transient(lambda: list(rows.values_list("order_pk", "pruned_at"))))
-
-
-@primary_reads()
-def preview(order: models.Model) -> list[ShipmentPayload]:
-    """Return the shipments that would be sent for this order now; empty if it is not shippable.
-
-    Raises:
-        RegistrationError: no adapter is responsible for the model.
-        PayloadError: the order breaks the contract; names the fields.
-        OrderProblem: the adapter says so.
-    """
-    adapter, ref = registry.responsible(type(order)), OrderRef.of(order)
-    fresh = _load(adapter, [ref.order_pk], ref.order_type).get(ref.order_pk)
-    if fresh is None or not adapter.shippable(fresh):
-        return []
-    known = _known_shipments(ref.order_type, [ref.order_pk]).get(ref.order_pk, [])
-    return [each.payload for each in take_out(wanted_shipments(adapter, fresh, Integrations()), known)]
 
 
 def _load(adapter: OrderAdapter[Any], pks: Iterable[str], order_type: str) -> dict[str, models.Model]:
