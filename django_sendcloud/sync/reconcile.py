@@ -71,10 +71,10 @@ class Postponed(Exception):
 class Difference:
     """One shipment on which the two sides do not agree."""
 
-    kind: Literal["unknown", "missing", "stale", "undead", "orphaned", "rejected"]
+    kind: Literal["unknown", "missing", "stale", "undead", "orphaned", "stuck"]
     """``unknown``: only there. ``missing``: only here. ``stale``: something older there. ``undead``: deleted here,
     still there. ``orphaned``: its order was deleted from the shop's database without a signal.
-    ``rejected``: the order waits for a fix."""
+    ``stuck``: the order was rejected or dead-lettered, and waits for a person."""
     order_number: str
     external_order_id: str
     external_shipment_id: str
@@ -325,7 +325,7 @@ def differences(integration: Integration, current: ReconciliationRun) -> Iterato
         )
     stuck = OutboxEntry.objects.stuck().filter(integration=integration).order_by("pk")
     for entry in stuck.iterator(chunk_size=CHUNK):
-        yield Difference("rejected", entry.order_number, entry.order_pk, "")
+        yield Difference("stuck", entry.order_number, entry.order_pk, "")
 
 
 def different_shipments(
@@ -465,6 +465,6 @@ def _is_due(integration: Integration, finished_since: dt.datetime) -> bool:
     return unfinished.exists() or not runs.filter(finished_at__gt=finished_since).exists()
 
 
-def waiting_rejected(integration: Integration) -> int:
-    """Return how many rejected orders wait for a fix."""
+def count_stuck(integration: Integration) -> int:
+    """Return how many rejected and dead-lettered orders wait for a person."""
     return OutboxEntry.objects.stuck().filter(integration=integration).count()

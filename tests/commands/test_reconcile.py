@@ -63,7 +63,7 @@ def test_equal_sides_report_no_difference(orders: list[Order]) -> None:
     code, report = run()
     assert code == 0
     assert report["seen"] == 5
-    assert {report[name] for name in ("unknown", "missing", "stale", "undead", "rejected")} == {0}
+    assert {report[name] for name in ("unknown", "missing", "stale", "undead", "stuck")} == {0}
 
 
 def test_f29_missing_shipment_is_pushed_after_two_scans(orders: list[Order], sandbox: Any) -> None:
@@ -120,15 +120,15 @@ def test_foreign_shipment_is_counted_and_kept(orders: list[Order], sandbox: Any,
 
 
 def test_list_names_every_difference(orders: list[Order], sandbox: Any, integration: Integration) -> None:
-    missing, stale, undead, unknown, rejected = orders
+    missing, stale, undead, unknown, stuck = orders
     sandbox.delete_shipment(sandbox.shipment(str(missing.pk))["shipment_uuid"])
     Shipment.objects.filter(order_pk=str(stale.pk)).update(stamp=1)
     Shipment.objects.filter(order_pk=str(undead.pk)).update(status=ShipmentStatus.DELETED)
     Shipment.objects.filter(order_pk=str(unknown.pk)).delete()
     OutboxEntry.objects.create(
         order_type="shop.order",
-        order_pk=str(rejected.pk),
-        order_number=rejected.number,
+        order_pk=str(stuck.pk),
+        order_number=stuck.number,
         state=EntryState.REJECTED,
         integration=integration,
     )
@@ -138,7 +138,7 @@ def test_list_names_every_difference(orders: list[Order], sandbox: Any, integrat
         ("stale", stale.number),
         ("undead", undead.number),
         ("unknown", unknown.number),
-        ("rejected", rejected.number),
+        ("stuck", stuck.number),
     }
     assert {difference["integration"] for difference in found} == {integration.remote_id}
     for kind, order in (("only here", missing), ("older there", stale), ("should be gone", undead)):
@@ -152,12 +152,13 @@ def test_list_of_equal_sides_is_empty(orders: list[Order]) -> None:
     assert listed()[0] == []
 
 
-def test_rejected_order_is_a_difference(orders: list[Order], integration: Integration) -> None:
-    OutboxEntry.objects.create(
-        order_type="shop.order", order_pk=str(orders[0].pk), state=EntryState.DEAD, integration=integration
-    )
+def test_stuck_order_is_a_difference(orders: list[Order], integration: Integration) -> None:
+    for order, state in zip(orders, (EntryState.REJECTED, EntryState.DEAD), strict=False):
+        OutboxEntry.objects.create(
+            order_type="shop.order", order_pk=str(order.pk), state=state, integration=integration
+        )
     code, report = run()
-    assert (code, report["rejected"]) == (1, 1)
+    assert (code, report["stuck"]) == (1, 2)
 
 
 def test_f30_interrupted_scan_continues_at_its_page(orders: list[Order], sandbox: Any, integration: Any) -> None:

@@ -16,7 +16,7 @@ from ...sync.reconcile import Difference
 from ..tables import TablesCommand
 
 # Differences between the two sides.
-DIFFERENCES = ("unknown", "missing", "stale", "undead", "orphaned", "rejected")
+DIFFERENCES = ("unknown", "missing", "stale", "undead", "orphaned", "stuck")
 COLUMNS = {
     "seen": "there",
     "unknown": "only there",
@@ -24,7 +24,7 @@ COLUMNS = {
     "stale": "older there",
     "undead": "should be gone",
     "orphaned": "order gone",
-    "rejected": "rejected",
+    "stuck": "stuck",
     "confirmed": "confirmed by two scans",
     "repaired": "pushed again",
 }
@@ -99,7 +99,7 @@ class Command(TablesCommand):
             "stale": current.stale,
             "undead": current.undead,
             "orphaned": current.orphaned,
-            "rejected": reconcile.waiting_rejected(integration),
+            "stuck": reconcile.count_stuck(integration),
             "confirmed": confirmed,
             "repaired": repaired,
         }
