@@ -221,7 +221,6 @@ class Migration(migrations.Migration):
                 ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished at')),
                 ('lease', models.CharField(blank=True, default='', editable=False, max_length=32)),
                 ('leased_until', models.DateTimeField(blank=True, editable=False, null=True)),
-                ('start_date', models.DateField()),
                 ('cursor', models.TextField(blank=True, default='')),
                 ('pages', models.PositiveIntegerField(default=0, verbose_name='pages')),
                 ('seen', models.PositiveBigIntegerField(default=0, verbose_name='shipments there')),

@@ -22,8 +22,6 @@ class ReconciliationRun(SendcloudModel):
     # The worker that reads, and the end of its lease: two concurrent runs would not be two in a row.
     lease = models.CharField(max_length=32, default="", blank=True, editable=False)
     leased_until = models.DateTimeField(null=True, blank=True, editable=False)
-    # First day asked for: by default, Sendcloud leaves out shipments older than a year.
-    start_date = models.DateField()
     cursor = models.TextField(blank=True, default="")
     pages = models.PositiveIntegerField(_("pages"), default=0)
     seen = models.PositiveBigIntegerField(_("shipments there"), default=0)

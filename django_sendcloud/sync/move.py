@@ -34,8 +34,6 @@ __all__ = ["MoveFailed", "MoveReport", "begin_move", "continue_moves", "move", "
 
 logger = logging.getLogger("django_sendcloud.sync")
 
-# Sendcloud shows only the last year unless it is asked for more.
-EARLIEST = dt.date(2015, 1, 1)
 # Seconds between two looks at the orders that workers have claimed.
 LOOK_SECONDS = 1.0
 # Orders of each kind that a report names.
@@ -242,7 +240,7 @@ def _compare(integration: Integration, backend: Backend, *, adopt: bool) -> _Com
     found = _Comparison(MoveReport(backend.generation))
     seen: dict[int, int] = {}
     renamed: set[int] = set()
-    for page in backend.pages(EARLIEST):
+    for page in backend.pages():
         by_key: dict[tuple[str, str], list[RemoteItem]] = {}
         for remote in page.results:
             by_key.setdefault(remote.key, []).append(remote)

@@ -53,8 +53,6 @@ CHUNK = 1000
 # all of them, also in a small shop.)
 MISSING_WITHOUT_QUESTION = 10
 MISSING_SHARE = 0.1
-# Before any shipment: Sendcloud shows only the last year unless it is asked for more.
-EARLIEST = dt.date(2010, 1, 1)
 # A scan that began longer ago than this starts again, because the shipments it has seen may have changed.
 TOO_OLD = dt.timedelta(days=2)
 # The process that reads renews its lease with each page. Long enough for one that waits for its turn.
@@ -137,7 +135,7 @@ def _take(integration: Integration) -> ReconciliationRun:
             )
         if found is None or found.started_at < now - TOO_OLD:
             _forget(unfinished)
-            found = ReconciliationRun(integration=integration, start_date=EARLIEST, started_at=now)
+            found = ReconciliationRun(integration=integration, started_at=now)
         found.lease, found.leased_until = uuid.uuid4().hex, now + LEASE
         found.save(using=database)
     return found
@@ -180,7 +178,7 @@ def _read(
     budget = _HalfTheBudget(integration)
     # The client repeats a page that failed for a moment.
     with backend_class(integration)(integration, limiter=budget, retries=2) as backend:
-        for page in backend.pages(current.start_date, current.cursor or None):
+        for page in backend.pages(current.cursor or None):
             budget.went_well()
             with transaction.atomic(using=conf().DATABASE):
                 strangers = _compare(backend, current, page.results)
@@ -353,7 +351,7 @@ def request_scan(integration: Integration) -> bool:
         unfinished = ReconciliationRun.objects.filter(integration=integration, finished_at__isnull=True)
         if unfinished.exists():
             return False
-        run = ReconciliationRun(integration=integration, start_date=EARLIEST, started_at=clock.now())
+        run = ReconciliationRun(integration=integration, started_at=clock.now())
         run.save(using=database)
     return True
 

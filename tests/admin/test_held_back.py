@@ -45,9 +45,7 @@ def push(client: Client, data: Data, where: str) -> list[str]:
     chosen = {"confirmed": "yes", "number": "1"}
     if where == "differences":
         Shipment.objects.update(status="synced", mismatches=1)
-        ReconciliationRun.objects.create(
-            integration=data.integration, start_date="2020-01-01", started_at=clock.now(), finished_at=clock.now()
-        )
+        ReconciliationRun.objects.create(integration=data.integration, started_at=clock.now(), finished_at=clock.now())
         page = reverse("backoffice:django_sendcloud_integration_differences", args=[data.integration.pk])
         return said(client, page, {"do": "send", "shipment": str(data.shipment.pk)})
     model, name, row = {

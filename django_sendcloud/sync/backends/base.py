@@ -219,8 +219,8 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def pages(self, since: dt.date, cursor: str | None = None) -> Iterator[Page[RemoteItem]]:
-        """Iterate over everything the integration has since that day (UTC), from ``cursor`` on.
+    def pages(self, cursor: str | None = None) -> Iterator[Page[RemoteItem]]:
+        """Iterate over everything the integration has, from ``cursor`` on.
 
         Raises:
             NotFound: Sendcloud does not know the cursor any more (``page``), or the integration.

@@ -24,6 +24,8 @@ _OUTCOMES = {
     UpsertStatus.UPDATED: Outcome.UPDATED,
     UpsertStatus.ERROR: Outcome.REJECTED,
 }
+# Before any shipment: Sendcloud shows only the last year unless it is asked for more.
+EARLIEST = dt.date(2010, 1, 1)
 # Pages of Sendcloud's list that are read to find one shipment by its ids.
 MOST_PAGES = 3
 
@@ -76,9 +78,9 @@ class V2Backend(Backend):
         found = (remote for page in itertools.islice(pages, MOST_PAGES) for remote in page.results)
         return next((_item(remote) for remote in found if remote.key == key), None)
 
-    def pages(self, since: dt.date, cursor: str | None = None) -> Iterator[Page[RemoteItem]]:
+    def pages(self, cursor: str | None = None) -> Iterator[Page[RemoteItem]]:
         """Iterate over the integration's shipments (operation: GET /integrations/{id}/shipments)."""
-        for page in self.client.v2.shipments.pages(self.integration.remote_id, start_date=since, cursor=cursor):
+        for page in self.client.v2.shipments.pages(self.integration.remote_id, start_date=EARLIEST, cursor=cursor):
             yield Page([_item(remote) for remote in page.results], page.next_cursor)
 
     def adopt(self, shipment: Shipment, remote: RemoteItem | None) -> None:

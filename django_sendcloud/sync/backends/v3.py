@@ -270,11 +270,8 @@ class V3Backend(Backend):
             return self._get(shipment.remote_id) is None
         return self.find(shipment) is None
 
-    def pages(self, since: dt.date, cursor: str | None = None) -> Iterator[Page[RemoteItem]]:
-        """Iterate over the integration's orders, oldest first (operation: GET /orders).
-
-        The day is not used: the list has no window of time, and its filters are by the shop's days.
-        """
+    def pages(self, cursor: str | None = None) -> Iterator[Page[RemoteItem]]:
+        """Iterate over the integration's orders, oldest first (operation: GET /orders)."""
         pages = self.client.v3.orders.pages(
             integration_id=self.integration.remote_id, sort="pk", page_size=MAX_PAGE, cursor=cursor
         )
