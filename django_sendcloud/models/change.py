@@ -8,10 +8,6 @@ from django.utils import timezone
 from .base import OrderReference, OrderReferenceQuerySet
 
 
-class ChangeQuerySet(OrderReferenceQuerySet["Change"]):
-    """Recorded changes."""
-
-
 class Change(OrderReference):
     """*This order changed*: one row for each order and transaction that changed it.
 
@@ -29,7 +25,7 @@ class Change(OrderReference):
     due_at = models.DateTimeField(default=timezone.now)
     recorded_at = models.DateTimeField(default=timezone.now)
 
-    objects = ChangeQuerySet.as_manager()
+    objects = OrderReferenceQuerySet["Change"].as_manager()
 
     class Meta(OrderReference.Meta):
         default_permissions = ()
