@@ -20,7 +20,6 @@ POINTS_PER_FAILURE = 2
 POINTS_TO_OPEN = 10
 OPEN_SECONDS = 30.0
 OPEN_SECONDS_MAX = 300.0
-BLOCK_SECONDS_MAX = 3600.0
 
 
 def closed_until(account: Account, now: dt.datetime) -> dt.datetime | None:
@@ -103,7 +102,7 @@ def succeeded(account: Account, *, trial: bool = False) -> None:
 
 def block(account: Account, retry_after: float | None) -> dt.datetime:
     """Leave the account alone after a 429, as long as it asks or for a minute. Returns until when."""
-    seconds = 60.0 if retry_after is None or retry_after <= 0 else min(retry_after, BLOCK_SECONDS_MAX)
+    seconds = 60.0 if retry_after is None or retry_after <= 0 else retry_after
     until = clock.now() + dt.timedelta(seconds=seconds)
     _close(Account.objects.filter(pk=account.pk), until, ClosedReason.RATE_LIMITED)
     account.refresh_from_db(fields=["closed_until", "closed_reason"])

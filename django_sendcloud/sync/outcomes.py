@@ -25,7 +25,6 @@ from ..exceptions import (
     StillProcessing,
     TLSError,
     TooLarge,
-    UnknownOutcome,
     WrongAddress,
 )
 from ..models import PauseReason
@@ -92,13 +91,9 @@ def reaction_to(error: Exception) -> Reaction:
             return Reaction(problem("not_sent"), breaks=True)
         case ServerError():
             wait = error.retry_after if error.status == 503 and error.retry_after else None
-            return Reaction(
-                problem("server_error"), unknown=True, breaks=True, wait=None if wait is None else min(wait, 3600.0)
-            )
+            return Reaction(problem("server_error"), unknown=True, breaks=True, wait=wait)
         case InvalidResponse():
             return Reaction(problem("unreadable_answer"), unknown=True, breaks=True)
-        case UnknownOutcome():
-            return Reaction(problem("no_answer"), unknown=True, breaks=True)
         case PayloadError():
             return Reaction(Problem("payload_invalid", error.subject, error.errors), divide=True)
         case APIError():

@@ -17,7 +17,6 @@ from django_sendcloud.webhooks import claim  # noqa: E402
 # because a storm that only waits for it proves nothing.
 breaker.OPEN_SECONDS = 0.5
 breaker.OPEN_SECONDS_MAX = 2.0
-breaker.BLOCK_SECONDS_MAX = 5.0
 settle.BACKOFF_BASE_SECONDS = 0.25
 gate.MARGIN = 0.5
 claim.FIRST_WAIT = 0.5
