@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import connections, transaction
 from django.db.models import F, QuerySet, Value
@@ -20,10 +20,13 @@ from ..core.transactions import refuse_inside_transaction
 from ..exceptions import RateLimited
 from ..models import Account, ClosedReason, Integration
 
+if TYPE_CHECKING:
+    # The client takes long to import, and counting a request needs none.
+    from ..api.limits import Kind as Kind
+
 # Requests of a burst that are left to people.
 PEOPLES_REQUESTS = 2
 
-Kind = Literal["safe", "unsafe"]
 KINDS: tuple[Kind, Kind] = ("unsafe", "safe")
 
 

@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, ClassVar, Self
 
 from ...api import Page, RateLimiter, SendcloudClient
+from ...api.limits import Kind
 from ...api.v2 import Integration as RemoteIntegration
 from ...models import Integration, Parcel, Shipment
 from ...payloads import ShipmentPayload
 from ...silent import SilentList
-from ..limiter import Kind
 
 __all__ = ["Backend", "CancelledLabel", "Item", "ItemResult", "Outcome", "RemoteItem"]
 
