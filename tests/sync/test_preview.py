@@ -129,6 +129,18 @@ def test_many_orders_take_few_statements(integration: Integration, django_assert
         run("--all")
 
 
+@pytest.mark.parametrize("partner_id", ["", "0b2a4c0e-6b7f-4b7e-9c55-2f3c7bb1a001"])
+def test_preview_without_integration_expects_usual_generation(
+    db: None, sendcloud_settings: Any, extra: dict[str, Any], partner_id: str
+) -> None:
+    """Before the shop is connected, an order is judged by the API that the keys will probably open."""
+    sendcloud_settings(PARTNER_ID=partner_id)
+    extra["notes"] = "Ring"
+    found = preview_order(factories.order())
+    assert found.problem == "no_integration"
+    assert any(note.path == "notes" for note in found.notes) == bool(partner_id), "only v2 has no notes"
+
+
 # -- the page -----------------------------------------------------------------------------------------
 
 PAGE = "admin:django_sendcloud_overview_preflight"

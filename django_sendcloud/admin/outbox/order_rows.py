@@ -183,7 +183,7 @@ class OrderRowAdmin(SearchedAdmin[OrderRowT]):
 
 
 def api_of(integration: Integration | None) -> ApiGeneration:
-    """Return the API generation of an integration; without one, the default."""
+    """Return the API generation of an integration; before there is one, the generation to be expected."""
     return ApiGeneration(backend_class(integration).generation)
 
 

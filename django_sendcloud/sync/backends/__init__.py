@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ...models import Integration
+from ..generation import usual_generation
 from .base import Backend, CancelledLabel, Item, ItemResult, Outcome, RemoteItem
 from .v2 import V2Backend
 from .v3 import V3Backend
@@ -26,9 +27,8 @@ BACKENDS: dict[str, type[Backend]] = {backend.generation: backend for backend in
 
 
 def backend_class(integration: Integration | None = None) -> type[Backend]:
-    """Return the backend class of an integration; without one, that of the model's default generation."""
-    generation = integration.api_generation if integration else Integration._meta.get_field("api_generation").default
-    return BACKENDS[generation]
+    """Return the backend class of an integration; before there is one, that of the generation to be expected."""
+    return BACKENDS[integration.api_generation if integration else usual_generation().value]
 
 
 def backend_for(integration: Integration, **options: Any) -> Backend:
