@@ -1,9 +1,12 @@
-"""Templates of the admin stand in the folder of the room that shows them."""
+"""Rooms of the admin bear the names of the menu, and their templates stand in folders of the same names."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
+
+from django.contrib import admin
+from django.utils.translation import override
 
 PACKAGE = Path(__file__).resolve().parents[2] / "django_sendcloud"
 TEMPLATES = PACKAGE / "templates/admin/django_sendcloud"
@@ -49,3 +52,15 @@ def test_room_alone_uses_its_page() -> None:
         if name.count("/") and name.split("/")[0] not in ("includes", path.split("/")[1])
     }
     assert strangers == set()
+
+
+def test_menu_entry_has_a_room() -> None:
+    """A newcomer finds the code of a page by the page's name."""
+    with override("en"):
+        names = {
+            str(page.opts.verbose_name_plural).strip().lower(): page.__class__.__module__
+            for page in [*admin.site._registry.values()]
+            if page.opts.app_label == "django_sendcloud"
+        }
+    assert len(names) == 7
+    assert names == {name: f"django_sendcloud.admin.{name}.admin" for name in names}
