@@ -14,6 +14,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+TAG_LIBRARIES = ("sendcloud", "sendcloud_admin")
+
 BARE = """
 import json, sys, threading
 from django.conf import settings
@@ -82,6 +84,18 @@ def test_start_imports_few_own_modules(added: set[str]) -> None:
         "django_sendcloud.sync.record",
     }
     assert "django_sendcloud.models.connection" not in added
+
+
+def test_first_template_imports_tag_libraries_alone() -> None:
+    """Django imports the tag libraries of all apps with the first template, also where no page of ours uses one."""
+    code = """
+from django.template import Template
+before = set(sys.modules)
+Template("{% load sendcloud %}")
+print(json.dumps([name for name in set(sys.modules) - before if name.startswith("django_sendcloud.")]))
+"""
+    names = {"django_sendcloud.templatetags", *(f"django_sendcloud.templatetags.{each}" for each in TAG_LIBRARIES)}
+    assert set(run(code)) == names
 
 
 def test_admin_page_is_imported_on_demand() -> None:

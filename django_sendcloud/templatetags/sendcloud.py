@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import template
 from django.db.models import Model
@@ -15,13 +15,15 @@ from django.templatetags.static import static
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from ..admin.orders.backoffice import panel_context
 from ..conf import SendcloudConfigurationError
 from ..enums import ParcelPhase
 from ..models.delivery import PHASES
 from ..registry import registry
-from ..storefront.tracking import JOURNEY, ParcelTracking, order_shipping
 
+if TYPE_CHECKING:
+    from ..storefront.tracking import ParcelTracking
+
+# Django imports every tag library with the first template of a process: the tags import their rooms when they are used.
 register = template.Library()
 
 _LABELS = dict(PHASES)
@@ -38,6 +40,8 @@ def sendcloud_tracking(order: Model, contact: str = "") -> dict[str, Any]:
     Raises:
         SendcloudConfigurationError: the template has no such order.
     """
+    from ..storefront.tracking import order_shipping
+
     _require_order("sendcloud_tracking", order)
     shipping = order_shipping(order)
     return {
@@ -56,6 +60,8 @@ def sendcloud_order_panel(context: template.Context, order: Model, nonce: str = 
     Raises:
         SendcloudConfigurationError: the template has no ``request``, or no such order.
     """
+    from ..admin.orders.backoffice import panel_context
+
     _require_order("sendcloud_order_panel", order)
     request = context.get("request")
     if request is None or not hasattr(request, "user"):
@@ -101,6 +107,8 @@ def _nonce_attribute(context: template.Context, nonce: str) -> SafeString | str:
 
 def _stations(parcel: ParcelTracking) -> list[dict[str, Any]]:
     """Return the stations of the journey and the parcel's position; none for an unusual way."""
+    from ..storefront.tracking import JOURNEY
+
     way = list(JOURNEY)
     if parcel.phase == ParcelPhase.AWAITING_PICKUP:
         way.insert(2, ParcelPhase.AWAITING_PICKUP)

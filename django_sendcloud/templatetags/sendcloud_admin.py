@@ -13,10 +13,9 @@ from django.contrib.admin.utils import quote
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
-from ..admin.alerts.incidents import incidents
-from ..admin.overview.find import find_url, may_find
 from ..admin.ui.humanize import stopped_once
 
+# Django imports every tag library with the first template of a process: the tags import their rooms when they are used.
 register = template.Library()
 register.filter("stopped_once", stopped_once)
 
@@ -24,6 +23,8 @@ register.filter("stopped_once", stopped_once)
 @register.inclusion_tag("admin/django_sendcloud/alerts/incidents.html", takes_context=True)
 def sendcloud_incidents(context: dict[str, Any]) -> dict[str, Any]:
     """Show what stops or delays all orders, above any page of an admin site."""
+    from ..admin.alerts.incidents import incidents
+
     request = context.get("request")
     if request is None or not hasattr(request, "user"):
         return {"incidents": []}
@@ -34,6 +35,8 @@ def sendcloud_incidents(context: dict[str, Any]) -> dict[str, Any]:
 @register.inclusion_tag("admin/django_sendcloud/overview/search.html", takes_context=True)
 def sendcloud_search(context: dict[str, Any]) -> dict[str, Any]:
     """Show the search for orders and parcels, for operators who may see any."""
+    from ..admin.overview.find import find_url, may_find
+
     request = context.get("request")
     if request is None or not hasattr(request, "user") or context.get("is_popup"):
         return {"url": ""}
