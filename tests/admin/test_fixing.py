@@ -316,4 +316,5 @@ def test_pages_lead_to_desk(boss: Client, broken: list[Order]) -> None:
     page = boss.get(reverse("backoffice:django_sendcloud_outboxentry_change", args=[entry.pk])).content.decode()
     assert "Fix all with this problem" in page
     overview = boss.get(reverse("backoffice:django_sendcloud_overview_changelist")).content.decode()
-    assert overview.count(">Fix them<") == 2
+    # Two orders with one problem, and one with another.
+    assert overview.count(">Fix them<") == overview.count(">Fix it<") == 1

@@ -239,15 +239,15 @@ def test_tasks_are_sorted_by_urgency(boss: Client, data: Data) -> None:
     assert {title: labels(task) for title, task in found.items()} == {
         "1 order without an integration: It is not clear which integration the order belongs to": [
             "Choose an integration",
-            "Show them",
+            "Show it",
         ],
         "Bike shop: Sendcloud rejects the API keys": ["Enter keys", "Resume", "Open"],
         "The periodic work does not run": [],
-        "1 order: Order lines, weight of one piece is not valid": ["Fix them", "Show them", "Try again"],
+        "1 order: Order lines, weight of one piece is not valid": ["Fix it", "Show it", "Try again"],
         "Outlet: Sendcloud does not send parcel updates": ["Register webhook…", "Open"],
-        "1 webhook could not be applied": ["Replay", "Show them"],
-        "1 webhook was applied, and the shop's own code failed on it": ["Show them"],
-        "1 parcel belongs to no order": ["Show them"],
+        "1 webhook could not be applied": ["Replay", "Show it"],
+        "1 webhook was applied, and the shop's own code failed on it": ["Show it"],
+        "1 parcel belongs to no order": ["Show it"],
     }
     assert [*found] == [str(task.title) for task in boss.get(reverse(PAGE)).context["tasks"]]
     for task in found.values():
@@ -270,7 +270,7 @@ def test_task_links_show_their_rows(boss: Client, data: Data) -> None:
         "1 webhook was applied, and the shop's own code failed on it": unheard,
         "1 parcel belongs to no order": parcel,
     }.items():
-        assert shown(boss, button(found[title], "Show them").url) == [row.pk], title
+        assert shown(boss, button(found[title], "Show it").url) == [row.pk], title
 
 
 @pytest.mark.long
@@ -354,7 +354,7 @@ def test_dead_orders_are_named_dead(boss: Client, well: Integration) -> None:
     entry(integration=well, state="dead", error_code="no_answer")
     ((title, task),) = tasks(boss).items()
     assert title == "1 order: Stopped after many attempts"
-    assert labels(task) == ["Try again", "Show them"]
+    assert labels(task) == ["Try again", "Show it"]
 
 
 def test_overview_buttons_need_permission_and_token(as_role: Callable[..., Client], data: Data) -> None:
@@ -405,7 +405,7 @@ def test_unused_integration_is_task_if_orders_wait(boss: Client, well: Integrati
     waits = entry(integration=outlet)
     ((title, task),) = tasks(boss).items()
     assert title == "1 order waits for Outlet, which is not in use"
-    assert labels(task) == ["Use it again", "Show them"]
+    assert labels(task) == ["Use it again", "Show it"]
     page = boss.get(task.buttons[0].url.partition("#")[0]).content.decode()
     assert 'id="id_is_active"' in page
     assert shown(boss, task.buttons[1].url) == [waits.pk]

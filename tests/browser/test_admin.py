@@ -131,7 +131,7 @@ def test_rejected_order_is_fixed(operator: Operator) -> None:
     operator.open("overview_changelist")
     task = page.get_by_role("listitem").filter(has=page.get_by_role("heading", name="1 order:"))
     expect(task).to_contain_text("Fix it in the order or product")
-    task.get_by_role("link", name="Show them").click()
+    task.get_by_role("link", name="Show it").click()
     row = page.locator("#result_list tbody tr")
     expect(row).to_have_count(1)
     expect(row).to_contain_text("country", ignore_case=True)

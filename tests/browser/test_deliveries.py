@@ -58,7 +58,7 @@ def test_unscanned_label_is_handled_in_three_clicks(labelled: Operator, clicks: 
     Shipment.objects.filter(order_number="2026-1").update(delivery_at=timezone.now() - dt.timedelta(days=4))
     labelled.open("overview_changelist")
     found = task(page, "1 shipment has a label that has not been scanned for 3 days")
-    found.get_by_role("link", name="Show them").click()
+    found.get_by_role("link", name="Show it").click()
     expect(rows(page)).to_have_count(1)
     rows(page).get_by_role("link").first.click()
     clicks.number = 2

@@ -13,7 +13,7 @@ from ...parcels.delivery_tasks import DeliveryTask, days_of
 from ..lists.filters import LABEL_CONFLICT
 from ..ui.humanize import grouped
 from .snapshot import Button, Snapshot
-from .task import Task, link
+from .task import Task, show
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -51,19 +51,19 @@ def of_deliveries(snapshot: Snapshot) -> Iterator[Task]:
             "The orders were changed or cancelled after their labels were made. Cancel each label or keep it; until "
             "then it is left out of printing in bulk."
         )
-        yield Task(31, sentence % {"number": grouped(number)}, text, _show(snapshot, LABEL_CONFLICT))
+        yield Task(31, sentence % {"number": grouped(number)}, text, _show(snapshot, LABEL_CONFLICT, number))
     if number := snapshot.ready_to_print:
         sentence = ngettext("%(number)s label is ready to print", "%(number)s labels are ready to print", number)
-        buttons = link(_("Show them"), snapshot.list(Parcel, printing="ready"))
+        buttons = show(number, snapshot.list(Parcel, printing="ready"))
         text = _("Made in Sendcloud, not printed here, and not on their way yet.")
         yield Task(80, sentence % {"number": grouped(number)}, text, buttons)
     for task, number in snapshot.deliveries.items():
         if number:
-            yield Task(URGENCY[task], _title(task, number), _TEXTS[task], _show(snapshot, task.value))
+            yield Task(URGENCY[task], _title(task, number), _TEXTS[task], _show(snapshot, task.value, number))
 
 
-def _show(snapshot: Snapshot, delivery: str) -> tuple[Button, ...]:
-    return link(_("Show them"), snapshot.list(Shipment, delivery=delivery))
+def _show(snapshot: Snapshot, delivery: str, number: int) -> tuple[Button, ...]:
+    return show(number, snapshot.list(Shipment, delivery=delivery))
 
 
 def _title(task: DeliveryTask, number: int) -> str:

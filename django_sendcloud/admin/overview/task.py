@@ -5,13 +5,15 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING
 
+from django.utils.translation import ngettext
+
 from ...models import Integration
 from .snapshot import Button
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["Task", "link"]
+__all__ = ["Task", "link", "show"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,3 +42,8 @@ class Task:
 def link(label: StrOrPromise, url: str) -> tuple[Button, ...]:
     """Return the link as a task's buttons; none without a URL."""
     return (Button(label, url),) if url else ()
+
+
+def show(number: int, url: str) -> tuple[Button, ...]:
+    """Return the link to the list of a task's rows."""
+    return link(ngettext("Show it", "Show them", number), url)

@@ -20,7 +20,7 @@ from ..integrations.webhook import can_be_asked
 from ..ui.humanize import grouped
 from .deliveries import of_deliveries
 from .snapshot import Button, Snapshot
-from .task import Task, link
+from .task import Task, link, show
 
 __all__ = ["Task", "enter_keys", "move_to_v3", "register_webhook", "tasks"]
 
@@ -83,9 +83,9 @@ def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
         else:
             text = _("Connect one. Waiting orders are then sent automatically.")
             button = link(_("Connect an integration"), snapshot.connect())
-        show = link(_("Show them"), snapshot.list(OutboxEntry, state="pending", integration__isnull="True"))
+        shown = show(unassigned.waiting, snapshot.list(OutboxEntry, state="pending", integration__isnull="True"))
         title = sentence % {"number": grouped(unassigned.waiting)}
-        yield Task(0, title, text, button + show, unassigned.waiting, stops=True)
+        yield Task(0, title, text, button + shown, unassigned.waiting, stops=True)
     for problem in snapshot.health.problems:
         if problem.state != EntryState.PENDING or problem.code not in UNASSIGNED:
             continue
@@ -100,9 +100,9 @@ def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
         button = (
             () if problem.code == "adapter_missing" else link(_("Choose an integration"), snapshot.list(Integration))
         )
-        show = link(_("Show them"), snapshot.list(OutboxEntry, state="pending", problem=problem.code))
+        shown = show(problem.number, snapshot.list(OutboxEntry, state="pending", problem=problem.code))
         title = sentence % {"number": grouped(problem.number), "problem": explanation.title}
-        yield Task(0, title, f"{explanation.why} {explanation.advice}", button + show, problem.number, stops=True)
+        yield Task(0, title, f"{explanation.why} {explanation.advice}", button + shown, problem.number, stops=True)
     if not nothing_in_use and unassigned.oldest_due and snapshot.now - unassigned.oldest_due > late_after():
         # Pushing an order finds out which integration it belongs to.
         sentence = ngettext(
@@ -110,12 +110,12 @@ def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
             "%(number)s orders wait, and no worker sends them",
             unassigned.due,
         )
-        show = link(_("Show them"), snapshot.list(OutboxEntry, state="due", integration__isnull="True"))
+        shown = show(unassigned.due, snapshot.list(OutboxEntry, state="due", integration__isnull="True"))
         title, why = (
             sentence % {"number": grouped(unassigned.due)},
             f"{WORDS[Code.NO_WORKER].why} {WORDS[Code.NO_WORKER].advice}",
         )
-        yield Task(2, title, why, show, unassigned.due, stops=True)
+        yield Task(2, title, why, shown, unassigned.due, stops=True)
 
 
 # -- integrations ------------------------------------------------------------------------------------
@@ -194,13 +194,13 @@ def _not_in_use(snapshot: Snapshot, health: IntegrationHealth) -> Iterator[Task]
     buttons = link(_("Use it again"), use) if has_keys else enter_keys(snapshot, integration)
     if may_be_copy(integration):
         buttons = _which_ships(snapshot, integration)
-    show = link(_("Show them"), snapshot.of(integration, OutboxEntry, state="pending"))
+    shown = show(number, snapshot.of(integration, OutboxEntry, state="pending"))
     text = _(
         "Nothing is sent through it. Use it again, and they go out automatically; or save them in the "
         "shop, if it sends them elsewhere by now."
     )
     title = sentence % {"number": grouped(number), "name": integration}
-    yield Task(1, title, text, buttons + show, number, stops=True)
+    yield Task(1, title, text, buttons + shown, number, stops=True)
 
 
 # -- orders ------------------------------------------------------------------------------------------
@@ -226,10 +226,10 @@ def _of_orders(snapshot: Snapshot) -> Iterator[Task]:
             else None
         )
         query = {"problem": cause.key} if cause.code else {}
-        show = link(_("Show them"), snapshot.list(OutboxEntry, state="stuck", **query))
-        fix = link(_("Fix them"), snapshot.fix(cause)) if cause.field else ()
+        shown = show(number, snapshot.list(OutboxEntry, state="stuck", **query))
+        fix = link(ngettext("Fix it", "Fix them", number), snapshot.fix(cause)) if cause.field else ()
         # Dead-lettered orders need no fix first.
-        buttons = (again, *show) if state == EntryState.DEAD else (*fix, *show, again)
+        buttons = (again, *shown) if state == EntryState.DEAD else (*fix, *shown, again)
         title = cause.title if cause.field else explanation.title
         yield Task(
             30,
@@ -277,16 +277,16 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
                 "Sendcloud sent updates, and no worker has applied them. Ask your developer to start the Celery "
                 "worker and beat. No update is lost."
             )
-            show = link(_("Show them"), snapshot.list(WebhookEvent, state__exact=EventState.RECEIVED.value))
-            yield Task(45, sentence % {"number": grouped(number)}, text, show)
+            shown = show(number, snapshot.list(WebhookEvent, state__exact=EventState.RECEIVED.value))
+            yield Task(45, sentence % {"number": grouped(number)}, text, shown)
     if number := sum(waiting.number for waiting in snapshot.webhooks(EventState.FAILED)):
         sentence = ngettext(
             "%(number)s webhook could not be applied", "%(number)s webhooks could not be applied", number
         )
         replay = Button(_("Replay"), snapshot.request.path, True, "replay", EventState.FAILED.value)
-        show = link(_("Show them"), snapshot.list(WebhookEvent, state__exact=EventState.FAILED.value))
+        shown = show(number, snapshot.list(WebhookEvent, state__exact=EventState.FAILED.value))
         text = _("Each says why. After the cause is fixed, replay them: that never moves a parcel back.")
-        buttons = ((replay,) if snapshot.may("replay_webhookevent") else ()) + show
+        buttons = ((replay,) if snapshot.may("replay_webhookevent") else ()) + shown
         yield Task(60, sentence % {"number": grouped(number)}, text, buttons)
     if number := sum(waiting.number for waiting in snapshot.webhooks(EventState.RECEIVER_FAILED)):
         sentence = ngettext(
@@ -295,9 +295,9 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
             number,
         )
         # No button: a replay runs the shop's code a second time. The list asks first.
-        show = link(_("Show them"), snapshot.list(WebhookEvent, state__exact=EventState.RECEIVER_FAILED.value))
+        shown = show(number, snapshot.list(WebhookEvent, state__exact=EventState.RECEIVER_FAILED.value))
         text = _("The updates are stored here. Ask your developer to fix the receiver, and replay them then.")
-        yield Task(61, sentence % {"number": grouped(number)}, text, show)
+        yield Task(61, sentence % {"number": grouped(number)}, text, shown)
     if snapshot.unmatched:
         sentence = ngettext(
             "%(number)s parcel belongs to no order", "%(number)s parcels belong to no order", snapshot.unmatched
@@ -305,8 +305,8 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
         text = _(
             "Made by hand at Sendcloud, or for an order number that several orders have. Assign them, or leave them."
         )
-        show = link(_("Show them"), snapshot.list(Parcel, matched="no"))
-        yield Task(70, sentence % {"number": grouped(snapshot.unmatched)}, text, show)
+        shown = show(snapshot.unmatched, snapshot.list(Parcel, matched="no"))
+        yield Task(70, sentence % {"number": grouped(snapshot.unmatched)}, text, shown)
 
 
 def _way_in(snapshot: Snapshot, integration: Integration) -> Iterator[Task]:
