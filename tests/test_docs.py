@@ -109,6 +109,14 @@ def test_glossary_has_models_and_states() -> None:
     assert {*map(str, EntryState.labels), *map(str, ShipmentStatus.labels)} - set(terms) == set()
 
 
+def test_every_permission_is_explained() -> None:
+    """Django's admin shows operators the names of permissions, code their codenames: the page has both."""
+    text = (ROOT / "docs/admin.md").read_text()
+    rows = set(re.findall(r"^\| \*([^|]+)\* \| `(\w+)` \|", text, re.MULTILINE))
+    models = apps.get_app_config("django_sendcloud").get_models()
+    assert {(str(name), codename) for model in models for codename, name in model._meta.permissions} <= rows
+
+
 def test_order_states_are_documented() -> None:
     text = (ROOT / "docs/adapter.md").read_text()
     for state in shipping.SyncState.values:
