@@ -109,7 +109,7 @@ def test_glossary_has_models_and_states() -> None:
     assert {*map(str, EntryState.labels), *map(str, ShipmentStatus.labels)} - set(terms) == set()
 
 
-def test_every_permission_is_explained() -> None:
+def test_permissions_are_explained() -> None:
     """Django's admin shows operators the names of permissions, code their codenames: the page has both."""
     text = (ROOT / "docs/admin.md").read_text()
     rows = set(re.findall(r"^\| \*([^|]+)\* \| `(\w+)` \|", text, re.MULTILINE))
