@@ -137,13 +137,13 @@ def follow_order(event: WebhookEvent, payload: Payload) -> None:
     order_effects.run(event)
 
 
-def notify_of_creation(event: WebhookEvent, payload: Payload) -> None:
+def send_parcel_created(event: WebhookEvent, payload: Payload) -> None:
     """Send ``parcel_created``."""
     if (parcel := event.parcel) is not None:
         dispatch(parcel_created, Parcel, parcel=parcel, shipment=parcel.shipment)
 
 
-def notify_of_status(event: WebhookEvent, payload: Payload) -> None:
+def send_parcel_status_changed(event: WebhookEvent, payload: Payload) -> None:
     """Send ``parcel_status_changed``, with the parcel as it was after this event.
 
     One that later events did not wait for is sent only if none of them has been sent: an old status would come last.
@@ -168,7 +168,7 @@ def notify_of_status(event: WebhookEvent, payload: Payload) -> None:
     )
 
 
-def notify_of_receipt(event: WebhookEvent, payload: Payload) -> None:
+def send_webhook_received(event: WebhookEvent, payload: Payload) -> None:
     """Send ``webhook_received``, without the keys that one kind of webhook carries."""
     shown = payload
     if event.action == WebhookAction.INTEGRATION_CREDENTIALS:
@@ -200,12 +200,12 @@ def try_credentials(event: WebhookEvent, payload: Payload) -> None:
     dispatch(integration_updated, Integration, integration=event.integration)
 
 
-def notify_of_return(event: WebhookEvent, payload: Payload) -> None:
+def send_return_created(event: WebhookEvent, payload: Payload) -> None:
     """Send ``return_created``."""
     dispatch(return_created, Integration, integration=event.integration, data=payload.get("data") or {})
 
 
-def notify_of_returned(event: WebhookEvent, payload: Payload) -> None:
+def send_return_delivered(event: WebhookEvent, payload: Payload) -> None:
     """Send ``return_delivered``."""
     dispatch(return_delivered, Integration, integration=event.integration, data=payload.get("refund") or {})
 
@@ -220,15 +220,15 @@ HANDLERS: Mapping[str, Step] = {
     WebhookAction.INTEGRATION_CONNECTED: refresh_integration,
     WebhookAction.INTEGRATION_DELETED: verify_deletion,
     WebhookAction.INTEGRATION_CREDENTIALS: try_credentials,
-    WebhookAction.RETURN_CREATED: notify_of_return,
-    WebhookAction.RETURN_DELIVERED: notify_of_returned,
+    WebhookAction.RETURN_CREATED: send_return_created,
+    WebhookAction.RETURN_DELIVERED: send_return_delivered,
     WebhookAction.TEST_WEBHOOK: nothing,
 }
 _STEPS: Mapping[str, Step] = {
     "order": follow_order,
-    "parcel_created": notify_of_creation,
-    "parcel_status_changed": notify_of_status,
-    "webhook_received": notify_of_receipt,
+    "parcel_created": send_parcel_created,
+    "parcel_status_changed": send_parcel_status_changed,
+    "webhook_received": send_webhook_received,
     **HANDLERS,
 }
 

@@ -132,7 +132,7 @@ def settle(claim: Claim, settled: Settled) -> None:
     if lost:
         logger.warning("The lease of %d orders was lost while they were pushed; they are pushed again.", len(lost))
         retry_transient(lambda: _push_again(lost))
-    _notify_shop(settled)
+    _send_signals(settled)
 
 
 def _write(
@@ -398,8 +398,8 @@ def _integration_pk(verdict: Verdict) -> int | None:
     return integration.pk if integration else None
 
 
-def _notify_shop(settled: Settled) -> None:
-    """Call the shop's receivers."""
+def _send_signals(settled: Settled) -> None:
+    """Send the signals of settled shipments."""
     for pk, shipment in settled.shipments.items():
         if shipment.status == ShipmentStatus.SYNCED:
             if shipment_synced.has_listeners(Shipment):
