@@ -24,7 +24,7 @@ from ..core.interruption import interruptions
 from ..core.retry import is_conflict, retry_transient
 from ..enums import WebhookAction
 from ..models import EventState, ExceptionReport, Integration, WebhookEvent
-from ..models.webhook_event import AWAITING_FOLLOW_UPS, IMMEDIATELY
+from ..models.webhook_event import ACTIONS, AWAITING_FOLLOW_UPS, IMMEDIATELY
 from ..parcels.parse import ParcelUpdate, ParseError, milliseconds, parse, text
 from ..signals import work_due
 from . import follow_ups, handlers
@@ -163,14 +163,13 @@ def _read(event: WebhookEvent) -> Mapping[str, Any]:
 
 def _apply_together(events: Sequence[WebhookEvent], now: dt.datetime, *, is_last: bool) -> set[int]:
     """Apply the updates of parcels together. An event that is not in the result has to be applied alone."""
-    ready: list[tuple[WebhookEvent, Mapping[str, Any]]] = []
+    ready: list[tuple[WebhookEvent, ParcelUpdate]] = []
     for event in events:
         # A fault in an event is found again, and noted, where the event is applied alone.
         with contextlib.suppress(Exception):
             payload = _read(event)
             if event.action in handlers.PARCEL_ACTIONS:
-                ParcelUpdate.read(payload)
-                ready.append((event, payload))
+                ready.append((event, ParcelUpdate.read(payload)))
     if len(ready) < 2:
         return set()
     try:
@@ -256,8 +255,8 @@ def _fail(event: WebhookEvent, note: dict[str, Any], now: dt.datetime) -> None:
 
 def _report(event: WebhookEvent) -> None:
     """Let the merchant see at Sendcloud that an event could not be applied."""
-    known = event.action in handlers.HANDLERS or event.action in handlers.PARCEL_ACTIONS
-    ExceptionReport.objects.report(event.integration, f"webhook_failed: {event.action if known else 'unknown action'}")
+    action = event.action if event.action in ACTIONS else "unknown action"
+    ExceptionReport.objects.report(event.integration, f"webhook_failed: {action}")
 
 
 def _try_later(event: WebhookEvent, note: dict[str, Any], now: dt.datetime) -> None:

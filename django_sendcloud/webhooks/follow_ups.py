@@ -10,23 +10,20 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import logging
-from collections.abc import Mapping
 from typing import Any
 
 from ..conf import SendcloudConfigurationError, conf
 from ..core.clock import clock
-from ..core.crypto import DecryptionError, Secret
+from ..core.crypto import Secret
 from ..core.dispatch import ReceiverFailed
 from ..core.interruption import interruptions
 from ..core.retry import retry_transient
 from ..enums import WebhookAction
 from ..exceptions import APIError
 from ..models import EventState, ExceptionReport, Parcel, WebhookEvent
-from ..models.webhook_event import IMMEDIATELY
+from ..models.webhook_event import ACTIONS, IMMEDIATELY
 from ..parcels.order_effects import OrderEffectFailed
-from ..parcels.parse import ParseError, parse
-from ..silent import SilentDict
-from . import handlers
+from . import steps
 from .claim import ATTEMPTS, claim, wait
 
 __all__ = ["run_due"]
@@ -115,12 +112,11 @@ def _run(event: WebhookEvent, now: dt.datetime) -> None:
     if event.attempts > ATTEMPTS:
         _park(event, {"code": "worker_died"})
         return
-    payload = _payload(event)
     left: list[str] = []
     problem: dict[str, Any] = {}
-    for name, step in handlers.steps_of(event):
+    for name, step in steps.left(event):
         try:
-            step(event, payload)
+            step(event)
         except interruptions():
             raise
         except Exception as error:
@@ -162,16 +158,8 @@ def _park(event: WebhookEvent, note: dict[str, Any]) -> None:
     event.state, event.note, event.due_at, event.attempts = EventState.RECEIVER_FAILED, note, None, 0
     if event.action == WebhookAction.INTEGRATION_CREDENTIALS:
         event.body = Secret("")
-    action = event.action if event.action in handlers.HANDLERS else "parcel"
+    action = event.action if event.action in ACTIONS else "unknown action"
     ExceptionReport.objects.report(event.integration, f"webhook_failed: {action}")
-
-
-def _payload(event: WebhookEvent) -> Mapping[str, Any]:
-    """Return the payload; empty where the body is not kept any more, or cannot be read any more."""
-    try:
-        return parse(event.body.reveal()) if event.body else SilentDict()
-    except (ParseError, DecryptionError):
-        return SilentDict()
 
 
 _PROBLEMS = frozenset({"receiver_failed", "adapter_failed", "sendcloud_not_asked", "follow_up_failed", "worker_died"})

@@ -33,7 +33,7 @@ from django_sendcloud.models import (
 from django_sendcloud.parcels import updates
 from django_sendcloud.parcels.matching import link_unmatched
 from django_sendcloud.parcels.statuses import STATUSES
-from django_sendcloud.webhooks import apply, claim, follow_ups, handlers, inbox
+from django_sendcloud.webhooks import apply, claim, follow_ups, handlers, inbox, steps
 
 from .messages import BEGIN, HOUR, parcel, raw
 
@@ -645,7 +645,7 @@ def test_processed_event_is_not_replayed(tell: Any, heard: Any) -> None:
 
 @pytest.mark.long
 def test_receiver_failing_keeps_no_keys(integration: Integration, clumsy: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(handlers, "adopt", lambda *args: "keys_accepted")
+    monkeypatch.setattr(steps, "adopt", lambda *args: "keys_accepted")
     receiver = clumsy(signals.webhook_received)
     keys = {"action": "integration_credentials", "timestamp": BEGIN, "public_key": "p", "secret_key": "Canary"}
     event, _ = inbox.store(integration, raw(keys), keep_keys=True)

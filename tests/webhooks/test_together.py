@@ -94,7 +94,7 @@ def test_f27_720_orders_in_any_grouping_end_alike(integration: Integration, ours
         payload = parse(event.body.reveal())
         event.action, event.event_ms = payload["action"], payload["timestamp"]
         event.integration = integration
-        events.append((event, payload))
+        events.append((event, handlers.ParcelUpdate.read(payload)))
     ends = set()
     for order, groups in zip(itertools.permutations(events), itertools.cycle(GROUPS), strict=False):
         with undone():
