@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import uuid
 from collections.abc import Collection
@@ -18,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from ..conf import conf
 from ..core.clock import clock
 from ..core.crypto import Secret
+from ..core.dispatch import ReceiverFailed, dispatch
 from ..core.site import current_site
 from ..enums import ApiGeneration, AuthScheme
 from .account import Account, main_account
@@ -25,6 +27,8 @@ from .base import DatabaseQuerySet, SendcloudModel
 from .fields import EncryptedTextField, StorableCharField, StorableTextField, storable
 
 if TYPE_CHECKING:
+    from django.dispatch import Signal
+
     from ..api import SendcloudClient
     from ..api.v2 import Integration as RemoteIntegration
 
@@ -335,7 +339,7 @@ class Integration(SendcloudModel):
         changed = bool(rows.update(**values))
         self.refresh_from_db(fields=list(values))
         if changed and not relapse:
-            integration_paused.send_robust(sender=Integration, integration=self, reason=reason.value)
+            self._send(integration_paused, reason=reason.value)
         return changed
 
     def resume(self, *, by_probe: bool = False) -> bool:
@@ -374,5 +378,10 @@ class Integration(SendcloudModel):
             waits = Q(integration_id=self.pk) | (Q(integration=None) & ~Q(error_code=""))
             OutboxEntry.objects.filter(waits).requeue()
             if not self.relapses:
-                integration_resumed.send_robust(sender=Integration, integration=self)
+                self._send(integration_resumed)
         return changed
+
+    def _send(self, signal: Signal, **extra: str) -> None:
+        # A failure is logged, and stops neither the others nor the caller.
+        with contextlib.suppress(ReceiverFailed):
+            dispatch(signal, Integration, integration=self, **extra)

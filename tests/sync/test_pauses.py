@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
+from django.dispatch import Signal
 
 from django_sendcloud import tasks
 from django_sendcloud.conf import conf
@@ -40,6 +43,13 @@ def told() -> Iterator[list[str]]:
     yield heard
     integration_paused.disconnect(paused)
     integration_resumed.disconnect(resumed)
+
+
+@contextlib.contextmanager
+def listening(signal: Signal, receiver: Callable[..., None]) -> Iterator[None]:
+    signal.connect(receiver)
+    yield
+    signal.disconnect(receiver)
 
 
 def fresh() -> Integration:
@@ -315,3 +325,27 @@ def test_resumed_integration_pushes_waiting_orders_immediately(integration: Inte
     assert fresh().resume()
     push_due()
     assert len(sandbox.shipments()) == 3
+
+
+def test_failing_receiver_is_named_and_stops_nothing(
+    integration: Integration, told: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(**kwargs: Any) -> None:
+        raise LookupError("Jane Canary")
+
+    with listening(integration_paused, fail), listening(integration_resumed, fail):
+        assert integration.pause(PauseReason.PERSON)
+        assert integration.resume()
+    assert told == ["person", "resumed"]
+    said = [record.getMessage() for record in caplog.records if record.name == "django_sendcloud.shop"]
+    assert len(said) == 2
+    assert all("LookupError" in line and "Canary" not in line for line in said)
+
+
+def test_pause_lets_an_interruption_pass(integration: Integration) -> None:
+    def interrupt(**kwargs: Any) -> None:
+        raise SoftTimeLimitExceeded
+
+    with listening(integration_paused, interrupt), pytest.raises(SoftTimeLimitExceeded):
+        integration.pause(PauseReason.PERSON)
+    assert fresh().is_paused
