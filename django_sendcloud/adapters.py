@@ -149,9 +149,11 @@ class NotShippable:
 class OrderAdapter(Generic[OrderT]):
     """The translation of one model's orders into shipments at Sendcloud.
 
-    Its methods run in a worker, never in the web request. An exception in one of them concerns only the order it was
-    called for; the admin shows it with that order. All that they read comes from primary databases, never from a
-    replica, also what they follow lazily.
+    A worker calls its methods to push an order, so no checkout waits for them. The admin and ``preview_order()`` call
+    them in a request, to show what would be sent. Callables in ``related`` run where the shop saves a related row.
+
+    An exception in a method concerns only the order it was called for; the admin shows it with that order. All that
+    they read comes from primary databases, never from a replica, also what they follow lazily.
     """
 
     model: type[OrderT]
@@ -263,6 +265,9 @@ class OrderAdapter(Generic[OrderT]):
         Four have a default: ``external_order_id`` is the primary key, ``order_number`` the field ``number_field`` or
         else the primary key, ``created_at`` the field ``created_at``, ``external_shipment_id`` the package.
         ``total_order_value`` is that of the whole order: of one in several packages, each gets the value of its items.
+
+        Raises:
+            OrderProblem: the order cannot be sent, for a reason that the operator reads.
         """
         raise NotImplementedError
 
@@ -274,6 +279,9 @@ class OrderAdapter(Generic[OrderT]):
         """Return so many pieces of a line as an item of a package.
 
         The item's ``item_id`` is the line's primary key, unless it has one.
+
+        Raises:
+            OrderProblem: the line cannot be sent, for a reason that the operator reads.
         """
         raise NotImplementedError
 
@@ -305,6 +313,9 @@ class OrderAdapter(Generic[OrderT]):
         The default makes them of the other hooks. Override it to make them in one place. Several must differ in
         ``external_shipment_id``. One that leaves it ``None`` is sent with its ``external_order_id`` there, because a
         shipment without one cannot be deleted by its own ids. ``updated_at`` is filled in when it is sent.
+
+        Raises:
+            OrderProblem: the order cannot be sent, for a reason that the operator reads.
         """
         packages = self.packages(order)
         fields = {**self._own_fields(order), **self.get_fields(order)}

@@ -1,9 +1,10 @@
 """Public signals.
 
 Connect with ``@receiver(signal)``; ``sender`` is always the model class named below. A worker sends them, outside any
-transaction, after the change that they report is committed. An exception in a receiver never stops the others. Signals
-of the inbox are sent again for about a day until every receiver succeeds, so a receiver may get one twice; effects on
-an order that must not be missed belong in the adapter's ``on_parcel()``.
+transaction, after the change that they report is committed; the admin's request sends ``integration_paused`` and
+``integration_resumed`` where an operator decided so, maybe within its transaction. An exception in a receiver never
+stops the others. Signals of the inbox are sent again for about a day until every receiver succeeds, so a receiver may
+get one twice; effects on an order that must not be missed belong in the adapter's ``on_parcel()``.
 """
 
 from __future__ import annotations

@@ -275,6 +275,8 @@ class Integration(SendcloudModel):
 
         Raises:
             APIError: it could not be asked.
+            SendcloudConfigurationError: the keys are missing, or an address among the settings cannot be used.
+            InsideTransaction: a database of this thread is in an atomic block.
         """
         with self.client() as client:
             remote = self.read(client)
@@ -290,7 +292,11 @@ class Integration(SendcloudModel):
                 ``webhook_active``, ``webhook_url``.
 
         Raises:
-            APIError: it was refused, or could not be asked. Nothing is stored.
+            PayloadError: a value breaks the contract. Nothing is sent.
+            APIError: it was rejected, or could not be asked. Nothing is stored.
+            SendcloudConfigurationError: the keys are missing, an address among the settings cannot be used, or this
+                site may be a copy of the shop.
+            InsideTransaction: a database of this thread is in an atomic block.
         """
         from .connection import patch
 
@@ -300,7 +306,15 @@ class Integration(SendcloudModel):
         self.save(update_fields=self.apply_remote(remote, changes))
 
     def read(self, client: SendcloudClient) -> RemoteIntegration:
-        """Ask Sendcloud for this integration, under the names of v2 (operation: GET /integrations/{id})."""
+        """Ask Sendcloud for this integration, under the names of v2 (operation: GET /integrations/{id}).
+
+        Args:
+            client: A client of this integration's.
+
+        Raises:
+            APIError: it could not be asked.
+            InsideTransaction: a database of this thread is in an atomic block.
+        """
         from .connection import read
 
         return read(client, self.api_generation, self.remote_id)

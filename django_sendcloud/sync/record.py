@@ -363,6 +363,7 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
     Raises:
         RegistrationError: no adapter is responsible for the model.
         TypeError: something that is neither orders nor a queryset of them.
+        ValueError: an order that is not saved yet.
     """
     if isinstance(orders, models.QuerySet):
         registered = order_model_of(orders.model)

@@ -97,10 +97,10 @@ class CancelledLabel:
 class Backend(abc.ABC):
     """One integration, driven through one API generation.
 
-    A backend translates; it neither retries, waits nor stores. Every method that sends a request raises the
-    :class:`~django_sendcloud.exceptions.APIError` of its outcome, from which the engine decides (``sync.outcomes``).
-    The caller has asked the limiter for one request of the method's kind; a request beyond it (a look-up before a
-    deletion) asks the limiter given to the client.
+    A backend translates; it neither retries nor waits, and of what it learns it stores ids alone (:meth:`adopt`).
+    Every method that sends a request raises the :class:`~django_sendcloud.exceptions.APIError` of its outcome, from
+    which the engine decides (``sync.outcomes``). The caller has asked the limiter for one request of the method's kind;
+    a request beyond it (a look-up before a deletion) asks the limiter given to the client.
 
     Args:
         integration: The integration.
