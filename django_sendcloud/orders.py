@@ -23,6 +23,7 @@ __all__ = [
     "database_for",
     "database_of",
     "key_field",
+    "keys_by_type",
     "keys_of",
     "nearest_order_model",
     "order_model_of",
@@ -212,6 +213,14 @@ class OrderRef:
         """
         order = self.load()
         return self if order is None else dataclasses.replace(self, key=stored_key(type(order), order.pk))
+
+
+def keys_by_type(refs: Iterable[OrderRef]) -> dict[str, list[str]]:
+    """Return the stored keys of these orders by their stored type, each once."""
+    found: dict[str, list[str]] = {}
+    for ref in dict.fromkeys(refs):
+        found.setdefault(ref.order_type, []).append(ref.order_pk)
+    return found
 
 
 def orders_by_key(

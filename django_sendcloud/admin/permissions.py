@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from ..adapters import OrderAdapter
 from ..core.dispatch import innermost_frame
 from ..models import OutboxEntry
-from ..orders import OrderRef, orders_of_type
+from ..orders import OrderRef, keys_by_type, orders_of_type
 from ..registry import registry
 from .ui.links import admin_url
 
@@ -78,21 +78,19 @@ class Permissions:
         An adapter that names a page of its own is asked, with the orders, which are loaded together. If it fails, the
         page in the admin is used.
         """
-        types: dict[str, list[OrderRef]] = {}
-        for ref in refs:
-            types.setdefault(ref.order_type, []).append(ref)
         urls: dict[OrderRef, str] = {}
-        for order_type, group in types.items():
+        for order_type, keys in keys_by_type(refs).items():
+            group = [OrderRef.stored(order_type, key) for key in keys]
             adapter = registry.for_order_type(order_type)
             if adapter is not None and adapter.has_own_page:
-                found = orders_of_type(adapter.get_queryset(), order_type, [ref.key for ref in group])
+                found = orders_of_type(adapter.get_queryset(), order_type, keys)
                 urls |= {ref: self._own_page(adapter, ref, found.get(ref.key)) for ref in group}
                 continue
             pages = {ref: self._page_of(ref) for ref in group}
             if adapter is not None:
                 # An order that is gone has no page.
-                keys = [ref.key for ref, page in pages.items() if page]
-                there = orders_of_type(adapter.model._base_manager.only("pk"), order_type, keys) if keys else {}
+                shown = [ref.key for ref, page in pages.items() if page]
+                there = orders_of_type(adapter.model._base_manager.only("pk"), order_type, shown) if shown else {}
                 pages = {ref: page if ref.key in there else "" for ref, page in pages.items()}
             urls |= pages
         return urls

@@ -19,6 +19,7 @@ from django.utils.translation import gettext_lazy as _
 from ... import jobs
 from ...conf import conf
 from ...models import Integration, OutboxEntry, ReconciliationRun, Shipment, ShipmentStatus
+from ...orders import keys_by_type
 from ...sync import reconcile
 from ..actions.action import notify, report_count
 from ..actions.history import log
@@ -153,16 +154,14 @@ def _press(request: HttpRequest, integration: Integration) -> None:
 
 
 def _send(request: HttpRequest, rows: list[Shipment]) -> None:
-    by_type: dict[str, set[str]] = {}
-    for row in rows:
-        by_type.setdefault(row.order_type, set()).add(row.order_pk)
+    by_type = keys_by_type(row.ref for row in rows)
     with transaction.atomic(using=conf().DATABASE):
         mine = Shipment.objects.filter(pk__in=[row.pk for row in rows])
         # A push skips known content, and a deletion what counts as deleted.
         mine.filter(status=ShipmentStatus.DELETED).update(status=ShipmentStatus.PENDING)
         mine.update(digest="", mismatches=0)
         for order_type, keys in by_type.items():
-            make_due(order_type, sorted(keys))
+            make_due(order_type, keys)
     held = sum(
         held_back(request, OutboxEntry.objects.filter(order_type=order_type, order_pk__in=keys))
         for order_type, keys in by_type.items()

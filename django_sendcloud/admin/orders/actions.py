@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 
 from ...models import OutboxEntry, Parcel, Shipment, ShipmentStatus
 from ...models.shipment import ShipmentQuerySet
+from ...orders import keys_by_type
 from ...parcels.cancel import is_cancellable
 from ..actions.action import Question, Rows, action, in_chunks, notify
 from ..actions.history import log
@@ -20,7 +21,7 @@ from ..outbox.why import at_sendcloud, is_left_out, report_left_out
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import is_printable, label_action, printable
 from ..permissions import may
-from .state import OrderState, keys_by_type, ref_of
+from .state import OrderState, ref_of
 
 __all__ = ["CANCEL_LABEL", "KEEP_LABEL", "LABELS", "PUSH", "OrderPermissions"]
 
@@ -71,7 +72,7 @@ def sendcloud_push(model_admin: Any, request: HttpRequest, rows: Rows) -> None:
                 reasons[str(found.title)] = reasons.get(str(found.title), 0) + 1
         if not orders:
             continue
-        for order_type, keys in keys_by_type(orders).items():
+        for order_type, keys in keys_by_type(map(ref_of, orders)).items():
             # A push skips known content; clearing the digest sends it again.
             pushed = Shipment.objects.filter(order_type=order_type, order_pk__in=keys)
             pushed.filter(status=ShipmentStatus.SYNCED).update(digest="")
@@ -101,7 +102,7 @@ def _parcels_of(model_admin: Any, rows: Rows) -> list[int]:
     found: list[tuple[int, int]] = []
     place = {str(pk): number for number, pk in enumerate(listed)}
     for chunk in in_chunks(rows):
-        for order_type, keys in keys_by_type(chunk).items():
+        for order_type, keys in keys_by_type(map(ref_of, chunk)).items():
             mine: dict[str, Any] = {"shipment__order_type": order_type, "shipment__order_pk__in": keys}
             found += [
                 (place.get(str(key), len(place)), pk)
@@ -113,7 +114,7 @@ def _parcels_of(model_admin: Any, rows: Rows) -> list[int]:
 def _shipments_of(model_admin: Any, rows: Rows) -> ShipmentQuerySet:
     found: list[int] = []
     for chunk in in_chunks(rows):
-        for order_type, keys in keys_by_type(chunk).items():
+        for order_type, keys in keys_by_type(map(ref_of, chunk)).items():
             found += Shipment.objects.filter(order_type=order_type, order_pk__in=keys).values_list("pk", flat=True)
     return Shipment.objects.filter(pk__in=found)
 

@@ -20,7 +20,7 @@ from django.utils.html import format_html
 from django.views.decorators.csrf import csrf_protect
 
 from ...core.transactions import outside_transactions
-from ...orders import OrderRef
+from ...orders import OrderRef, keys_by_type
 from ...registry import registry
 from ..actions.action import Action
 from ..actions.atomic import outside_for
@@ -34,7 +34,7 @@ from ..ui.links import admin_url
 from .actions import CANCEL_LABEL, KEEP_LABEL, LABELS, PUSH, OrderPermissions
 from .delivery import OrderDeliveryFilter
 from .panel import buttons_of, panel_of, state_of
-from .state import OrderState, OrderStateFilter, can_filter, keys_by_type, order_type_of, ref_of, states_of
+from .state import OrderState, OrderStateFilter, can_filter, order_type_of, ref_of, states_of
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -50,7 +50,7 @@ class _OrdersOnAPage:
     """States of all orders of a page, loaded together when the first is shown."""
 
     def __init__(self, orders: Iterable[models.Model], *, with_parcels: bool) -> None:
-        self._keys, self._with_parcels = keys_by_type(orders), with_parcels
+        self._keys, self._with_parcels = keys_by_type(map(ref_of, orders)), with_parcels
 
     @cached_property
     def states(self) -> dict[OrderRef, OrderState]:

@@ -31,7 +31,6 @@ __all__ = [
     "OrderState",
     "OrderStateFilter",
     "can_filter",
-    "keys_by_type",
     "order_type_of",
     "ref_of",
     "states_of",
@@ -107,14 +106,6 @@ def order_type_of(model: type[models.Model]) -> str:
 def ref_of(order: models.Model) -> OrderRef:
     """Return the reference to an order, also if no adapter handles it."""
     return OrderRef.of(order) if order_type_of(type(order)) else OrderRef("", "", str(order.pk))
-
-
-def keys_by_type(orders: Iterable[models.Model]) -> dict[str, list[str]]:
-    """Return the stored keys of orders by their stored type, which names a database other than the model's own."""
-    found: dict[str, list[str]] = {}
-    for ref in map(ref_of, orders):
-        found.setdefault(ref.order_type, []).append(ref.order_pk)
-    return found
 
 
 def states_of(order_type: str, keys: Iterable[str], *, with_parcels: bool) -> dict[str, OrderState]:

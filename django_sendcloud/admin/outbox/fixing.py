@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 
 from ...models import OutboxEntry
-from ...orders import OrderRef
+from ...orders import OrderRef, keys_by_type
 from ...registry import registry
 from ...violations import fields_named
 from ..actions.action import notify
@@ -171,11 +171,8 @@ def _orders(
     site: admin.AdminSite, request: HttpRequest, entries: list[OutboxEntry]
 ) -> dict[tuple[str, str], models.Model]:
     """Return the orders of entries that the shop's admin shows to this operator. One query for each order type."""
-    keys: dict[str, list[str]] = {}
-    for entry in entries:
-        keys.setdefault(entry.order_type, []).append(entry.order_pk)
     found: dict[tuple[str, str], models.Model] = {}
-    for order_type, mine in keys.items():
+    for order_type, keys in keys_by_type(entry.ref for entry in entries).items():
         adapter = registry.for_order_type(order_type)
         if adapter is None or not site.is_registered(adapter.model):
             continue
@@ -185,7 +182,7 @@ def _orders(
                 # The shop has removed it from its settings.
                 continue
             rows = rows.using(database)
-        for order in rows.filter(pk__in=mine):
+        for order in rows.filter(pk__in=keys):
             found[order_type, str(order.pk)] = order
     return found
 

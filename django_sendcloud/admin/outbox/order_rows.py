@@ -20,7 +20,7 @@ from ...core.transactions import outside_transactions
 from ...enums import ApiGeneration
 from ...exceptions import RegistrationError
 from ...models import Attempt, Integration, OutboxEntry, Shipment
-from ...orders import OrderRef, orders_of_type
+from ...orders import OrderRef, keys_by_type, orders_of_type
 from ...payloads import Note, ShipmentPayload, preflight, v3
 from ...registry import registry
 from ...sync.backends import backend_class
@@ -77,11 +77,8 @@ def know_numbers(entries: Sequence[OutboxEntry]) -> None:
         (order_type, key): number
         for order_type, key, number in pushed.order_by("pk").values_list("order_type", "order_pk", "order_number")
     }
-    missing: dict[str, list[str]] = {}
-    for order_type, key in nameless:
-        if not numbers.get((order_type, key)):
-            missing.setdefault(order_type, []).append(key)
-    for order_type, keys in missing.items():
+    missing = (OrderRef.stored(*order) for order in nameless if not numbers.get(order))
+    for order_type, keys in keys_by_type(missing).items():
         numbers |= {(order_type, key): number for key, number in _numbers_of_orders(order_type, keys).items()}
     for order, entry in nameless.items():
         entry.order_number = numbers.get(order) or f"{kind_of_order(entry.order_type)} {entry.order_pk}"

@@ -15,7 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from ...adapters import NotShippable
 from ...core.dates import date_and_time
 from ...models import Shipment
-from ...orders import OrderRef, orders_of_type
+from ...orders import OrderRef, keys_by_type, orders_of_type
 from ...registry import registry
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def is_left_out(order: models.Model) -> NotSent | None:
 def at_sendcloud(refs: Iterable[OrderRef]) -> set[OrderRef]:
     """Return the orders that Sendcloud has, or may have: pushing them may also remove them there."""
     found: set[OrderRef] = set()
-    for order_type, keys in _by_type(refs).items():
+    for order_type, keys in keys_by_type(refs).items():
         alive = Shipment.objects.alive().filter(order_type=order_type, order_pk__in=keys)
         found |= {OrderRef.stored(order_type, key) for key in alive.values_list("order_pk", flat=True)}
     return found
@@ -105,7 +105,7 @@ def left_out_of(refs: Collection[OrderRef]) -> dict[OrderRef, StrOrPromise]:
     """Return the orders that a push would not send, each with the reason. They are loaded by their adapters."""
     left: dict[OrderRef, StrOrPromise] = {}
     there = at_sendcloud(refs)
-    for order_type, keys in _by_type([ref for ref in dict.fromkeys(refs) if ref not in there]).items():
+    for order_type, keys in keys_by_type(ref for ref in refs if ref not in there).items():
         adapter = registry.for_order_type(order_type)
         if adapter is None:
             # The push says so.
@@ -126,10 +126,3 @@ def report_left_out(request: HttpRequest, reasons: Mapping[str, int]) -> None:
             "%(number)d order is left out: %(reason)s.", "%(number)d orders are left out: %(reason)s.", count
         )
         messages.warning(request, sentence % {"number": count, "reason": reason})
-
-
-def _by_type(refs: Iterable[OrderRef]) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for ref in refs:
-        found.setdefault(ref.order_type, []).append(ref.order_pk)
-    return found
