@@ -65,4 +65,7 @@ class RetryPolicy:
             return False
         if isinstance(error, RequestNotSent):
             return is_safe or self.unsafe
+        if isinstance(error, RateLimited) and error.status is None:
+            # Our own limiter has waited for as long as it is worth.
+            return False
         return is_safe and isinstance(error, TransportError | ServerError | RateLimited)

@@ -323,8 +323,8 @@ def _of_integration(
 def _keys(integration: Integration) -> _Result:
     if not (integration.public_key and integration.secret_key):
         return Status.PROBLEM, "keys_missing", ""
-    limiter.acquire(integration.account.pk, "safe")
     try:
+        limiter.wait_for_turn(integration.account.pk, "safe")
         with integration.client(retries=0) as client:
             integration.read(client)
     except DecryptionError:

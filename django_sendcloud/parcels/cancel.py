@@ -19,8 +19,6 @@ __all__ = ["MOST", "Cancellations", "cancel_labels", "is_cancellable"]
 
 #: Labels that are cancelled together, at most: each costs a request or two while a person waits.
 MOST = 20
-# Seconds that a person waits for the rate limit.
-LONGEST_WAIT_SECONDS = 3.0
 
 
 @dataclasses.dataclass(slots=True)
@@ -80,7 +78,7 @@ def _cancel(backend: Backend, parcels: Sequence[Parcel], found: Cancellations) -
         if parcel.remote_id in done:
             continue  # of the same label request as one before
         try:
-            limiter.wait_for_turn(backend.integration.account.pk, "unsafe", LONGEST_WAIT_SECONDS)
+            limiter.wait_for_turn(backend.integration.account.pk, "unsafe")
             label = backend.cancel_label(parcel)
         except APIError as error:
             found.failed.append((parcel, error))

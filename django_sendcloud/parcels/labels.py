@@ -124,9 +124,9 @@ def fetch(parcels: Sequence[Parcel]) -> Labels:
             failed.append((parcel, "It has no label."))
     documents: list[_Document] = []
     for integration, group in by_integration.items():
-        options = {"limiter": limiter.AccountLimiter(integration.account.pk), "max_response_bytes": MAX_LABEL_BYTES}
+        turn = limiter.AccountLimiter(integration.account.pk, limiter.PERSON_WAITS_SECONDS)
         try:
-            with integration.client(**options) as client:
+            with integration.client(limiter=turn, max_response_bytes=MAX_LABEL_BYTES) as client:
                 found, missing = _download(client, group)
         except SendcloudConfigurationError as error:
             found, missing = [], [(parcel, str(error)) for parcel in group]

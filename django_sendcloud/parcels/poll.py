@@ -22,7 +22,7 @@ from ..models import Integration, Parcel, Shipment, WebhookEvent
 from ..signals import work_due
 from ..silent import SilentBytes, SilentDict, SilentList, SilentStr
 from ..sync import limiter
-from ..sync.backends import Backend, backend_class
+from ..sync.backends import backend_class
 from ..sync.site_guard import belongs_here
 from .matching import order_ids
 from .parse import KEYS, ParcelUpdate, ParseError, identity, moment
@@ -87,7 +87,8 @@ def poll(integration: Integration, now: dt.datetime | None = None) -> int:
     begin = now or _database_time()
     since = max(begin - LONGEST, (integration.parcels_seen_until or integration.created_at) - OVERLAP)
     count = 0
-    with _backend(integration, retries=2) as backend:
+    rate = limiter.AccountLimiter(integration.account.pk)
+    with backend_class(integration)(integration, rate, retries=2) as backend:
         for parcels in backend.parcel_pages(since):
             count += retry_transient(functools.partial(_keep, integration, parcels, begin - MARGIN))
     seen = Integration.objects.filter(pk=integration.pk)
@@ -96,7 +97,7 @@ def poll(integration: Integration, now: dt.datetime | None = None) -> int:
 
 
 def poll_shipment(shipment: Shipment, now: dt.datetime | None = None) -> int:
-    """Ask for the parcels of one shipment's order, and store their updates.
+    """Ask for the parcels of one shipment's order, for an operator, and store their updates.
 
     Args:
         shipment: The shipment.
@@ -106,20 +107,17 @@ def poll_shipment(shipment: Shipment, now: dt.datetime | None = None) -> int:
         How many updates entered the inbox.
 
     Raises:
+        RateLimited: The rate limit leaves no room now, or Sendcloud says so.
         APIError: Sendcloud could not be asked.
         SendcloudConfigurationError: The keys are missing, or cannot be read.
     """
     if not shipment.order_number:
         return 0
     begin, integration = now or _database_time(), shipment.integration
-    with _backend(integration) as backend:
+    rate = limiter.AccountLimiter(integration.account.pk, limiter.PERSON_WAITS_SECONDS)
+    with backend_class(integration)(integration, rate) as backend:
         found = backend.parcels_of(shipment)
     return _keep(integration, found, begin - MARGIN)
-
-
-def _backend(integration: Integration, **options: Any) -> Backend:
-    """Return a backend that waits for the account's rate before each request."""
-    return backend_class(integration)(integration, limiter.AccountLimiter(integration.account.pk), **options)
 
 
 def _database_time() -> dt.datetime:

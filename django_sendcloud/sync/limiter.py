@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import math
 from typing import TYPE_CHECKING, Any, Literal
 
 from django.db import connections, transaction
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 # Requests of a burst that are left to people.
 PEOPLES_REQUESTS = 2
+#: Seconds that a person waits for the rate.
+PERSON_WAITS_SECONDS = 3.0
 
 KINDS: tuple[Kind, Kind] = ("unsafe", "safe")
 
@@ -58,8 +61,8 @@ class Closed:
     until: dt.datetime | None = None
 
 
-def wait_for_turn(account_pk: int, kind: Kind, seconds: float) -> None:
-    """Take the right to send one request for a person, waiting for it at most so many seconds.
+def wait_for_turn(account_pk: int, kind: Kind, seconds: float = PERSON_WAITS_SECONDS) -> None:
+    """Take the right to send one request, waiting for it at most so many seconds; by default as long as a person does.
 
     Raises:
         RateLimited: it takes longer. Nothing was sent.
@@ -196,11 +199,20 @@ def _rate(kind: Kind, *, reserve: bool = False) -> tuple[int, int]:
 
 
 class AccountLimiter:
-    """The shared limiter in the shape the client asks for (``django_sendcloud.api``): blocks until a request may go."""
+    """The shared limiter in the shape the client asks for (``django_sendcloud.api``): blocks until a request may go.
 
-    def __init__(self, account_pk: int) -> None:
+    Args:
+        account_pk: The account.
+        seconds: Seconds that all requests of the client may wait together. Beyond, it raises ``RateLimited``.
+    """
+
+    def __init__(self, account_pk: int, seconds: float = math.inf) -> None:
         self._account_pk = account_pk
+        self._seconds = seconds
 
     def acquire(self, kind: Kind) -> None:
-        while wait := acquire(self._account_pk, kind):
-            clock.sleep(wait)
+        begin = clock.monotonic()
+        try:
+            wait_for_turn(self._account_pk, kind, self._seconds)
+        finally:
+            self._seconds -= clock.monotonic() - begin

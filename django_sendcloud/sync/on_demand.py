@@ -23,10 +23,6 @@ from .outcomes import reaction_to
 __all__ = ["Busy", "look_up", "withdraw"]
 
 
-# Seconds that a person waits for the rate limit.
-WAIT_SECONDS = 3.0
-
-
 class Busy(Exception):
     """A worker has claimed the order: it works a little later."""
 
@@ -39,7 +35,7 @@ def look_up(shipment: Shipment) -> Any:
         APIError: it could not be asked.
         SendcloudConfigurationError: the keys are missing, or cannot be read.
     """
-    limiter.wait_for_turn(shipment.integration.account.pk, "safe", WAIT_SECONDS)
+    limiter.wait_for_turn(shipment.integration.account.pk, "safe")
     with backend_for(shipment.integration) as backend:
         found = backend.find(shipment)
     return found.result if found else None
@@ -78,7 +74,7 @@ def withdraw(shipment: Shipment) -> None:
             raise Busy
         mine = entries.get()
     try:
-        limiter.wait_for_turn(integration.account.pk, "unsafe", WAIT_SECONDS)
+        limiter.wait_for_turn(integration.account.pk, "unsafe")
         with backend_for(integration) as backend, not_after(time.monotonic() + conf().LEASE_SECONDS):
             if backend.delete(shipment).outcome is not Outcome.DELETED:
                 raise Busy

@@ -13,7 +13,6 @@ from ..models import Integration, Shipment, ShipmentStatus
 from ..payloads import ParcelItem, ShipmentPayload, Status, cents, grams
 from . import limiter
 from .backends import Backend, Item, Outcome, backend_for
-from .on_demand import WAIT_SECONDS
 
 __all__ = ["Trial", "send_test_order", "trial_payload"]
 
@@ -129,4 +128,4 @@ def _is_deleted(backend: Backend, shipment: Shipment) -> bool:
 
 
 def _turn(integration: Integration, kind: limiter.Kind) -> None:
-    limiter.wait_for_turn(integration.account.pk, kind, WAIT_SECONDS)
+    limiter.wait_for_turn(integration.account.pk, kind)

@@ -539,6 +539,41 @@ def test_undecryptable_keys_are_explained(boss: Client, connected: Integration, 
     assert boss.get(reverse(CHANGE, args=[connected.pk])).status_code == 200
 
 
+@pytest.fixture
+def no_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let orders use the whole rate of the account."""
+    monkeypatch.setattr(limiter, "acquire", lambda account_pk, kind: 60.0)
+
+
+@pytest.mark.usefixtures("no_room")
+@pytest.mark.parametrize("name", ["test_connection", "refresh", "resume"])
+def test_button_without_room_sends_no_request(
+    boss: Client, fake: FakeSendcloud, connected: Integration, name: str
+) -> None:
+    if name == "resume":
+        connected.pause(PauseReason.CREDENTIALS)
+    assert "Orders go out at full speed at the moment" in said(press(boss, connected, name))
+    assert fake.requests == []
+    assert Integration.objects.get().is_paused == (name == "resume")
+
+
+@pytest.mark.usefixtures("no_room")
+@pytest.mark.parametrize("page", ["settings", "logs"])
+def test_page_without_room_sends_no_request(
+    boss: Client, fake: FakeSendcloud, connected: Integration, page: str
+) -> None:
+    html = boss.get(reverse(f"admin:django_sendcloud_integration_{page}", args=[connected.pk])).content.decode()
+    assert "other requests of this shop use the whole rate" in html
+    assert fake.requests == []
+
+
+@pytest.mark.usefixtures("no_room")
+def test_keys_are_not_tested_beyond_the_rate(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:
+    html = boss.post(reverse(CHANGE, args=[connected.pk]), keys(fake, _test="1")).content.decode()
+    assert "asked us to slow down" in html
+    assert fake.requests == []
+
+
 def test_first_refresh_takes_over_remote_settings(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:
     fake.integrations[4001]["shop_name"] = "Bike shop Eindhoven"
     press(boss, connected, "refresh")

@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from django_sendcloud.admin.integrations import settings as at_sendcloud
 from django_sendcloud.api.v2.integrations import Integrations
-from django_sendcloud.models import Account, Integration, OutboxEntry, Shipment, ShipmentStatus, WebhookEvent
+from django_sendcloud.models import Integration, OutboxEntry, Shipment, ShipmentStatus, WebhookEvent
+from django_sendcloud.sync import limiter
 from django_sendcloud.sync.health import mark_sweep
 from django_sendcloud.testing import drain
 from tests import factories
@@ -411,9 +412,9 @@ def test_settings_page_is_read_only_for_viewers(
 
 
 def test_settings_change_respects_spent_limit(
-    boss: Client, connected: Integration, sandbox: Any, sendcloud_settings: Any
+    boss: Client, connected: Integration, sandbox: Any, sendcloud_settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Account.objects.update(unsafe_tat=int((timezone.now().timestamp() + 3600) * 1_000_000))
+    monkeypatch.setattr(limiter, "acquire", lambda account_pk, kind: 60.0 if kind == "unsafe" else 0.0)
     response = Page(boss, connected).change(shop_name="Espresso")
     assert "try again in a minute" in said(response)
     assert not patches(sandbox)
@@ -522,9 +523,11 @@ def test_disconnect_works_while_sendcloud_is_unreachable(boss: Client, connected
     ]
 
 
-def test_disconnect_with_spent_limit_changes_nothing(boss: Client, connected: Integration, sandbox: Any) -> None:
+def test_disconnect_with_spent_limit_changes_nothing(
+    boss: Client, connected: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Keep the keys, because the webhook could not be switched off without them."""
-    Account.objects.update(unsafe_tat=int((timezone.now().timestamp() + 3600) * 1_000_000))
+    monkeypatch.setattr(limiter, "acquire", lambda account_pk, kind: 60.0)
     assert "Nothing was changed" in said(press(boss, connected, "disconnect", confirmed="yes"))
     connected.refresh_from_db()
     assert connected.secret_key

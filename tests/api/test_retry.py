@@ -19,7 +19,7 @@ from tests.payloads.builders import shipment
 
 from .conftest import answer
 
-HELD = RequestNotSent(), TransportError(), ServerError(), RateLimited()
+HELD = RequestNotSent(), TransportError(), ServerError(), RateLimited(status=429)
 
 
 def policy(**options: Any) -> tuple[RetryPolicy, list[float]]:
@@ -32,7 +32,7 @@ def test_reading_is_retried_after_transient_error(error: Any) -> None:
     assert policy()[0].wait(error, safe=True, attempt=1, waited=0) == 0.5
 
 
-@pytest.mark.parametrize("error", [TransportError(), ServerError(), RateLimited(), InvalidResponse()])
+@pytest.mark.parametrize("error", [TransportError(), ServerError(), RateLimited(status=429), InvalidResponse()])
 def test_changing_is_not_retried_after_possible_arrival(error: Any) -> None:
     """The request may have reached Sendcloud, so a retry could apply it twice."""
     assert policy()[0].wait(error, safe=False, attempt=1, waited=0) is None
@@ -59,13 +59,19 @@ def test_waits_grow_to_cap_with_jitter() -> None:
     assert half.wait(ServerError(), safe=True, attempt=10, waited=0) is None
 
 
+def test_refusal_of_our_limiter_is_final() -> None:
+    """It has waited for as long as it is worth already."""
+    full, _ = policy(budget=10)
+    assert full.wait(RateLimited(retry_after=1), safe=True, attempt=1, waited=0) is None
+
+
 def test_retry_after_is_honoured_within_budget() -> None:
     """The policy stops retrying if the server asks for a longer wait."""
     full, _ = policy(budget=10)
-    assert full.wait(RateLimited(retry_after=5), safe=True, attempt=1, waited=0) == 5.5
-    assert full.wait(RateLimited(retry_after=5), safe=True, attempt=1, waited=6) is None
-    assert full.wait(RateLimited(retry_after=3600), safe=True, attempt=1, waited=0) is None
-    assert full.wait(RateLimited(retry_after=0), safe=True, attempt=1, waited=0) == 0.5
+    assert full.wait(RateLimited(status=429, retry_after=5), safe=True, attempt=1, waited=0) == 5.5
+    assert full.wait(RateLimited(status=429, retry_after=5), safe=True, attempt=1, waited=6) is None
+    assert full.wait(RateLimited(status=429, retry_after=3600), safe=True, attempt=1, waited=0) is None
+    assert full.wait(RateLimited(status=429, retry_after=0), safe=True, attempt=1, waited=0) == 0.5
 
 
 def failing(times: int, failure: bytes | None, success: Any = b"[]") -> Any:

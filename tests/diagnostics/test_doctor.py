@@ -18,6 +18,7 @@ from django_sendcloud.diagnostics import doctor
 from django_sendcloud.diagnostics.doctor import TITLES, WORDS, Check, Finding, Status, diagnose, exit_code
 from django_sendcloud.exceptions import NotFound, PermissionDenied, TLSError, WrongAddress
 from django_sendcloud.models import Account, Integration, PauseReason
+from django_sendcloud.sync import limiter
 from django_sendcloud.sync.health import mark_sweep
 from django_sendcloud.webhooks import selftest
 
@@ -55,6 +56,13 @@ def test_words_cover_checks_and_codes() -> None:
 def test_refused_keys_are_a_problem(well: Integration, sandbox: Any) -> None:
     sandbox.revoke_credentials()
     assert found(Check.KEYS) == [(Status.PROBLEM, "keys_refused")]
+
+
+def test_keys_are_not_tried_beyond_the_rate(well: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = len(sandbox.requests)
+    monkeypatch.setattr(limiter, "acquire", lambda account_pk, kind: 60.0)
+    assert found(Check.KEYS) == [(Status.WARNING, "rate_limited")]
+    assert len(sandbox.requests) == before
 
 
 def test_missing_keys_are_a_problem(well: Integration) -> None:

@@ -14,9 +14,11 @@ from pypdf import PdfReader
 
 from django_sendcloud.api import SendcloudClient
 from django_sendcloud.api.labels import Labels
+from django_sendcloud.core.clock import clock
 from django_sendcloud.exceptions import APIError, InvalidResponse, NotFound
 from django_sendcloud.models import Integration, Parcel
 from django_sendcloud.parcels import labels
+from django_sendcloud.sync import limiter
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
@@ -61,6 +63,20 @@ def test_many_labels_are_one_request(parcels: list[Parcel], sandbox: Any) -> Non
     assert len(found) == 3
     for parcel, text in zip(wanted, found, strict=True):
         assert parcel.tracking_number in text
+
+
+def test_labels_are_not_fetched_beyond_the_rate(
+    parcels: list[Parcel], sandbox: Any, later: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A person waits for a moment only, also for several requests together."""
+    before, waited = len(sandbox.requests), list[float]()
+    monkeypatch.setattr(clock, "sleep", lambda seconds: [waited.append(seconds), later(seconds)])
+    monkeypatch.setattr(limiter, "acquire", lambda account_pk, kind: 2.0)
+    found = labels.fetch(parcels)
+    assert (found.pdfs, len(found.failed)) == ([], len(parcels))
+    assert "other requests of this shop use the whole rate" in found.failed[0][1]
+    assert sum(waited) <= limiter.PERSON_WAITS_SECONDS
+    assert len(sandbox.requests) == before
 
 
 @pytest.mark.long

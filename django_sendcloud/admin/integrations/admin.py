@@ -25,6 +25,7 @@ from ...core.dates import date_and_time
 from ...core.silent_post import silent_post
 from ...core.site import current_site
 from ...core.transactions import outside_transactions
+from ...exceptions import RateLimited
 from ...models import Integration, PauseReason, ShipmentStatus
 from ...sync import limiter
 from ...sync.generation import usual_generation
@@ -81,8 +82,8 @@ def _has_keys(integration: Integration) -> bool:
 def test_connection(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
     """Ask Sendcloud for the integration with the stored keys. Changes nothing."""
     for integration in rows:
-        limiter.acquire(integration.account_id, "safe")
         try:
+            limiter.wait_for_turn(integration.account_id, "safe")
             with integration.client(retries=0) as client:
                 remote = integration.read(client)
         except FAILURES as error:
@@ -103,8 +104,8 @@ def test_connection(model_admin: IntegrationAdmin, request: HttpRequest, rows: R
 def refresh(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> None:
     """Read the integration at Sendcloud. Stored settings are compared and kept."""
     for integration in rows:
-        limiter.acquire(integration.account_id, "safe")
         try:
+            limiter.wait_for_turn(integration.account_id, "safe")
             with integration.client(retries=0) as client:
                 remote = integration.read(client)
         except FAILURES as error:
@@ -219,8 +220,8 @@ def resume(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> N
             continue
         if integration.paused_reason != PauseReason.PERSON:
             # The cause of the pause may still be there.
-            limiter.acquire(integration.account_id, "safe")
             try:
+                limiter.wait_for_turn(integration.account_id, "safe")
                 with integration.client(retries=0) as client:
                     integration.read(client)
             except FAILURES as error:
@@ -402,9 +403,13 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         if "new_secret_key" not in lost or request.POST.get("new_secret_key"):
             candidate = KeysForm(request.POST).candidate(stored, kept, testing=testing)
             if candidate is not None:
-                if stored is not None:
-                    limiter.acquire(stored.account.pk, "safe")
-                key_check = ask(candidate, generation_of(stored, request.POST.get("api", "")))
+                try:
+                    if stored is not None:
+                        limiter.wait_for_turn(stored.account.pk, "safe")
+                except RateLimited as error:
+                    key_check = KeyCheck(error=error)
+                else:
+                    key_check = ask(candidate, generation_of(stored, request.POST.get("api", "")))
         return Entry(key_check, kept, lost, testing, self.has_credentials_permission(request))
 
     def render_change_form(

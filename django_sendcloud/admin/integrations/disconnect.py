@@ -12,7 +12,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ...conf import conf
-from ...exceptions import NotFound
+from ...exceptions import NotFound, RateLimited
 from ...models import Integration, Shipment, ShipmentStatus
 from ...sync import limiter
 from ...sync.health import health
@@ -88,7 +88,9 @@ def disconnect(model_admin: SendcloudAdmin[Integration], request: HttpRequest, r
     integration = rows.get()
     confirmed = False
     if integration.webhook_active and integration.secret_key and not may_be_copy(integration):
-        if limiter.acquire(integration.account.pk, "unsafe"):
+        try:
+            limiter.wait_for_turn(integration.account.pk, "unsafe")
+        except RateLimited:
             # Without keys the webhook could not be switched off later.
             messages.warning(request, AT_FULL_SPEED)
             return
@@ -143,10 +145,8 @@ def _ask_delete(model_admin: SendcloudAdmin[Integration], request: HttpRequest, 
 def delete_at_sendcloud(model_admin: SendcloudAdmin[Integration], request: HttpRequest, rows: Rows) -> None:
     """Delete an integration at Sendcloud (operation: DELETE /integrations/{id}) and stop using it here."""
     integration = rows.get()
-    if limiter.acquire(integration.account.pk, "unsafe"):
-        messages.warning(request, AT_FULL_SPEED)
-        return
     try:
+        limiter.wait_for_turn(integration.account.pk, "unsafe")
         with integration.client(retries=0) as client:
             client.v2.integrations.delete(integration.remote_id)
     except NotFound:

@@ -11,11 +11,12 @@ from django.contrib import messages
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
+from ...exceptions import RateLimited
 from ...models import Integration
 from ...sync.outcomes import reaction_to
 from ..actions.history import Text, log
 from ..base import SendcloudAdmin
-from ..explanations.failures import explain_failure
+from ..explanations.failures import AT_FULL_SPEED, explain_failure
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -46,6 +47,10 @@ def report_failure(
         changes: Whether the request would have changed something at Sendcloud.
         **values: What ``doing`` has placeholders for.
     """
+    if isinstance(error, RateLimited) and error.status is None:
+        # Our own limit: nothing was sent.
+        messages.warning(request, AT_FULL_SPEED)
+        return
     explanation = explain_failure(error, integration)
     # The read that confirms a change follows it.
     unknown = changes and (reaction_to(error).unknown or getattr(error, "operation", "") == "get integration")

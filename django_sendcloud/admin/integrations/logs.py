@@ -68,8 +68,8 @@ class Failure:
 
 def page_of_logs(integration: Integration, cursor: str, *, with_contents: bool) -> dict[str, Any]:
     """Return the page's context: failures and the next cursor, or the reason for none. Never raises for it."""
-    limiter.acquire(integration.account.pk, "safe")
     try:
+        limiter.wait_for_turn(integration.account.pk, "safe")
         with integration.client(retries=0) as client:
             logs = client.v2.integrations.logs
             page: Page[IntegrationLog] = next(logs.pages(integration.remote_id, cursor=cursor or None))

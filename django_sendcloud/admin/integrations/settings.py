@@ -27,7 +27,7 @@ from ...models.carriers import CARRIERS, carrier_name
 from ...sync import limiter
 from ...violations import Violation
 from ..actions.history import log
-from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure
+from ..explanations.failures import FAILURES, explain_failure
 from ..explanations.violations import describe
 from ..ui.humanize import quoted
 from .failures import report_failure
@@ -263,8 +263,8 @@ def settings_page(
 
 
 def _read(integration: Integration) -> RemoteIntegration | Exception:
-    limiter.acquire(integration.account.pk, "safe")
     try:
+        limiter.wait_for_turn(integration.account.pk, "safe")
         with integration.client(retries=0) as client:
             return integration.read(client)
     except FAILURES as error:
@@ -371,11 +371,9 @@ class _Page:
 
     def _apply(self, keys: list[str], values: Values, form: SettingsForm | None) -> bool:
         """Send these settings and report what Sendcloud confirms. Return ``False`` if it failed; the page says why."""
-        if limiter.acquire(self.integration.account.pk, "unsafe"):
-            messages.warning(self.request, AT_FULL_SPEED)
-            return False
         labels = [SETTINGS[key][0] for key in keys]
         try:
+            limiter.wait_for_turn(self.integration.account.pk, "unsafe")
             self.integration.change_at_sendcloud(**{n: v for key in keys for n, v in to_send(key, values).items()})
         except FAILURES as error:
             if form and isinstance(error, PayloadError | RequestRejected) and form.refused(error):

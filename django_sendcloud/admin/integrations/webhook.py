@@ -22,7 +22,7 @@ from ..actions.action import Question, Rows, action
 from ..actions.history import log
 from ..base import SendcloudAdmin
 from ..explanations.errors import Explanation
-from ..explanations.failures import AT_FULL_SPEED, FAILURES
+from ..explanations.failures import FAILURES
 from ..ui.cells import EMPTY
 from .failures import report_failure
 
@@ -86,10 +86,8 @@ def register_webhook(model_admin: SendcloudAdmin[Integration], request: HttpRequ
     if not address:
         messages.error(request, NO_ADDRESS)
         return
-    if limiter.acquire(integration.account_id, "unsafe"):
-        messages.warning(request, AT_FULL_SPEED)
-        return
     try:
+        limiter.wait_for_turn(integration.account_id, "unsafe")
         integration.change_at_sendcloud(webhook_active=True, webhook_url=address)
     except FAILURES as error:
         report_failure(model_admin, request, integration, error, _("Register the webhook"))
