@@ -341,11 +341,11 @@ class OrderAdapter(Generic[OrderT]):
         """
         return self.get_integration(order)
 
-    def look_again_at(self, order: OrderT) -> dt.datetime | None:
-        """Return when to look at the order again, though nothing changes until then. Default: never.
+    def recheck_at(self, order: OrderT) -> dt.datetime | None:
+        """Return when to check the order again, although nothing changes until then. Default: never.
 
-        For an order that becomes shippable by time. It is asked each time the order is looked at; a time that has
-        passed means nothing.
+        For an order that becomes shippable by time. It is asked each time the order is checked; a time that has passed
+        means nothing.
         """
         return None
 
@@ -394,19 +394,19 @@ class OrderAdapter(Generic[OrderT]):
                 found.setdefault(str(package), []).append((line, quantity))
         return found
 
-    def next_look(self, order: OrderT) -> dt.datetime | None:
-        """Return when to look at the order again, ``None`` if that is never or has passed.
+    def next_recheck(self, order: OrderT) -> dt.datetime | None:
+        """Return when to check the order again, ``None`` if that is never or has passed.
 
         Raises:
             AdapterMistake: the adapter returns something else than a time with a zone.
         """
-        at: Any = self.look_again_at(order)
+        at: Any = self.recheck_at(order)
         if at is None:
             return None
         if not isinstance(at, dt.datetime) or timezone.is_naive(at):
             given = "one without" if isinstance(at, dt.datetime) else type(at).__name__
             raise AdapterMistake(
-                f"{type(self).__qualname__}.look_again_at() must return a datetime with a time zone, not {given}; see "
+                f"{type(self).__qualname__}.recheck_at() must return a datetime with a time zone, not {given}; see "
                 "django.utils.timezone.make_aware()."
             )
         return at if at > clock.now() else None

@@ -92,7 +92,7 @@ class Settings:
     QUARANTINE_SECONDS: float = _number(60.0, 0, 3600)
     """Seconds an order rests after an unknown outcome, so that a late request can no longer overtake."""
     CONFIRM_SECONDS: float = _number(3.0, 0, 600)
-    """Seconds between the acceptance of an order by API v3 and the look whether Sendcloud has saved it."""
+    """Seconds between the acceptance of an order by API v3 and its confirmation: whether Sendcloud has saved it."""
     SAVE_SECONDS: float = _number(60.0, 0, 3600)
     """Seconds within which API v3 saves an accepted order. One that is not there by then is pushed again."""
     ANY_CURRENCY: bool = False

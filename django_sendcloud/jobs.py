@@ -27,8 +27,8 @@ from .sync import worker
 from .sync.alerts import update_alerts
 from .sync.claim import dead_letter_exhausted
 from .sync.health import mark_sweep
-from .sync.looks import take_due_looks
 from .sync.move import continue_moves
+from .sync.rechecks import take_due_rechecks
 from .webhooks import apply
 
 __all__ = [
@@ -98,7 +98,7 @@ def sweep() -> float | None:
         probe_module.resume_expired,
         probe_module.requeue_stale_holds,
         continue_moves,
-        take_due_looks,
+        take_due_rechecks,
         push_part,
         apply_inbox,
         link_unmatched,
@@ -186,7 +186,7 @@ def work(stop: threading.Event, *, once: bool = False, idle_seconds: float = 1.0
     Args:
         stop: Set it to end after the job that is running.
         once: Return as soon as nothing is due, for a cron job.
-        idle_seconds: Seconds to wait between two looks while nothing is due.
+        idle_seconds: Seconds to wait between two checks while nothing is due.
 
     Returns:
         How many jobs failed. Each failure is logged, and does not end the work.
@@ -253,7 +253,7 @@ def _due_jobs() -> list[tuple[str, Callable[[], object]]]:
 
 
 def hasten(name: str) -> None:
-    """Let ``sendcloud_work`` do a periodic job as soon as it looks. Celery's workers are notified instead."""
+    """Let ``sendcloud_work`` do a periodic job at its next check. Celery's workers are notified instead."""
     _postpone(name, 0.0)
 
 

@@ -156,7 +156,7 @@ def set_clock(sandbox: Sandbox, moment: dt.datetime) -> None:
     sandbox.clock = lambda: moment
 
 
-def look(camera: Camera, sandbox: Sandbox, shop: Shop, orders: list[Any]) -> None:
+def take_pictures(camera: Camera, sandbox: Sandbox, shop: Shop, orders: list[Any]) -> None:
     """Take the pictures."""
     from django_sendcloud.models import OutboxEntry, Parcel, Shipment
 
@@ -213,7 +213,7 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
             camera = Camera(browser, shop, options.to)
             connect(camera, sandbox)
-            look(camera, sandbox, shop, play(sandbox, shop))
+            take_pictures(camera, sandbox, shop, play(sandbox, shop))
             browser.close()
     except StepFailed as error:
         sys.exit(f"✗ {error}")

@@ -60,6 +60,7 @@ RETIRED = {
     r"wake|wakes|woke|woken|waking|wake-up|wake-ups|wakes-up": "notify",
     r"news": "update",
     r"pump|pumps|pumped|pumping": "worker, or push_due()",
+    r"(?:an?|each|every|one|two|the next|the last|another|scheduled|long) looks?(?!-up)": "recheck, check or confirmation",
     r"bury|buries|buried|burying": "dead-letter",
     r"patience|patiently": "retry",
     r"in hand": "claimed",
@@ -69,6 +70,9 @@ RETIRED = {
     r"(?:catch|catches|caught|catching) up": "poll",
     r"(?:give|gives|gave|given|giving) up on": "dead-letter",
 }
+
+# In names, which have no articles: ``next_look`` has a noun, ``look_up`` a verb.
+RETIRED_IN_NAMES = {r"looks?(?! up)": "recheck, check or confirmation"}
 
 # Nearly all prose has none of them, so one search saves the single ones.
 ANY_RETIRED = re.compile(rf"\b(?:{'|'.join(RETIRED)})\b", re.IGNORECASE)
@@ -211,7 +215,11 @@ def _names(tree: ast.AST) -> Iterator[Found]:
                 pass
             case _:
                 continue
-        yield from _retired(node.lineno, " ".join(re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)))
+        words = " ".join(re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name))
+        yield from _retired(node.lineno, words)
+        for retired, instead in RETIRED_IN_NAMES.items():
+            if found := re.search(rf"\b(?:{retired})\b", words, re.IGNORECASE):
+                yield node.lineno, f'"{found[0]}" is retired; write: {instead}', words
 
 
 def _texts(tree: ast.AST) -> Iterator[Found]:

@@ -76,7 +76,7 @@ def test_adapter_hooks_are_documented() -> None:
     questions = {
         "has_lines",
         "has_own_page",
-        "next_look",
+        "next_recheck",
         "order_number",
         "packages",
         "placed_at",

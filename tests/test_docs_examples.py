@@ -65,16 +65,16 @@ def test_orders_of_before_are_left_alone() -> None:
     assert adapter.shippable(SimpleNamespace(placed_at=opening, is_paid=False)).code == "unpaid"  # type: ignore[union-attr]
 
 
-def test_preorder_is_looked_at_on_its_day() -> None:
+def test_preorder_is_checked_on_its_day() -> None:
     adapter = adapter_with(
         run("adapter", "release_at", timezone=timezone, NotShippable=adapters.NotShippable),
         "is_shippable",
-        "look_again_at",
+        "recheck_at",
     )
     tomorrow = timezone.now() + dt.timedelta(days=1)
     waiting, out = SimpleNamespace(release_at=tomorrow), SimpleNamespace(release_at=timezone.now())
-    assert (adapter.shippable(waiting).code, adapter.next_look(waiting)) == ("preorder", tomorrow)  # type: ignore[union-attr]
-    assert (adapter.shippable(out), adapter.next_look(out)) == (True, None)
+    assert (adapter.shippable(waiting).code, adapter.next_recheck(waiting)) == ("preorder", tomorrow)  # type: ignore[union-attr]
+    assert (adapter.shippable(out), adapter.next_recheck(out)) == (True, None)
 
 
 def test_warehouses_make_packages() -> None:

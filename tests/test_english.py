@@ -38,6 +38,7 @@ def test_folder_follows_the_rules(folder: str) -> None:
         ('def f():\n    """Answers a request."""', "imperative verb"),
         ('class A:\n    """A parcel and its news."""', '"news" is retired'),
         ("# The order was told.\n", '"told" is retired'),
+        ("# Seconds between two looks.\n", '"two looks" is retired'),
         ("# Two lines: the worker rings\n# by itself.\n", '"by itself" is retired'),
         ("def test_a_worker_pushes():\n    pass", 'not "a"'),
         ("def test_one_two_three_four_five_six_seven_eight():\n    pass", 'not "one"'),
@@ -62,6 +63,7 @@ def test_violation_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sou
         'def test_f06_killed_worker_loses_nothing():\n    """A worker is killed between the POST and settling."""',
         '"""``tell()`` is the name of a method of files."""',
         "# noqa: S101\n",
+        "# A worker looks whether it is saved.\n",
     ],
 )
 def test_good_prose_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
@@ -101,6 +103,8 @@ def test_page_ignores_code_and_link_targets(tmp_path: Path, monkeypatch: pytest.
         ("def wait(patience):\n    pass", "patience"),
         ("PATIENCE_SECONDS = 1", "PATIENCE"),
         ("self.told = 1", "told"),
+        ("def next_look():\n    pass", "look"),
+        ("class DueLooks:\n    pass", "Looks"),
         ('logger.error("Nobody was there for %s.", order)', "Nobody"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Doctor: one look at everything that has to work, each finding with what to do.
+"""Doctor: a check of everything that has to work, each finding with what to do.
 
 It asks Sendcloud once for each integration, the broker once, and calls the shop's own webhook address. It changes
 nothing.

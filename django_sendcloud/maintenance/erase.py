@@ -15,7 +15,7 @@ from ..models import (
     Parcel,
     ParcelStatus,
     PrunedOrder,
-    ScheduledLook,
+    Recheck,
     Shipment,
     WebhookEvent,
 )
@@ -121,6 +121,6 @@ def _forget(ref: OrderRef, shipments: models.QuerySet[Shipment], database: str) 
         Parcel.objects.filter(pk__in=pks).delete()
         Attempt.objects.of(ref).delete()
         PrunedOrder.objects.of(ref).delete()
-        ScheduledLook.objects.of(ref).delete()
+        Recheck.objects.of(ref).delete()
         _, deleted = shipments.delete()
     return Erased(deleted.get("django_sendcloud.Shipment", 0), len(pks), events)

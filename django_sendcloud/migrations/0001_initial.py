@@ -241,7 +241,7 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='ScheduledLook',
+            name='Recheck',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('order_type', models.CharField(max_length=100, verbose_name='order type')),
@@ -252,7 +252,7 @@ class Migration(migrations.Migration):
                 'abstract': False,
                 'default_permissions': (),
                 'base_manager_name': 'objects',
-                'constraints': [models.UniqueConstraint(fields=('order_type', 'order_pk'), name='sendcloud_look_order')],
+                'constraints': [models.UniqueConstraint(fields=('order_type', 'order_pk'), name='sendcloud_recheck_order')],
             },
         ),
         migrations.CreateModel(

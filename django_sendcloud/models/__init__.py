@@ -14,9 +14,9 @@ from .parcel import Parcel, ParcelStatus
 from .preference import Preference
 from .pruned_order import PrunedOrder
 from .push_slot import PushSlot
+from .recheck import Recheck
 from .reconciliation_run import ReconciliationRun
 from .report import ExceptionReport
-from .scheduled_look import ScheduledLook
 from .shipment import LabelConflict, Shipment, ShipmentStatus
 from .webhook_event import EventState, WebhookEvent
 
@@ -43,8 +43,8 @@ __all__ = [
     "Preference",
     "PrunedOrder",
     "PushSlot",
+    "Recheck",
     "ReconciliationRun",
-    "ScheduledLook",
     "Shipment",
     "ShipmentStatus",
     "WebhookEvent",

@@ -124,7 +124,7 @@ class OutboxEntry(OrderReference):
     isolation = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
     # Something may have been sent, with an unknown result.
     in_doubt = models.BooleanField(default=False, db_default=False, editable=False)
-    # Sendcloud has accepted everything that the order wants: a worker only has to look whether it is saved, and needs
+    # Sendcloud has accepted everything that the order wants: a worker only has to confirm that it is saved, and needs
     # no order for that. Every change takes this back.
     is_accepted = models.BooleanField(default=False, db_default=False, editable=False)
 

@@ -34,8 +34,8 @@ __all__ = ["MoveFailed", "MoveReport", "begin_move", "continue_moves", "move", "
 
 logger = logging.getLogger("django_sendcloud.sync")
 
-# Seconds between two looks at the orders that workers have claimed.
-LOOK_SECONDS = 1.0
+# Seconds between two checks of the orders that workers have claimed.
+CHECK_SECONDS = 1.0
 # Orders of each kind that a report names.
 NAMED = 20
 # Seconds until an interrupted move is begun again, and for which it then waits for claimed orders.
@@ -223,7 +223,7 @@ def _drain(integration: Integration, wait_seconds: float) -> None:
                 "Nothing was switched, and the integration stays paused: run the move again, or resume the "
                 "integration to stay as it is."
             )
-        clock.sleep(LOOK_SECONDS)
+        clock.sleep(CHECK_SECONDS)
 
 
 @dataclasses.dataclass(slots=True)

@@ -39,7 +39,7 @@ REMEMBERED = 10_000
 MAX_KEY_LENGTH = 255
 # Seconds that an order in another database has to be committed, before a worker looks at it without a notification.
 OTHER_DATABASE_SECONDS = 60.0
-# Seconds between two looks for tables that are not there yet.
+# Seconds between two checks for tables that are not there yet.
 MIGRATE_SECONDS = 10.0
 
 _COLUMNS = ("order_type", "order_pk", "is_deletion", "only_related", "is_bulk", "due_at", "recorded_at")
@@ -126,7 +126,7 @@ class _Transaction:
         hooks = connection.run_on_commit
         if self._done:
             return False
-        # A rollback removes the latest hooks, so that one look at the last one suffices.
+        # A rollback removes the latest hooks, so that one check of the last one suffices.
         if 0 <= self._last < len(hooks) and self._is_ours(hooks[self._last]):
             return True
         mine = [position for position, hook in enumerate(hooks) if self._is_ours(hook)]
@@ -291,9 +291,9 @@ def _insert(
     return True
 
 
-# Aliases of databases that have our tables, and when to look again at those that do not (in seconds, steady clock).
+# Aliases of databases that have our tables, and when to check again those that do not (in seconds, steady clock).
 _migrated: set[str] = set()
-_look_again: dict[str, float] = {}
+_check_again_at: dict[str, float] = {}
 
 
 def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
@@ -304,7 +304,7 @@ def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
     alias = connection.alias
     if alias in _migrated:
         return True
-    if clock.monotonic() < _look_again.get(alias, 0.0):
+    if clock.monotonic() < _check_again_at.get(alias, 0.0):
         return False
     sql = f"SELECT {', '.join(_COLUMNS)} FROM {Change._meta.db_table} WHERE 1 = 0"  # noqa: S608
     try:
@@ -316,7 +316,7 @@ def _is_migrated(connection: BaseDatabaseWrapper) -> bool:
     except (ProgrammingError, OperationalError):
         if not _lacks_tables(connection):
             raise
-        _look_again[alias] = clock.monotonic() + MIGRATE_SECONDS
+        _check_again_at[alias] = clock.monotonic() + MIGRATE_SECONDS
         logger.error(
             "Orders are not recorded: the tables of django_sendcloud are missing or older than its code. Run migrate "
             "on the database %r, and sendcloud_sync for the orders that were changed until then.",
@@ -338,7 +338,7 @@ def _lacks_tables(connection: BaseDatabaseWrapper) -> bool:
 
 def _forget_tables(*, using: str, **kwargs: Any) -> None:
     _migrated.discard(using)
-    _look_again.pop(using, None)
+    _check_again_at.pop(using, None)
 
 
 pre_migrate.connect(_forget_tables, dispatch_uid="django_sendcloud.sync.record")

@@ -20,7 +20,7 @@ logger = logging.getLogger("django_sendcloud.sync")
 
 # Seconds that an operator waits until Sendcloud shows the order, and until it is deleted.
 MOST_SECONDS = 20.0
-LOOK_SECONDS = 1.0
+CHECK_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -109,7 +109,7 @@ def _is_seen(backend: Backend, shipment: Shipment) -> bool:
             return True
         if clock.monotonic() >= end:
             return False
-        clock.sleep(LOOK_SECONDS)
+        clock.sleep(CHECK_SECONDS)
 
 
 def _is_deleted(backend: Backend, shipment: Shipment) -> bool:
@@ -123,7 +123,7 @@ def _is_deleted(backend: Backend, shipment: Shipment) -> bool:
             return False
         if result.outcome is Outcome.DELETED:
             return True
-        clock.sleep(min(result.wait or LOOK_SECONDS, conf().CONFIRM_SECONDS or LOOK_SECONDS))
+        clock.sleep(min(result.wait or CHECK_SECONDS, conf().CONFIRM_SECONDS or CHECK_SECONDS))
     return False
 
 

@@ -34,10 +34,10 @@ PACE_SECONDS = 0.2
 EMPTY_SECONDS = 0.5
 # Orders that are confirmed together: after a bulk, one walk through Sendcloud's list serves them all.
 CONFIRMED_TOGETHER = 2000
-# Accepted orders wait so many seconds at most, while others are pushed, for the look whether they are saved.
+# Accepted orders wait so many seconds at most for their confirmation, while others are pushed.
 CONFIRM_WITHIN_SECONDS = 30.0
-# A worker that pushes looks for such orders so many seconds after the last time.
-LOOK_EVERY_SECONDS = 5.0
+# A worker that pushes confirms such orders so many seconds after the last time.
+CONFIRM_EVERY_SECONDS = 5.0
 # A run is planned at most so many seconds ahead: brokers forget, and the periodic sweep finds the rest.
 LONGEST_WAIT_SECONDS = 300.0
 
@@ -137,7 +137,7 @@ class _Run:
         # The time at which a lane had no upserts, or no deletions: it is asked last for a while.
         self.empty_at: dict[tuple[Lane, bool], float] = {}
         self.paced_until = 0.0
-        self.look_at = -math.inf
+        self.confirm_at = -math.inf
         self.shares = _shares if self.in_turn else _Shares()
 
     def go(self) -> bool:
@@ -171,7 +171,7 @@ class _Run:
     def _serve(self) -> bool:
         """Make and push one claim, for the account that was served least. Returns whether there was anything."""
         if not self.integrations.active:
-            # The orders are looked at, so that they say so.
+            # The orders are planned, so that they say so.
             return self._push(retry_transient(functools.partial(claim, conf().CLAIM_SIZE)))
         accounts = {integration.account.pk: integration.account for integration in self.integrations.running}
         # Orders that wait for an integration out of use may go elsewhere now.
@@ -196,9 +196,9 @@ class _Run:
             return self._push(self._trial(account, lanes, now), account)
         if not self.in_turn:
             return self._push(self._next_claim(account, lanes, conf().CLAIM_SIZE, DELETES_PER_CLAIM), account)
-        # Looks at what Sendcloud has saved have a rate of their own.
-        may_look = self._wait(account) > 0 and self._has_accepted(lanes)
-        if may_look and self._in_slot(account, functools.partial(self._accepted, lanes)):
+        # Confirmations have a rate of their own.
+        may_confirm = self._wait(account) > 0 and self._has_accepted(lanes)
+        if may_confirm and self._in_slot(account, functools.partial(self._accepted, lanes)):
             return True
         if account.pk in self.skipped or not self._wait_for_rate(account):
             return False
@@ -246,8 +246,8 @@ class _Run:
 
     def _next_claim(self, account: Account, lanes: list[Lane], size: int, deletes: int) -> Claim:
         """Claim orders to push, or else accepted orders; these go first when they have waited for long."""
-        if clock.monotonic() >= self.look_at:
-            self.look_at = clock.monotonic() + LOOK_EVERY_SECONDS
+        if clock.monotonic() >= self.confirm_at:
+            self.confirm_at = clock.monotonic() + CONFIRM_EVERY_SECONDS
             if self._has_accepted(lanes, CONFIRM_WITHIN_SECONDS) and (overdue := self._accepted(lanes)).entries:
                 return overdue
         taken = self._to_push(account, lanes, size, deletes)
@@ -306,7 +306,7 @@ class _Run:
         return True
 
     def _push_meanwhile(self, account: Account) -> None:
-        """Push what is due, one request of it, between two requests of a long look at what Sendcloud has saved."""
+        """Push what is due, one request of it, between two requests of a long confirmation."""
         fold()
         if self._wait(retry_transient(functools.partial(Account.objects.get, pk=account.pk))) > 0:
             return

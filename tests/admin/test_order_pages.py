@@ -147,7 +147,7 @@ class Later(ShopOrder):
     def is_shippable(self, order: Order) -> Any:
         return NotShippable("preorder", "The order waits for its release.")
 
-    def look_again_at(self, order: Order) -> dt.datetime:
+    def recheck_at(self, order: Order) -> dt.datetime:
         return dt.datetime(2126, 12, 24, 9, 30, tzinfo=dt.UTC)
 
 
@@ -157,4 +157,4 @@ def test_order_that_waits_names_the_day(db: None, settings: Any) -> None:
         found = is_left_out(factories.order())
     assert found is not None
     assert found.title == "The order waits for its release"
-    assert found.text == "Looked at again automatically: Dec. 24, 2126, 10:30 a.m."
+    assert found.text == "Checked again automatically: Dec. 24, 2126, 10:30 a.m."

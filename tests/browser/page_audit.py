@@ -30,7 +30,7 @@ STICKING_OUT = """() => {
 }"""
 
 
-def looks(page: Any) -> Iterator[tuple[str, int]]:
+def appearances(page: Any) -> Iterator[tuple[str, int]]:
     """Show the page in each theme and width."""
     for width, theme in itertools.product(WIDTHS, THEMES):
         page.set_viewport_size({"width": width, "height": 900})
@@ -41,30 +41,30 @@ def looks(page: Any) -> Iterator[tuple[str, int]]:
 
 
 def findings(
-    page: Any, exclude: Sequence[str] = (), looks: Callable[[Any], Iterator[tuple[str, int]]] = looks
+    page: Any, exclude: Sequence[str] = (), appearances: Callable[[Any], Iterator[tuple[str, int]]] = appearances
 ) -> list[str]:
     """Return the findings of a page in each theme and width, one line each.
 
     Args:
         page: Playwright's page.
         exclude: CSS selectors of parts that are not ours.
-        looks: Shows the page in each theme and width.
+        appearances: Shows the page in each theme and width.
     """
     page.wait_for_load_state()
     try:
-        return _findings(page, exclude, looks)
+        return _findings(page, exclude, appearances)
     except Error:
         # A click before this began to leave for another page only now.
         page.wait_for_load_state()
-        return _findings(page, exclude, looks)
+        return _findings(page, exclude, appearances)
 
 
-def _findings(page: Any, exclude: Sequence[str], looks: Callable[[Any], Iterator[tuple[str, int]]]) -> list[str]:
+def _findings(page: Any, exclude: Sequence[str], appearances: Callable[[Any], Iterator[tuple[str, int]]]) -> list[str]:
     page.evaluate(AXE_SCRIPT)
     context = {"exclude": [[selector] for selector in exclude]}
     found: list[str] = []
     seen = set()
-    for theme, width in looks(page):
+    for theme, width in appearances(page):
         violations = page.evaluate(RUN, [context, COLOURS if width in seen else RULES])
         seen.add(width)
         found += [

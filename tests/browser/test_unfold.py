@@ -287,7 +287,7 @@ def pressable(page: Any, name: str) -> Any:
     return main.get_by_role("button", name=name).or_(main.get_by_role("link", name=name)).first
 
 
-def themed_looks(page: Any) -> Iterator[tuple[str, int]]:
+def themes_of_unfold(page: Any) -> Iterator[tuple[str, int]]:
     """Show the page in each of the theme's themes against the system's, and in each width."""
     for width, (theme, other) in itertools.product(WIDTHS, (THEMES, THEMES[::-1])):
         page.set_viewport_size({"width": width, "height": 900})
@@ -297,12 +297,12 @@ def themed_looks(page: Any) -> Iterator[tuple[str, int]]:
         yield theme, width
 
 
-def look(page: Any, name: str) -> list[str]:
+def audit(page: Any, name: str) -> list[str]:
     """Return the findings of a page, and take its pictures if ``UNFOLD_PICTURES`` names a folder."""
     if folder := os.environ.get("UNFOLD_PICTURES"):
-        for theme, width in themed_looks(page):
+        for theme, width in themes_of_unfold(page):
             page.screenshot(path=f"{folder}/{name}-{theme}-{width}.png", full_page=True)
-    return [*findings(page, UNFOLDS_OWN, themed_looks), *page.evaluate(FRAMELESS)]
+    return [*findings(page, UNFOLDS_OWN, themes_of_unfold), *page.evaluate(FRAMELESS)]
 
 
 # Fields of ours whose frame the theme has taken away, so that they look like text.
@@ -318,7 +318,7 @@ FRAMELESS = """() => [...document.querySelectorAll("[class^=sc-], [class*=' sc-'
 @pytest.mark.parametrize("name", PAGES)
 def test_unfold_page_is_accessible(name: str, site: str, themed: Themed, page: Any) -> None:
     show(themed, page, name, site)
-    found = look(page, f"{name}-{site}")
+    found = audit(page, f"{name}-{site}")
     if name == "plain order":  # the theme leaves the widths of Django's own text areas as they are
         found = [finding for finding in found if "sticks out" not in finding]
     assert found == [], "\n".join(found)
@@ -329,7 +329,7 @@ def test_unfold_button_asks_first(site: str, themed: Themed, page: Any) -> None:
     show(themed, page, "integration", site)
     pressable(page, "Pause…").click()
     expect(page.get_by_role("link", name="No, take me back")).to_be_visible()
-    assert findings(page, UNFOLDS_OWN, themed_looks) == []
+    assert findings(page, UNFOLDS_OWN, themes_of_unfold) == []
     page.get_by_role("button", name="Pause", exact=True).click()
     expect(page.locator("#content").get_by_role("heading", name="paused")).to_be_visible()
     pressable(page, "Resume").click()
@@ -381,7 +381,7 @@ def test_unfold_keys_and_settings_work(site: str, themed: Themed, page: Any) -> 
 def test_unfold_filter_is_saved_and_removed(site: str, themed: Themed, page: Any) -> None:
     page.goto(f"{themed.url}/{site}/django_sendcloud/outboxentry/?state__exact=rejected")
     page.get_by_text("Save this filter").click()
-    assert look(page, f"filter open-{site}") == []
+    assert audit(page, f"filter open-{site}") == []
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
         edges = [
@@ -392,7 +392,7 @@ def test_unfold_filter_is_saved_and_removed(site: str, themed: Themed, page: Any
     page.locator(".sc-saved").get_by_role("button", name="Save").click()
     saved = page.get_by_role("list", name="Saved filters").get_by_role("link", name="Mine")
     expect(saved).to_have_attribute("aria-current", "true")
-    assert look(page, f"filter saved-{site}") == []
+    assert audit(page, f"filter saved-{site}") == []
 
     page.goto(f"{themed.url}/{site}/django_sendcloud/outboxentry/")
     saved.click()

@@ -17,7 +17,7 @@ from django_sendcloud.models import (
     OutboxEntry,
     Parcel,
     ParcelStatus,
-    ScheduledLook,
+    Recheck,
     Shipment,
     WebhookEvent,
 )
@@ -52,7 +52,7 @@ def order(integration: Integration, sandbox: Any) -> Order:
 
 def test_deleted_order_is_erased(order: Order, sandbox: Any) -> None:
     pk = str(order.pk)
-    ScheduledLook.objects.schedule([("shop.order", pk, timezone.now() + dt.timedelta(days=90))])
+    Recheck.objects.schedule([("shop.order", pk, timezone.now() + dt.timedelta(days=90))])
     order.delete()
     factories.forget_transaction()
     assert "CANARY-1" in rows_as_text()

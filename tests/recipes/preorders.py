@@ -42,6 +42,6 @@ class PreOrder(OrderAdapter[Order]):
         # Each release has a package of its own, so that none is added to one that has a label.
         return release.date().isoformat() if release <= timezone.now() else None
 
-    def look_again_at(self, order):
+    def recheck_at(self, order):
         releases = [preordered_until(order, line) for line in order.lines.all()]
         return min((at for at in releases if at and at > timezone.now()), default=None)

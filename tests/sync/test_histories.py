@@ -166,7 +166,7 @@ def go_on(history: Histories) -> None:
 def changed_while_it_is_pushed(history: Histories) -> None:
     history.save(ONE)
     history.changed_in_flight(ONE, is_deletion=False, folded=True)
-    # API v3 settles an order when it is seen saved: it changes during the look, too.
+    # API v3 settles an order when it is seen saved: it changes during the confirmation, too.
     go_on(history)
     history.advance(5.0)
     history.changed_in_flight(ONE, is_deletion=False, folded=True)

@@ -159,13 +159,13 @@ def test_order_left_alone_can_be_erased(integration: Integration, sandbox: Any) 
 
 
 def test_order_left_alone_is_never_rejected(integration: Integration, sandbox: Any) -> None:
-    """Neither what it was rejected for before, nor its look at another time, asks for a fix."""
+    """Neither what it was rejected for before, nor its recheck at another time, asks for a fix."""
 
-    class Looking(LeavesAlone):
-        def look_again_at(self, order: Order) -> Any:
+    class Rechecked(LeavesAlone):
+        def recheck_at(self, order: Order) -> Any:
             return "soon" if order.status == "archived" else None
 
-    with _instead(Looking):
+    with _instead(Rechecked):
         order = factories.order(country="ZZ")
         push()
         assert OutboxEntry.objects.get().state == "rejected"

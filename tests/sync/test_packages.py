@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 
 from django_sendcloud import NotShippable, OrderAdapter, OrderProblem
 from django_sendcloud.jobs import sweep
-from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, PauseReason, ScheduledLook, Shipment
+from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, PauseReason, Recheck, Shipment
 from django_sendcloud.payloads import ParcelItem
 from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.sync.preview import preview_order
@@ -193,8 +193,8 @@ def test_missing_field_is_named(
         ("package_of", {"a": -1}, "package_of() must divide a line into whole numbers of pieces, not -1."),
         ("package_of", {"a": Decimal("0.5")}, "package_of() must divide a line into whole numbers"),
         ("get_shipments", ["a"], "get_shipments() must yield ShipmentPayload objects, not str."),
-        ("look_again_at", dt.datetime(2030, 1, 1), "look_again_at() must return a datetime with a time zone"),
-        ("look_again_at", "tomorrow", "look_again_at() must return a datetime with a time zone, not str"),
+        ("recheck_at", dt.datetime(2030, 1, 1), "recheck_at() must return a datetime with a time zone"),
+        ("recheck_at", "tomorrow", "recheck_at() must return a datetime with a time zone, not str"),
     ],
 )
 def test_mistake_in_a_hook_is_named(
@@ -541,11 +541,11 @@ def test_order_problem_odd_message_is_readable(message: str) -> None:
 # Time
 
 
-def test_order_is_looked_at_again_then(
+def test_order_is_checked_again_then(
     integration: Integration, sandbox: Any, shop: Any, later: Callable[[float], None]
 ) -> None:
     release = timezone.now() + dt.timedelta(hours=1)
-    shop.look_again_at = lambda self, order: release
+    shop.recheck_at = lambda self, order: release
     shop.is_shippable = lambda self, order: timezone.now() >= release or NotShippable("preorder", "Not out yet.")
     order = make_order(MUG=1)
     push()
@@ -557,22 +557,22 @@ def test_order_is_looked_at_again_then(
     sweep()
     push()
     assert list(sent(sandbox)) == [str(order.pk)]
-    assert not ScheduledLook.objects.exists()
+    assert not Recheck.objects.exists()
 
 
-def test_last_look_replaces_the_one_before(integration: Integration, sandbox: Any, shop: Any) -> None:
+def test_last_recheck_replaces_the_one_before(integration: Integration, sandbox: Any, shop: Any) -> None:
     first, second = (timezone.now() + dt.timedelta(days=days) for days in (1, 2))
-    shop.look_again_at = lambda self, order: first
+    shop.recheck_at = lambda self, order: first
     order = make_order(MUG=1)
     push()
-    shop.look_again_at = lambda self, order: second
+    shop.recheck_at = lambda self, order: second
     touch(order)
-    assert ScheduledLook.objects.get().at == second
+    assert Recheck.objects.get().at == second
 
 
-def test_past_look_is_none(integration: Integration, sandbox: Any, shop: Any) -> None:
-    shop.look_again_at = lambda self, order: timezone.now() - dt.timedelta(seconds=1)
+def test_past_recheck_is_none(integration: Integration, sandbox: Any, shop: Any) -> None:
+    shop.recheck_at = lambda self, order: timezone.now() - dt.timedelta(seconds=1)
     make_order(MUG=1)
     push()
-    assert not ScheduledLook.objects.exists()
+    assert not Recheck.objects.exists()
     assert not OutboxEntry.objects.exists()

@@ -242,7 +242,7 @@ def test_thousands_of_orders_take_few_requests(
         while push_due():
             pass
     while factories.outbox().exists():
-        # On a slow machine, accepted orders wait for a later look.
+        # On a slow machine, accepted orders wait for a later confirmation.
         time.sleep(0.05)
         push_due()
     assert changing(sandbox) == 20

@@ -428,7 +428,7 @@ def test_statements_of_shop_are_not_wrapped(committed_order: Order) -> None:
 
 @pytest.mark.long
 def test_rollback_keeps_memory_of_many_orders(committed_order: Order) -> None:
-    """One look through the hooks suffices after a rolled back savepoint."""
+    """One pass through the hooks suffices after a rolled back savepoint."""
     customer = committed_order.customer
     orders = [Order(number=str(n), customer=customer) for n in range(2000)]
     Order.objects.bulk_create(orders)

@@ -81,7 +81,7 @@ def test_accepted_order_is_synced_once_seen(
 
 
 def test_hundred_orders_cost_two_requests(integration: Integration, sandbox: Any) -> None:
-    """One upsert and one look at the list: 0.02 requests an order."""
+    """One upsert and one page of the list: 0.02 requests an order."""
     make_orders(100)
     push()
     assert statuses() == {"synced"}
@@ -91,7 +91,7 @@ def test_hundred_orders_cost_two_requests(integration: Integration, sandbox: Any
 def test_accepted_order_is_confirmed_without_adapter(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The look whether Sendcloud has saved an order reads neither the order nor its payload again."""
+    """The confirmation that Sendcloud has saved an order reads neither the order nor its payload again."""
     sendcloud_settings(CONFIRM_SECONDS=3.0)
     made = make_orders(3)
     push()
@@ -162,7 +162,7 @@ def test_confirmations_use_wait_for_rate(
 
 @pytest.mark.parametrize("in_turn", [False, True])
 @pytest.mark.parametrize("saved", [True, False])
-def test_fresh_order_overtakes_long_look(
+def test_fresh_order_overtakes_long_confirmation(
     integration: Integration,
     sandbox: Any,
     sendcloud_settings: Any,
@@ -195,11 +195,11 @@ def test_fresh_order_overtakes_long_look(
     run_in_turn() if in_turn else push_due()
     methods = [request.method for request in sandbox.requests[before:]]
     assert methods.index("POST") <= 2, "the list or one order, and then the push"
-    assert methods.count("GET") >= 8, "the look goes on"
+    assert methods.count("GET") >= 8, "the confirmation goes on"
     assert Shipment.objects.filter(status=ShipmentStatus.SYNCED).count() == (20 if saved else 0)
 
 
-def test_long_look_never_waits_to_push(
+def test_long_confirmation_never_waits_to_push(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later
 ) -> None:
     """While no order may be pushed, the worker asks on for what Sendcloud has saved."""
@@ -225,14 +225,14 @@ def test_order_not_seen_is_polled_then_pushed(
     sandbox.lose_orders(1)
     make_orders(1)
     push()
-    looks = []
+    reads = []
     for _ in range(40):
         later(3.0)
         push_due()
-        looks.append(sandbox.count("GET", "/orders"))
+        reads.append(sandbox.count("GET", "/orders"))
         if len(upserts(sandbox)) == 2:
             break
-    assert 3 <= looks[-1] <= 14
+    assert 3 <= reads[-1] <= 14
     assert len(upserts(sandbox)) == 2
     later(3.1)
     push_due()
@@ -240,7 +240,9 @@ def test_order_not_seen_is_polled_then_pushed(
     assert len(ids(sandbox)) == 1
 
 
-def test_look_reads_no_endless_list(integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_confirmation_reads_no_endless_list(
+    integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from django_sendcloud.sync.backends import v3
 
     monkeypatch.setattr(v3, "MAX_PAGE", 2)
@@ -252,15 +254,15 @@ def test_look_reads_no_endless_list(integration: Integration, sandbox: Any, monk
 
 
 @pytest.mark.parametrize("forgotten", [False, True])
-def test_look_goes_on_where_last_stopped(
+def test_confirmation_goes_on_where_last_stopped(
     integration: Integration, sandbox: Any, later: Later, monkeypatch: pytest.MonkeyPatch, forgotten: bool
 ) -> None:
-    """The list is longer than any look can read: each one reads the next pages, also in another run."""
+    """The list is longer than any confirmation can read: each one reads the next pages, also in another run."""
     from django_sendcloud.sync.backends import v3
 
     monkeypatch.setattr(v3, "MAX_PAGE", 2)
     monkeypatch.setattr(v3, "MOST_PAGES", 1)
-    monkeypatch.setattr(v3, "MOST_LOOKS", 0)
+    monkeypatch.setattr(v3, "MOST_GETS", 0)
     make_orders(10)
     push()
     assert OutboxEntry.objects.count() == 8
@@ -279,10 +281,10 @@ def test_look_goes_on_where_last_stopped(
 def test_unlisted_order_is_never_pushed_unasked(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Absence from the list proves nothing: each order is asked for, however few a single look may ask for."""
+    """Absence from the list proves nothing: each order is asked for, however few a single confirmation may ask for."""
     from django_sendcloud.sync.backends import v3
 
-    monkeypatch.setattr(v3, "MOST_LOOKS", 2)
+    monkeypatch.setattr(v3, "MOST_GETS", 2)
     sendcloud_settings(CONFIRM_SECONDS=3.0, SAVE_SECONDS=60.0)
     sandbox.list_labelled_orders = False
     made = make_orders(5)
@@ -301,7 +303,7 @@ def test_unlisted_order_is_never_pushed_unasked(
 def test_unsaved_change_is_no_synced_order(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Later
 ) -> None:
-    """The list shows the order as it was before: its change is looked for, and pushed again if it was lost."""
+    """The list shows the order as it was before: its change is asked for, and pushed again if it was lost."""
     sendcloud_settings(CONFIRM_SECONDS=3.0, SAVE_SECONDS=60.0)
     [order] = make_orders(1)
     push()

@@ -171,7 +171,7 @@ def test_state_follows_setting(
     assert sandbox.orders()[0]["shipping_address"]["state_province_code"] == state
 
 
-def test_order_is_looked_for_after_confirm_seconds(
+def test_order_is_confirmed_after_confirm_seconds(
     integration: Integration, sandbox: Any, sendcloud_settings: Any, later: Callable[[float], None]
 ) -> None:
     sendcloud_settings(CONFIRM_SECONDS=7.0, SAVE_SECONDS=40.0)

@@ -151,7 +151,7 @@ class IntegrationPage:
         if button := self._keys_button(finding):
             return [button]
         if may_be_copy(self.integration):
-            return [self._button(name, look) for name, look in COPY if name in self.possible]
+            return [self._button(name, style) for name, style in COPY if name in self.possible]
         if finding.code == Code.NOT_IN_USE and self.may_change:
             return [Button(_("Use it"), "#id_is_active", emphasis="default")]
         if self.integration.paused_reason == PauseReason.PERMISSION and "move" in self.possible:

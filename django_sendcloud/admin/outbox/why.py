@@ -51,7 +51,7 @@ def why_not_sent(order: models.Model, *, was_there: bool = False) -> NotSent | N
         return None
     try:
         answer: Any = adapter.shippable(order)
-        at = adapter.next_look(order)
+        at = adapter.next_recheck(order)
         if answer and next(iter(adapter.get_shipments(order)), None) is None:
             answer = NotShippable("nothing_to_ship", _("Nothing in the order is to be shipped."))
     except Exception:
@@ -68,7 +68,7 @@ def why_not_sent(order: models.Model, *, was_there: bool = False) -> NotSent | N
         title = reason or _("The order is not to be shipped now")
         if at is not None:
             moment = date_and_time(at)
-            return NotSent(title, gettext("Looked at again automatically: %(moment)s") % {"moment": moment})
+            return NotSent(title, gettext("Checked again automatically: %(moment)s") % {"moment": moment})
         return NotSent(
             title,
             _("It is sent automatically as soon as the shop marks it as ready to ship: a paid order, for instance."),

@@ -156,7 +156,7 @@ class Progress:
     """Progress bar with rate and time left, on a terminal."""
 
     WIDTH = 30
-    # Seconds between two looks.
+    # Seconds between two checks.
     EVERY = 0.2
 
     def __init__(self, out: OutputWrapper, what: str, total: int) -> None:

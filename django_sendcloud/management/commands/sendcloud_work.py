@@ -27,7 +27,7 @@ class Command(TablesCommand):
             "--once", action="store_true", help="End as soon as nothing is due. For cron: run it every minute."
         )
         parser.add_argument(
-            "--idle", type=float, default=1.0, metavar="SECONDS", help="Seconds between two looks. Default: 1."
+            "--idle", type=float, default=1.0, metavar="SECONDS", help="Seconds between two checks. Default: 1."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

@@ -38,7 +38,7 @@ NEW = dt.timedelta(minutes=5)
 # Orders that are remembered from these pages.
 MOST_SEEN = 50_000
 # Orders that one confirmation asks for one by one, if the list does not show them.
-MOST_LOOKS = 50
+MOST_GETS = 50
 
 
 class _Reading:
@@ -148,7 +148,7 @@ class V3Backend(Backend):
         # Other orders may have the same time.
         saved |= self._walk("-order_updated_at", changed, _stamp, oldest - 1, may_ask)
         result: dict[int, list[str] | None] = {pk: [] for pk in saved}
-        for shipment in itertools.islice((shrunk | new | changed).values(), MOST_LOOKS):
+        for shipment in itertools.islice((shrunk | new | changed).values(), MOST_GETS):
             if not may_ask():
                 break
             found = self._get(shipment.remote_id)

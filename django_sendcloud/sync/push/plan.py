@@ -97,8 +97,8 @@ class Plan:
     is_spread: bool = False
     # The reason why some of its packages have no integration; the others are pushed.
     unassigned: Problem | None = None
-    # The time to look at the order again, though nothing changes until then.
-    look_again_at: dt.datetime | None = None
+    # The time to check the order again, although nothing changes until then.
+    recheck_at: dt.datetime | None = None
     # The number people know the order by; "" if it is unknown.
     order_number: str = ""
     # Whether its adapter took so long that others waited.
@@ -263,7 +263,7 @@ def _plan(
             plan.order_number = storable(adapter.order_number(order))[:MAX_LENGTH] or plan.order_number
         shippable = False if order is None else adapter.shippable(order)
         if order is not None:
-            plan.look_again_at = _next_look(adapter, order, shippable)
+            plan.recheck_at = _next_recheck(adapter, order, shippable)
         if order is None or not shippable:
             plan.deletes = [] if shippable is None else alive
             _keep_frozen(plan, LabelConflict.CANCELLED)
@@ -307,16 +307,16 @@ def _plan(
     return plan
 
 
-def _next_look(adapter: OrderAdapter[Any], order: models.Model, shippable: object) -> dt.datetime | None:
-    """Return when to look at the order again. An order that is left alone is not rejected for that, either."""
+def _next_recheck(adapter: OrderAdapter[Any], order: models.Model, shippable: object) -> dt.datetime | None:
+    """Return when to check the order again. An order that is left alone is not rejected for that, either."""
     try:
-        return adapter.next_look(order)
+        return adapter.next_recheck(order)
     except interruptions():
         raise
     except Exception as error:
         if shippable is not None:
             raise
-        logger.warning("%s.look_again_at() failed with %s.", type(adapter).__qualname__, type(error).__name__)
+        logger.warning("%s.recheck_at() failed with %s.", type(adapter).__qualname__, type(error).__name__)
         return None
 
 

@@ -21,7 +21,7 @@ from ...conf import conf
 from ...core.clock import clock
 from ...core.dispatch import ReceiverFailed, dispatch
 from ...core.retry import retry_transient
-from ...models import EntryState, OutboxEntry, Parcel, ScheduledLook, Shipment, ShipmentStatus, WebhookEvent
+from ...models import EntryState, OutboxEntry, Parcel, Recheck, Shipment, ShipmentStatus, WebhookEvent
 from ...registry import registry
 from ...signals import shipment_deleted, shipment_rejected, shipment_synced
 from ..claim import Claim
@@ -170,10 +170,10 @@ def _write(
         for values, group in _grouped(left, stored, now):
             entries.filter(pk__in=[verdict.plan.entry.pk for verdict in group]).update(**values)
         _write_numbers(left)
-        ScheduledLook.objects.schedule(
-            (v.plan.entry.order_type, v.plan.entry.order_pk, v.plan.look_again_at)
+        Recheck.objects.schedule(
+            (v.plan.entry.order_type, v.plan.entry.order_pk, v.plan.recheck_at)
             for v in ours
-            if v.plan.look_again_at is not None
+            if v.plan.recheck_at is not None
         )
         attempts.write([(v.plan, v.state, v.problem if v.is_failure else None) for v in ours], now)
     return lost, locked
@@ -338,7 +338,7 @@ def _values(verdict: Verdict, stored: Mapping[int, _Stored], now: dt.datetime, w
 
 
 def _is_all_accepted(plan: Plan) -> bool:
-    """Return whether nothing is left of an accepted order but the look whether it is saved."""
+    """Return whether nothing is left of an accepted order but its confirmation."""
     return not plan.deletes and plan.unassigned is None
 
 
