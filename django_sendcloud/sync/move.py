@@ -24,6 +24,7 @@ from ..core.clock import clock
 from ..enums import ApiGeneration
 from ..exceptions import APIError
 from ..models import Checkpoint, Integration, OutboxEntry, Parcel, PauseReason, Shipment, ShipmentStatus
+from ..models.connection import read
 from ..payloads.v3 import shipment_keys
 from . import limiter
 from .backends import BACKENDS, Backend, Outcome, RemoteItem
@@ -129,7 +130,7 @@ def move(
     _check(integration, target)
     with _backend(integration, target) as backend:
         # Fails before anything changes if the keys do not open the new generation.
-        backend.get_integration()
+        read(backend.client, backend.generation, integration.remote_id)
         progress("pause")
         was_running = _pause(integration, target)
         progress("drain")

@@ -783,8 +783,9 @@ def test_order_of_other_letter_case_is_another(integration: Integration, sandbox
 def test_settings_are_changed_and_read_back(integration: Integration, sandbox: Any) -> None:
     integration.change_at_sendcloud(webhook_active=True, webhook_url="https://shop.example/hook")
     assert (integration.webhook_active, integration.webhook_url) == (True, "https://shop.example/hook")
-    with backend_for(integration) as backend:
-        assert backend.get_integration().id == integration.remote_id
+    with integration.client() as client:
+        there = integration.read(client)
+    assert (there.id, there.system) == (integration.remote_id, "api")
     assert not [r for r in sandbox.requests if "/api/v2/" in r.path]
 
 

@@ -11,7 +11,6 @@ from typing import Any, ClassVar, Self
 
 from ...api import Page, RateLimiter, SendcloudClient
 from ...api.limits import Kind
-from ...api.v2 import Integration as RemoteIntegration
 from ...models import Integration, Parcel, Shipment
 from ...payloads import ShipmentPayload
 from ...silent import SilentList
@@ -278,14 +277,6 @@ class Backend(abc.ABC):
     @abc.abstractmethod
     def parcels_of(self, shipment: Shipment) -> SilentList:
         """Return the parcels with the order number of a shipment, in the same words.
-
-        Raises:
-            APIError: it did not end well.
-        """
-
-    @abc.abstractmethod
-    def get_integration(self) -> RemoteIntegration:
-        """Return the integration's settings at Sendcloud.
 
         Raises:
             APIError: it did not end well.

@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 
 from ...api import Page
 from ...api.v2 import MAX_BATCH, IntegrationLogEntry
-from ...api.v2 import Integration as RemoteIntegration
 from ...api.v2 import Parcel as RemoteParcel
 from ...api.v2 import Shipment as RemoteShipment
 from ...enums import ApiGeneration, UpsertStatus
@@ -106,10 +105,6 @@ class V2Backend(Backend):
         """Look parcels up by their order's number (operation: GET /parcels)."""
         pages = self.client.v2.parcels.pages(order_number=shipment.order_number)
         return _raw([parcel for page in itertools.islice(pages, MOST_PAGES) for parcel in page.results])
-
-    def get_integration(self) -> RemoteIntegration:
-        """Read the integration (operation: GET /integrations/{id})."""
-        return self.client.v2.integrations.get(self.integration.remote_id)
 
     def report_failure(self, cause: str, exception_type: str = "") -> None:
         """Write to the integration's log (operation: POST /integrations/{id}/logs)."""

@@ -13,14 +13,12 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from ...api import Page
-from ...api.v2 import Integration as RemoteIntegration
 from ...api.v3 import MAX_BATCH, MAX_PAGE, IntegrationLogEntry, Order
 from ...conf import conf
 from ...core.clock import clock
 from ...enums import ApiGeneration
 from ...exceptions import NotFound, RequestRejected, TooLarge
 from ...models import Parcel, Shipment, ShipmentStatus
-from ...models.connection import in_v2_words
 from ...payloads import ShipmentPayload
 from ...payloads import v3 as translation
 from ...silent import SilentList
@@ -360,10 +358,6 @@ class V3Backend(Backend):
             integration_id=self.integration.remote_id, order_number=shipment.order_number
         )
         return parcels_in_v2_words([each for page in itertools.islice(pages, LOOK_UP_PAGES) for each in page.results])
-
-    def get_integration(self) -> RemoteIntegration:
-        """Read the integration (operation: GET /integrations/{id})."""
-        return in_v2_words(self.client.v3.integrations.get(self.integration.remote_id))
 
     def report_failure(self, cause: str, exception_type: str = "") -> None:
         """Write to the integration's log (operation: POST /integrations/{id}/logs)."""
