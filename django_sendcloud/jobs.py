@@ -138,7 +138,7 @@ def probe() -> None:
 
 def prune() -> None:
     """Delete what is older than the settings keep it."""
-    run_parts("pruning", prune_module.prune, apply.prune)
+    run_parts("pruning", prune_module.prune, prune_module.prune_inbox)
 
 
 def alert() -> None:

@@ -15,6 +15,7 @@ from ..enums import ParcelPhase
 from ..models import (
     Attempt,
     ErasedKey,
+    EventState,
     ExceptionReport,
     OutboxEntry,
     Parcel,
@@ -30,7 +31,7 @@ from ..models.webhook_event import AWAITING_FOLLOW_UPS
 from ..sync.fold import fold_all
 from ..sync.push.frozen import has_label
 
-__all__ = ["Pruned", "prune"]
+__all__ = ["Pruned", "prune", "prune_inbox"]
 
 logger = logging.getLogger("django_sendcloud.maintenance")
 
@@ -83,6 +84,20 @@ def prune() -> Pruned:
     if pruned:
         logger.info("Pruned: %s.", ", ".join(f"{n} {name}" for name, n in dataclasses.asdict(pruned).items() if n))
     return pruned
+
+
+def prune_inbox(now: dt.datetime | None = None) -> int:
+    """Empty bodies and delete events past their time. Return how many rows that concerned.
+
+    An event whose follow-ups are still due is kept; only its body goes.
+    """
+    now = now or clock.now()
+    events = WebhookEvent.objects.exclude(state=EventState.RECEIVED)
+    old = events.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_BODY_DAYS)).exclude(body="")
+    emptied = old.update(body="")
+    done = events.exclude(state__in=AWAITING_FOLLOW_UPS, due_at__isnull=False)
+    deleted, _ = done.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_DAYS)).delete()
+    return emptied + deleted
 
 
 def _prune_tombstones(before: dt.datetime) -> int:

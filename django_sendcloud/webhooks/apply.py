@@ -14,8 +14,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django.db import DatabaseError, DataError, IntegrityError, connections, transaction
-from django.db.models import QuerySet
-from django.utils import timezone
 
 from ..conf import conf
 from ..core.clock import clock
@@ -24,13 +22,12 @@ from ..core.interruption import interruptions
 from ..core.retry import is_conflict, retry_transient
 from ..enums import WebhookAction
 from ..models import EventState, ExceptionReport, Integration, WebhookEvent
-from ..models.webhook_event import ACTIONS, AWAITING_FOLLOW_UPS, IMMEDIATELY
+from ..models.webhook_event import ACTIONS, IMMEDIATELY
 from ..parcels.parse import ParcelUpdate, ParseError, milliseconds, parse, text
-from ..signals import work_due
 from . import follow_ups, handlers
 from .claim import ATTEMPTS, claim, wait
 
-__all__ = ["dismiss", "drain", "is_due", "prune", "replay"]
+__all__ = ["drain", "is_due"]
 
 logger = logging.getLogger("django_sendcloud.webhooks")
 
@@ -265,59 +262,3 @@ def _try_later(event: WebhookEvent, note: dict[str, Any], now: dt.datetime) -> N
         _fail(event, note, now)
     else:
         event.due_at = now + wait(event.failures)
-
-
-def replay(events: QuerySet[WebhookEvent]) -> int:
-    """Apply events once more where their bodies are still there. Returns how many.
-
-    Harmless: an update that is applied already changes nothing. Where the shop's own code had failed, only what has
-    failed runs again.
-    """
-    again: dict[str, Any] = {
-        "due_at": IMMEDIATELY,
-        "attempts": 0,
-        "failures": 0,
-        "dismissed_at": None,
-        "dismissed_by": "",
-        "dismissed_note": "",
-    }
-    count = events.filter(state__in=AWAITING_FOLLOW_UPS).update(**again, is_blocking=False)
-    # A dismissed event that was applied has follow-ups left.
-    dismissed = events.filter(state=EventState.DISMISSED).exclude(follow_ups={})
-    count += dismissed.update(**again, is_blocking=False, state=EventState.APPLIED)
-    kept = events.exclude(state__in=AWAITING_FOLLOW_UPS).exclude(body="")
-    count += kept.update(state=EventState.RECEIVED, note={}, processed_at=None, is_blocking=True, **again)
-    if count:
-        work_due.send_robust(sender=WebhookEvent, queue="inbox")
-    return count
-
-
-def dismiss(events: QuerySet[WebhookEvent], by: str, note: str) -> int:
-    """Dismiss events that no worker tries again. Return how many.
-
-    Args:
-        events: Events to dismiss.
-        by: Operator who decided it.
-        note: Reason of the operator.
-    """
-    return events.dead().update(  # type: ignore[attr-defined,no-any-return]  # WebhookEventQuerySet
-        state=EventState.DISMISSED,
-        is_blocking=False,
-        dismissed_at=timezone.now(),
-        dismissed_by=by[:150],
-        dismissed_note=note[:200],
-    )
-
-
-def prune(now: dt.datetime | None = None) -> int:
-    """Empty bodies and delete events past their time. Returns how many rows that concerned.
-
-    An event whose follow-ups are still due is kept; only its body goes.
-    """
-    now = now or timezone.now()
-    events = WebhookEvent.objects.exclude(state=EventState.RECEIVED)
-    old = events.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_BODY_DAYS)).exclude(body="")
-    emptied = old.update(body="")
-    done = events.exclude(state__in=AWAITING_FOLLOW_UPS, due_at__isnull=False)
-    deleted, _ = done.filter(received_at__lt=now - dt.timedelta(days=conf().INBOX_DAYS)).delete()
-    return emptied + deleted

@@ -87,7 +87,7 @@ from django.contrib.admin.models import LogEntry
 integration = Integration.objects.get()
 inbox.store(integration, b"no JSON")
 apply.drain()
-apply.dismiss(WebhookEvent.objects.all(), by="jane🎵", note="done 🎵")
+inbox.dismiss(WebhookEvent.objects.all(), by="jane🎵", note="done 🎵")
 event = WebhookEvent.objects.get()
 parcel = Parcel.objects.create(integration=integration, remote_id=7, printed_by="jane🎵")
 integration.pause(PauseReason.PERSON, "🎵")

@@ -86,7 +86,7 @@ def test_phases_are_reported_once(integration: Integration, order: Order, heard:
         for update in updates:
             report(integration, update)
     assert phases(heard) == JOURNEY
-    apply.replay(WebhookEvent.objects.all())
+    inbox.replay(WebhookEvent.objects.all())
     apply.drain()
     assert len(heard.calls) == 3
 

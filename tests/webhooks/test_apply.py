@@ -20,6 +20,7 @@ from django.utils import timezone
 from django_sendcloud import signals
 from django_sendcloud.core import interruption
 from django_sendcloud.enums import ParcelPhase
+from django_sendcloud.maintenance.prune import prune_inbox
 from django_sendcloud.models import (
     EventState,
     Integration,
@@ -624,7 +625,7 @@ def test_receiver_failing_for_a_day_is_parked(tell: Any, clumsy: Any) -> None:
     assert (event.state, event.due_at) == (EventState.RECEIVER_FAILED, None)
     apply.drain(now=NOW + dt.timedelta(days=3))
     receiver.fixed = True
-    assert apply.replay(WebhookEvent.objects.all()) == 1
+    assert inbox.replay(WebhookEvent.objects.all()) == 1
     apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
     assert [told["parcel"].status_id for told in receiver.heard] == [3]
     event.refresh_from_db()
@@ -634,11 +635,11 @@ def test_receiver_failing_for_a_day_is_parked(tell: Any, clumsy: Any) -> None:
 def test_processed_event_is_not_replayed(tell: Any, heard: Any) -> None:
     event = tell({"action": "test_webhook", "timestamp": BEGIN})
     assert not event.body
-    assert apply.replay(WebhookEvent.objects.all()) == 0
+    assert inbox.replay(WebhookEvent.objects.all()) == 0
     event = tell(parcel())
     WebhookEvent.objects.filter(pk=event.pk).update(body=raw(parcel()).decode())
     heard.clear()
-    assert apply.replay(WebhookEvent.objects.filter(pk=event.pk)) == 1
+    assert inbox.replay(WebhookEvent.objects.filter(pk=event.pk)) == 1
     apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
     assert of(heard, signals.parcel_status_changed) == of(heard, signals.parcel_created) == []
 
@@ -657,7 +658,7 @@ def test_receiver_failing_keeps_no_keys(integration: Integration, clumsy: Any, m
     event.refresh_from_db()
     assert (event.due_at, bool(event.body)) == (None, False)
     receiver.fixed = True
-    apply.replay(WebhookEvent.objects.all())
+    inbox.replay(WebhookEvent.objects.all())
     apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
     assert "Canary" not in str(receiver.heard)
 
@@ -666,7 +667,7 @@ def test_prune_empties_body_of_failing_event(tell: Any, clumsy: Any) -> None:
     """The shop is still notified, however long it takes; only the payload is gone."""
     receiver = clumsy(signals.parcel_status_changed)
     event = tell(parcel())
-    apply.prune(now=NOW + dt.timedelta(days=40))
+    prune_inbox(now=NOW + dt.timedelta(days=40))
     event.refresh_from_db()
     assert (event.state, bool(event.body)) == (EventState.RECEIVER_FAILED, False)
     receiver.fixed = True
@@ -877,7 +878,7 @@ def test_together_and_one_by_one_end_alike(integration: Integration, monkeypatch
 def test_replay_applies_what_is_still_kept(integration: Integration, tell: Any) -> None:
     failed = tell({"action": "parcel_status_changed", "timestamp": BEGIN})
     applied = tell(parcel())
-    assert apply.replay(WebhookEvent.objects.all()) == 1
+    assert inbox.replay(WebhookEvent.objects.all()) == 1
     failed.refresh_from_db()
     applied.refresh_from_db()
     assert (failed.state, applied.state) == (EventState.RECEIVED, EventState.PROCESSED)
@@ -886,10 +887,10 @@ def test_replay_applies_what_is_still_kept(integration: Integration, tell: Any) 
 def test_dismissed_event_is_replayed_from_its_body(integration: Integration, tell: Any) -> None:
     event = tell({"action": "parcel_status_changed", "timestamp": BEGIN})
     assert event.state == EventState.FAILED
-    assert apply.dismiss(WebhookEvent.objects.all(), "admin", "made by hand") == 1
+    assert inbox.dismiss(WebhookEvent.objects.all(), "admin", "made by hand") == 1
     event.refresh_from_db()
     assert (event.state, event.dismissed_by, event.dismissed_note) == ("dismissed", "admin", "made by hand")
-    assert apply.replay(WebhookEvent.objects.all()) == 1
+    assert inbox.replay(WebhookEvent.objects.all()) == 1
     event.refresh_from_db()
     assert (event.state, event.dismissed_at, event.dismissed_note) == (EventState.RECEIVED, None, "")
 
@@ -898,11 +899,11 @@ def test_dismissed_event_is_replayed_from_its_body(integration: Integration, tel
 def test_dismissed_event_runs_only_its_follow_ups(tell: Any, clumsy: Any) -> None:
     receiver = clumsy(signals.parcel_status_changed)
     event = retried(tell(parcel()), claim.ATTEMPTS - 1)
-    assert apply.dismiss(WebhookEvent.objects.all(), "admin", "") == 1
+    assert inbox.dismiss(WebhookEvent.objects.all(), "admin", "") == 1
     receiver.fixed = True
     apply.drain(now=timezone.now() + dt.timedelta(days=1))
     assert receiver.heard == []
-    assert apply.replay(WebhookEvent.objects.all()) == 1
+    assert inbox.replay(WebhookEvent.objects.all()) == 1
     apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
     event.refresh_from_db()
     assert (event.state, len(receiver.heard)) == (EventState.PROCESSED, 1)
@@ -912,7 +913,7 @@ def test_event_still_retried_cannot_be_dismissed(tell: Any, clumsy: Any) -> None
     clumsy(signals.parcel_status_changed)
     event = tell(parcel())
     assert event.state == EventState.RECEIVER_FAILED
-    assert apply.dismiss(WebhookEvent.objects.all(), "admin", "") == 0
+    assert inbox.dismiss(WebhookEvent.objects.all(), "admin", "") == 0
 
 
 def test_prune_empties_then_deletes_except_waiting_events(integration: Integration, tell: Any) -> None:
@@ -920,13 +921,13 @@ def test_prune_empties_then_deletes_except_waiting_events(integration: Integrati
     waiting, _ = inbox.store(integration, raw(parcel()))
     assert waiting is not None
     WebhookEvent.objects.update(received_at=NOW)
-    apply.prune(NOW + dt.timedelta(days=6))
+    prune_inbox(NOW + dt.timedelta(days=6))
     failed.refresh_from_db()
     assert failed.body
-    apply.prune(NOW + dt.timedelta(days=8))
+    prune_inbox(NOW + dt.timedelta(days=8))
     failed.refresh_from_db()
     assert not failed.body
-    apply.prune(NOW + dt.timedelta(days=31))
+    prune_inbox(NOW + dt.timedelta(days=31))
     assert WebhookEvent.objects.get() == waiting
 
 
@@ -938,5 +939,5 @@ def test_replay_ignores_this_machines_clock(
     now = timezone.now()
     with monkeypatch.context() as patched:
         patched.setattr(timezone, "now", lambda: now + dt.timedelta(hours=1))
-        apply.replay(WebhookEvent.objects.all())
+        inbox.replay(WebhookEvent.objects.all())
     assert list(WebhookEvent.objects.due(now)) == [event]

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from ...core.crypto import DecryptionError
 from ...models import EventState, Parcel, WebhookEvent
 from ...models.webhook_event import ACTIONS, AWAITING_FOLLOW_UPS
-from ...webhooks import apply
+from ...webhooks import inbox
 from ..actions.action import Question, Rows, action, in_chunks, notify, report_count
 from ..actions.history import log
 from ..actions.notes import NoteForm, log_with_note, name_of
@@ -72,7 +72,7 @@ def replay(model_admin: WebhookEventAdmin, request: HttpRequest, rows: Rows) -> 
     replayed = 0
     for chunk in in_chunks(rows):
         events = list(chunk.defer("body"))
-        replayed += apply.replay(chunk)
+        replayed += inbox.replay(chunk)
         log(request, events, _("Replayed."))
     notify("inbox")
     sentence = ngettext("%(number)d webhook is being replayed.", "%(number)d webhooks are being replayed.", replayed)
@@ -111,7 +111,7 @@ def dismiss(model_admin: WebhookEventAdmin, request: HttpRequest, rows: Rows) ->
     for chunk in in_chunks(rows):
         # A colleague may have replayed some meanwhile.
         events = list(chunk.dead().defer("body"))  # type: ignore[attr-defined]  # WebhookEventQuerySet
-        number += apply.dismiss(
+        number += inbox.dismiss(
             WebhookEvent.objects.filter(pk__in=[event.pk for event in events]), name_of(request), note
         )
         log_with_note(request, events, _("Dismissed."), note)

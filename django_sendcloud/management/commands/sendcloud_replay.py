@@ -12,7 +12,7 @@ from django.utils.dateparse import parse_date
 from ...models import EntryState, EventState, OutboxEntry, WebhookEvent
 from ...signals import work_due
 from ...sync.fold import fold_all
-from ...webhooks import apply
+from ...webhooks import inbox
 from ..tables import TablesCommand
 
 
@@ -76,7 +76,7 @@ class Command(TablesCommand):
             events = events.filter(action=options["action"])
         if since:
             events = events.filter(received_at__gte=since)
-        self.say(events.count() if options["dry_run"] else apply.replay(events), "webhook", options)
+        self.say(events.count() if options["dry_run"] else inbox.replay(events), "webhook", options)
 
     def say(self, count: int, what: str, options: dict[str, Any]) -> None:
         will = "would be" if options["dry_run"] else "is" if count == 1 else "are"
