@@ -109,6 +109,14 @@ def test_glossary_has_models_and_states() -> None:
     assert {*map(str, EntryState.labels), *map(str, ShipmentStatus.labels)} - set(terms) == set()
 
 
+def test_faults_are_those_of_tests() -> None:
+    text = (ROOT / "docs/faults.md").read_text()
+    listed = re.findall(r"^\| F(\d+) \|", text, re.MULTILINE)
+    tests = "".join(path.read_text() for path in (ROOT / "tests").rglob("test_*.py"))
+    caused = {number.lstrip("0") for number in re.findall(r"^def test_f(\d\d)_", tests, re.MULTILINE)}
+    assert sorted(listed) == sorted(caused)
+
+
 def test_permissions_are_explained() -> None:
     """Django's admin shows operators the names of permissions, code their codenames: the page has both."""
     text = (ROOT / "docs/admin.md").read_text()
