@@ -7,6 +7,7 @@ from typing import Self
 
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from .base import OrderReference, OrderReferenceQuerySet
 from .fields import StorableCharField
@@ -14,7 +15,7 @@ from .integration import Integration
 
 
 class AttemptOutcome(models.TextChoices):
-    ACCEPTED = "accepted", _("accepted")
+    SENT = "sent", pgettext_lazy("attempt", "sent")
     REFUSED = "refused", _("rejected")
     FAILED = "failed", _("failed")
 
@@ -26,7 +27,7 @@ class AttemptQuerySet(OrderReferenceQuerySet["Attempt"]):
 
 
 class Attempt(OrderReference):
-    """A streak of equal results of pushing one order: failures, rejections, or the acceptance after them.
+    """A streak of equal results of pushing one order: failures, rejections, or the success after them.
 
     An order that goes out at the first try leaves none. It holds no personal data.
     """

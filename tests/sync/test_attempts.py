@@ -36,7 +36,7 @@ def order(integration: Integration) -> Order:
     return factories.order(number="ORD-1")
 
 
-def test_order_accepted_immediately_leaves_no_attempt(order: Order) -> None:
+def test_order_sent_immediately_leaves_no_attempt(order: Order) -> None:
     drain()
     assert told() == []
 
@@ -47,10 +47,10 @@ def test_attempts_streak_of_failures_is_counted(order: Order, sandbox: Any) -> N
     sandbox.fail_next(500, times=3)
     for _ in range(4):
         drain()
-    assert told() == [("failed", "server_error"), ("accepted", "")]
-    streak, accepted = Attempt.objects.order_by("pk")
-    assert (streak.count, accepted.count) == (3, 1)
-    assert streak.at < accepted.at
+    assert told() == [("failed", "server_error"), ("sent", "")]
+    streak, sent = Attempt.objects.order_by("pk")
+    assert (streak.count, sent.count) == (3, 1)
+    assert streak.at < sent.at
     drain()
     assert len(told()) == 2
 
@@ -73,7 +73,7 @@ def test_rejection_and_fix_are_two_attempts(order: Order, sandbox: Any) -> None:
     order.city = "Utrecht"
     order.save()
     drain()
-    assert told() == [("refused", "rejected"), ("accepted", "")]
+    assert told() == [("refused", "rejected"), ("sent", "")]
 
 
 def test_rejection_names_field_and_rule(integration: Integration) -> None:
@@ -162,7 +162,7 @@ def test_order_with_slow_adapter_is_pushed(
     assert sandbox.count("POST", "/shipments") == 1
     assert not factories.outbox().exists()
     attempt = Attempt.objects.get()
-    assert (attempt.order_pk, attempt.outcome, attempt.code) == (str(late.pk), "accepted", "adapter_slow")
+    assert (attempt.order_pk, attempt.outcome, attempt.code) == (str(late.pk), "sent", "adapter_slow")
     assert "SlowForSome took" in caplog.text
 
 

@@ -78,7 +78,7 @@ def _of_entry(state: OrderState) -> Iterator[Step]:
 
 
 def _of_shipments(state: OrderState, attempts: list[Attempt]) -> Iterator[Step]:
-    accepted = [attempt.at for attempt in attempts if attempt.outcome == AttemptOutcome.ACCEPTED]
+    sent = [attempt.at for attempt in attempts if attempt.outcome == AttemptOutcome.SENT]
     several = len(state.shipments) > 1
     for shipment in state.shipments:
         name = str(shipment) if several else ""
@@ -87,13 +87,13 @@ def _of_shipments(state: OrderState, attempts: list[Attempt]) -> Iterator[Step]:
         if shipment.deleted_at is not None:
             # Its last push was its deletion.
             yield Step(shipment.deleted_at, "off", _("Removed at Sendcloud"), name)
-        elif pushed is not None and not any(abs(pushed - at) < SAME_PUSH for at in accepted):
+        elif pushed is not None and not any(abs(pushed - at) < SAME_PUSH for at in sent):
             yield Step(pushed, "good", _("Sent"), name)
 
 
 def _of_attempts(attempts: list[Attempt]) -> Iterator[Step]:
     for attempt in attempts:
-        if attempt.outcome == AttemptOutcome.ACCEPTED:
+        if attempt.outcome == AttemptOutcome.SENT:
             yield Step(attempt.at, "good", _("Sent"))
             continue
         rejected = attempt.outcome == AttemptOutcome.REFUSED

@@ -24,7 +24,7 @@ ENTRY_TONES: Mapping[str, str] = {
     EntryState.DEAD.value: "bad",
 }
 ATTEMPT_TONES: Mapping[str, str] = {
-    AttemptOutcome.ACCEPTED.value: "good",
+    AttemptOutcome.SENT.value: "good",
     AttemptOutcome.REFUSED.value: "bad",
     AttemptOutcome.FAILED.value: "warn",
 }

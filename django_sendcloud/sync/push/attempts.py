@@ -16,12 +16,12 @@ __all__ = ["write"]
 _OUTCOMES = {
     "rejected": AttemptOutcome.REFUSED,
     "retry": AttemptOutcome.FAILED,
-    "done": AttemptOutcome.ACCEPTED,
+    "done": AttemptOutcome.SENT,
 }
 
 
 def write(results: Sequence[tuple[Plan, str, Problem | None]], now: dt.datetime) -> None:
-    """Write the attempts worth a question: failures, rejections, and the acceptance after them.
+    """Write the attempts worth a question: failures, rejections, and the success after them.
 
     A streak of equal results of one order is one row with a count.
 

@@ -37,8 +37,8 @@ def delete(session: PushSession, ledger: Ledger, gate: Gate, integrations: Integ
         if not plan.deletes:
             continue
         if plan.upserts or plan.confirmations:
-            if not ledger.is_accepted(plan):
-                # The shipments stay where they are until the order is accepted where it belongs.
+            if not ledger.is_done(plan):
+                # The shipments stay where they are until Sendcloud has the order where it belongs.
                 continue
         elif not plan.entry.is_deletion:
             if unannounced <= 0:

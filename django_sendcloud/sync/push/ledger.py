@@ -68,8 +68,8 @@ class Ledger:
         """Return the orders without a verdict."""
         return list(self._open.values())
 
-    def is_accepted(self, plan: Plan) -> bool:
-        """Return whether Sendcloud has accepted all shipments that the order wants."""
+    def is_done(self, plan: Plan) -> bool:
+        """Return whether Sendcloud has all shipments that the order wants."""
         results = self._results[plan.entry.pk]
         wanted = len(plan.upserts) + len(plan.confirmations)
         return len(results) >= wanted and all(verdict.state == "done" for verdict in results)
