@@ -39,7 +39,7 @@ def state(account: Account, now: dt.datetime) -> str:
     return "open" if closed_until(account, now) and account.closed_reason == ClosedReason.FAILING else "closed"
 
 
-def take_probe(account: Account, now: dt.datetime) -> bool:
+def take_trial(account: Account, now: dt.datetime) -> bool:
     """Acquire the right to send the one trial request. The account stays closed to all other workers meanwhile."""
     until = now + dt.timedelta(seconds=max(OPEN_SECONDS, conf().DEADLINE_SECONDS))
     rows = Account.objects.filter(

@@ -208,7 +208,7 @@ class _HalfTheBudget:
             while answer := limiter.ask(self._integration, kind, trial=self._trial):
                 if not isinstance(answer, limiter.Closed):
                     clock.sleep(answer)
-                elif answer.reason == "open" and breaker.take_probe(self._integration.account, clock.now()):
+                elif answer.reason == "open" and breaker.take_trial(self._integration.account, clock.now()):
                     self._trial = True
                 else:
                     raise Postponed(_WHY[answer.reason])

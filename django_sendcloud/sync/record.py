@@ -373,9 +373,9 @@ def enqueue(orders: models.QuerySet[Any] | models.Model | Iterable[models.Model]
         # From the primary database, also of a replica that the queryset names: it may not have them yet.
         using = router.db_for_write(orders.model)
         if named := getattr(orders, "_db", None):
-            probe = orders.model()
-            probe._state.db = named
-            using = database_of(probe)
+            instance = orders.model()
+            instance._state.db = named
+            using = database_of(instance)
         pks = orders.using(using).values_list(registered._meta.pk.attname, flat=True).iterator(chunk_size=CHUNK)
         return record(registered._meta.label_lower, pks, is_bulk=True, using=using)
     if isinstance(orders, models.Model):

@@ -283,7 +283,7 @@ class _Run:
 
     def _trial(self, account: Account, lanes: list[Lane], now: dt.datetime) -> Claim:
         """Claim the one order that finds out whether Sendcloud is back: one that waits for it, or else any."""
-        if not retry_transient(functools.partial(breaker.take_probe, account, now)):
+        if not retry_transient(functools.partial(breaker.take_trial, account, now)):
             return Claim("", 0.0, [])
         mine = [integration.pk for integration in self.integrations.running if integration.account_id == account.pk]
         taken = retry_transient(functools.partial(claim, 1, lanes=mine, due_or_not=True))

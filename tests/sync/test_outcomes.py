@@ -392,8 +392,8 @@ def test_earlier_request_leaves_open_breaker_unchanged(db: None, later: Later) -
         account.refresh_from_db()
         assert (account.openings, account.closed_until) == (1, opened)
     later(40)
-    assert breaker.take_probe(account, clock.now())
-    assert not breaker.take_probe(account, clock.now()), "one of many"
+    assert breaker.take_trial(account, clock.now())
+    assert not breaker.take_trial(account, clock.now()), "one of many"
     breaker.failed(account, trial=True)
     assert account.openings == 2
     later(70)
