@@ -51,7 +51,7 @@ from .logs import page_of_logs
 from .move import move
 from .page import IntegrationPage, counted, outbox_url
 from .settings import SETTINGS, differences, settings_page
-from .trial import test_order
+from .test_order import test_order
 from .webhook import accept_keys, check_address, register_webhook
 
 if TYPE_CHECKING:

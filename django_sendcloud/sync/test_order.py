@@ -14,7 +14,7 @@ from ..payloads import ParcelItem, ShipmentPayload, Status, cents, grams
 from . import limiter
 from .backends import Backend, Item, Outcome, backend_for
 
-__all__ = ["Trial", "send_test_order", "trial_payload"]
+__all__ = ["OrderTest", "payload_for_test", "send_test_order"]
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -24,7 +24,7 @@ CHECK_SECONDS = 1.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trial:
+class OrderTest:
     """The result of a test order.
 
     Args:
@@ -44,7 +44,7 @@ class Trial:
         return self.was_seen and self.was_deleted
 
 
-def trial_payload(number: str, now: dt.datetime) -> ShipmentPayload:
+def payload_for_test(number: str, now: dt.datetime) -> ShipmentPayload:
     """Return an order that everybody recognises as a test."""
     return ShipmentPayload(
         external_order_id=number,
@@ -63,7 +63,7 @@ def trial_payload(number: str, now: dt.datetime) -> ShipmentPayload:
     )
 
 
-def send_test_order(integration: Integration) -> Trial:
+def send_test_order(integration: Integration) -> OrderTest:
     """Make a test order at Sendcloud, look for it, and delete it. Takes seconds; nothing of it is stored.
 
     Raises:
@@ -75,7 +75,7 @@ def send_test_order(integration: Integration) -> Trial:
     number = f"TEST-{uuid.uuid4().hex[:10].upper()}"
     _turn(integration, "unsafe")
     with backend_for(integration) as backend:
-        payload = backend.prepare(trial_payload(number, now))
+        payload = backend.prepare(payload_for_test(number, now))
         shipment = Shipment(
             integration=integration,
             order_number=number,
@@ -90,7 +90,7 @@ def send_test_order(integration: Integration) -> Trial:
         try:
             result = backend.upsert([Item(payload, shipment)])[0]
             if result.outcome is Outcome.REJECTED:
-                return Trial(number, result.errors)
+                return OrderTest(number, result.errors)
             shipment.remote_id, shipment.uuid = result.remote_id, uuid.UUID(result.uuid) if result.uuid else None
             was_seen = _is_seen(backend, shipment)
         finally:
@@ -98,7 +98,7 @@ def send_test_order(integration: Integration) -> Trial:
             was_deleted = _is_deleted(backend, shipment)
     if was_seen:
         Integration.objects.filter(pk=integration.pk).update(last_success_at=clock.now())
-    return Trial(number, was_seen=was_seen, was_deleted=was_deleted)
+    return OrderTest(number, was_seen=was_seen, was_deleted=was_deleted)
 
 
 def _is_seen(backend: Backend, shipment: Shipment) -> bool:

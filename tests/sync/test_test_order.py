@@ -14,7 +14,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.exceptions import AuthenticationError
 from django_sendcloud.models import Integration, OutboxEntry, Shipment
 from django_sendcloud.payloads import preflight
-from django_sendcloud.sync.trial import send_test_order, trial_payload
+from django_sendcloud.sync.test_order import payload_for_test, send_test_order
 
 pytestmark = [pytest.mark.django_db, pytest.mark.parametrize("generation", ["v2", "v3"], indirect=True)]
 
@@ -24,8 +24,8 @@ def there(sandbox: Any, generation: str) -> list[Any]:
 
 
 def test_order_is_made_seen_and_deleted(integration: Integration, sandbox: Any, generation: str) -> None:
-    trial = send_test_order(integration)
-    assert trial.works
+    sent = send_test_order(integration)
+    assert sent.works
     assert there(sandbox, generation) == []
     methods = [request.method for request in sandbox.requests]
     assert "POST" in methods
@@ -44,7 +44,7 @@ def test_refused_keys_make_nothing(integration: Integration, sandbox: Any, gener
 
 
 def test_order_is_marked_and_without_advice(integration: Integration, generation: str) -> None:
-    payload = trial_payload("TEST-1", clock.now())
+    payload = payload_for_test("TEST-1", clock.now())
     assert payload.name.startswith("TEST ORDER")
     assert [note for note in preflight(payload) if note.level in ("refused", "advice")] == []
 

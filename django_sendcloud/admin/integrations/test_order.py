@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...exceptions import RateLimited
 from ...models import Integration
-from ...sync.trial import send_test_order
+from ...sync.test_order import send_test_order
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
 from ..explanations.errors import fields_of
@@ -46,24 +46,24 @@ def test_order(model_admin: SendcloudAdmin[Integration], request: HttpRequest, r
     """Make an order at Sendcloud, see it there, and delete it."""
     integration = rows.get()
     try:
-        trial = send_test_order(integration)
+        sent = send_test_order(integration)
     except RateLimited:
         messages.warning(request, AT_FULL_SPEED)
         return
     except FAILURES as error:
         report_failure(model_admin, request, integration, error, _("Send a test order"))
         return
-    values = {"number": trial.number}
-    if trial.rejected:
-        fields = "; ".join(f"{field.label}: {' '.join(field.messages)}" for field in fields_of(trial.rejected))
+    values = {"number": sent.number}
+    if sent.rejected:
+        fields = "; ".join(f"{field.label}: {' '.join(field.messages)}" for field in fields_of(sent.rejected))
         text = gettext("Sendcloud rejected the test order: %(fields)s")
         messages.error(request, text % {"fields": fields})
         log(request, [integration], _("Sent a test order: Sendcloud rejected it."))
-    elif trial.works:
+    elif sent.works:
         text = gettext("The test order %(number)s was made at Sendcloud, seen there and deleted again: orders arrive.")
         messages.success(request, text % values)
         log(request, [integration], _("Sent a test order: it works."))
-    elif trial.was_deleted:
+    elif sent.was_deleted:
         text = gettext(
             "Sendcloud accepted the test order %(number)s, and did not show it in time. It is deleted again."
         )
