@@ -163,6 +163,16 @@ def test_push_again_pushes_shared_order_once(operator: Client, data: Data) -> No
     assert LogEntry.objects.count() == 2
 
 
+def test_push_again_sends_all_of_order(operator: Client, data: Data) -> None:
+    """It pushes orders, "even if nothing changed": as the action on the order itself does."""
+    values = {"integration": data.integration, "order_type": "shop.order", "order_pk": str(data.order.pk)}
+    values |= {"status": "synced", "digest": "known"}
+    other = Shipment.objects.create(**values, external_order_id="x", external_shipment_id="x-2")
+    act(operator, "push_again", [data.shipment], url="admin:django_sendcloud_shipment_changelist", confirmed="yes")
+    other.refresh_from_db()
+    assert other.digest == ""
+
+
 def test_push_again_leaves_out_unshippable_orders(operator: Client, data: Data, notified: list[str]) -> None:
     """A push of an order that Sendcloud no longer has, and that is not to be shipped, sends nothing."""
     values = {"integration": data.integration, "order_type": "shop.order", "status": "deleted"}

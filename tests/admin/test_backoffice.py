@@ -225,7 +225,7 @@ def test_panel_push_returns_to_page(worker: Client, integration: Integration, sa
     drain()
     assert sandbox.count("POST", "/shipments") == sent + 1
     assert LogEntry.objects.get().object_id == str(order.pk)
-    assert "1 order is being sent." in page(worker, order)
+    assert "1 order is being pushed." in page(worker, order)
 
 
 @pytest.mark.long

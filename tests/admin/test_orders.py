@@ -432,7 +432,7 @@ def test_order_push_sends_unchanged_order(boss: Client, integration: Integration
     assert sorted(LogEntry.objects.values_list("object_id", "change_message")) == sorted(
         (str(each.pk), "Pushed to Sendcloud.") for each in (order, order, other)
     )
-    assert "2 orders are being sent." in listing(boss).content.decode()
+    assert "2 orders are being pushed." in listing(boss).content.decode()
 
 
 def test_order_push_revives_dead_order(boss: Client, data: Data) -> None:
@@ -506,7 +506,7 @@ def test_save_and_push_saves_edits(boss: Client, integration: Integration, sandb
     assert sandbox.shipment(str(order.pk))["country"] == "NL"
     said = change_page(boss, order)
     assert "was changed successfully" in said
-    assert "1 order is being sent." in said
+    assert "1 order is being pushed." in said
     assert "Pushed to Sendcloud." in LogEntry.objects.values_list("change_message", flat=True)
 
 
@@ -672,7 +672,7 @@ def test_unsent_order_says_why_and_stays(boss: Client, connected: Integration) -
     select(boss, "sendcloud_push", unpaid)
     page = listing(boss).content.decode()
     assert "1 order is left out:" in page
-    assert "being sent" not in page
+    assert "being pushed" not in page
     assert not factories.outbox().exists()
     paid = factories.order()
     factories.clear_outbox()
@@ -700,7 +700,7 @@ def test_push_leaves_out_with_reason(
     select(boss, "sendcloud_push", order)
     page = listing(boss).content.decode()
     assert f"1 order is left out: {reason.rstrip('.')}." in page
-    assert "being sent" not in page
+    assert "being pushed" not in page
     assert not factories.outbox().exists()
 
 
@@ -709,5 +709,5 @@ def test_invalid_order_can_be_pushed(boss: Client, connected: Integration) -> No
     factories.clear_outbox()
     assert "Push it to find out what is wrong with it." in change_page(boss, order)
     select(boss, "sendcloud_push", order)
-    assert "1 order is being sent." in listing(boss).content.decode()
+    assert "1 order is being pushed." in listing(boss).content.decode()
     assert factories.outbox().exists()

@@ -162,7 +162,7 @@ def test_save_and_push_sends_fix(operator: Operator) -> None:
     page.get_by_label("Country").fill("BE")
     page.get_by_label("Postal code").fill("1000")
     operator.press("Save and push to Sendcloud now")
-    expect(page.get_by_text("1 order is being sent.")).to_be_visible()
+    expect(page.get_by_text("1 order is being pushed.")).to_be_visible()
     expect(page.get_by_label("Country")).to_have_value("BE")
     panel = page.locator("#sc-order")
     expect(panel).to_contain_text("Fixed, sending…")

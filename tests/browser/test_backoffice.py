@@ -30,7 +30,7 @@ def test_panel_works_on_any_page(operator: Operator) -> None:
 
     type(order).objects.filter(pk=order.pk).update(country="NL")
     operator.press("Push to Sendcloud now")
-    expect(page.get_by_text("1 order is being sent.")).to_be_visible()
+    expect(page.get_by_text("1 order is being pushed.")).to_be_visible()
     assert page.url == operator.url + reverse("desk_order", args=[order.pk])
     drain()
     # The panel of an order that is being sent refreshes itself.

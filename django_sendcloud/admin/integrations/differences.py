@@ -18,13 +18,11 @@ from django.utils.translation import gettext_lazy as _
 
 from ... import jobs
 from ...conf import conf
-from ...models import Integration, OutboxEntry, ReconciliationRun, Shipment, ShipmentStatus
-from ...orders import keys_by_type
+from ...models import Integration, ReconciliationRun, Shipment, ShipmentStatus
 from ...sync import reconcile
 from ..actions.action import notify, report_count
 from ..actions.history import log
-from ..outbox.order_rows import make_due
-from ..outbox.pushing import held_back, report_pushed
+from ..outbox.pushing import push_orders
 from ..permissions import Permissions
 from ..ui.cells import ago
 
@@ -154,21 +152,12 @@ def _press(request: HttpRequest, integration: Integration) -> None:
 
 
 def _send(request: HttpRequest, rows: list[Shipment]) -> None:
-    by_type = keys_by_type(row.ref for row in rows)
+    mine = Shipment.objects.filter(pk__in=[row.pk for row in rows])
     with transaction.atomic(using=conf().DATABASE):
-        mine = Shipment.objects.filter(pk__in=[row.pk for row in rows])
         # A push skips known content, and a deletion what counts as deleted.
         mine.filter(status=ShipmentStatus.DELETED).update(status=ShipmentStatus.PENDING)
         mine.update(digest="", mismatches=0)
-        for order_type, keys in by_type.items():
-            make_due(order_type, keys)
-    held = sum(
-        held_back(request, OutboxEntry.objects.filter(order_type=order_type, order_pk__in=keys))
-        for order_type, keys in by_type.items()
-    )
-    log(request, rows, _("Pushed again."))
-    notify("outbox")
-    report_pushed(request, sum(map(len, by_type.values())), held)
+        push_orders(request, mine, lambda shipment: shipment.ref, _("Pushed again."))
 
 
 def _compare(request: HttpRequest, integration: Integration) -> None:

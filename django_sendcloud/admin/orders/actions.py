@@ -9,15 +9,12 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ...models import OutboxEntry, Parcel, Shipment, ShipmentStatus
+from ...models import Parcel, Shipment
 from ...models.shipment import ShipmentQuerySet
 from ...orders import keys_by_type
 from ...parcels.cancel import is_cancellable
-from ..actions.action import Question, Rows, action, in_chunks, notify
-from ..actions.history import log
-from ..outbox.order_rows import make_due
-from ..outbox.pushing import held_back, report_pushed
-from ..outbox.why import at_sendcloud, is_left_out, report_left_out
+from ..actions.action import Question, Rows, action, in_chunks
+from ..outbox.pushing import push_orders
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import is_printable, label_action, printable
 from ..permissions import may
@@ -61,34 +58,7 @@ def _ask_push(model_admin: Any, request: HttpRequest, rows: Rows) -> Question:
 @action(_("Push to Sendcloud now"), permission="sendcloud_push", ask=_ask_push, asks_for_one=False)
 def sendcloud_push(model_admin: Any, request: HttpRequest, rows: Rows) -> None:
     """Push these orders now, also unchanged ones."""
-    number = held = 0
-    reasons: dict[str, int] = {}
-    for chunk in in_chunks(rows):
-        orders = list(chunk)
-        known = at_sendcloud(map(ref_of, orders))
-        for order in [each for each in orders if ref_of(each) not in known]:
-            if found := is_left_out(order):
-                orders.remove(order)
-                reasons[str(found.title)] = reasons.get(str(found.title), 0) + 1
-        if not orders:
-            continue
-        for order_type, keys in keys_by_type(map(ref_of, orders)).items():
-            # A push skips known content; clearing the digest sends it again.
-            pushed = Shipment.objects.filter(order_type=order_type, order_pk__in=keys)
-            pushed.filter(status=ShipmentStatus.SYNCED).update(digest="")
-            make_due(order_type, keys)
-            held += held_back(request, OutboxEntry.objects.filter(order_type=order_type, order_pk__in=keys))
-        log(request, orders, _("Pushed to Sendcloud."))
-        number += len(orders)
-    if number:
-        notify("outbox")
-        report_pushed(request, number, held, _being_sent)
-    report_left_out(request, reasons)
-
-
-def _being_sent(number: int) -> str:
-    sentence = ngettext("%(number)d order is being sent.", "%(number)d orders are being sent.", number)
-    return sentence % {"number": number}
+    push_orders(request, rows, ref_of, _("Pushed to Sendcloud."))
 
 
 def _has_label(state: OrderState) -> bool:

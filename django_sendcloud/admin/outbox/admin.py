@@ -26,8 +26,7 @@ from ...orders import OrderRef
 from ...registry import registry
 from ...sync.health import HEALING, is_retried
 from ...sync.problems import UNASSIGNED
-from ..actions.action import Question, Rows, action, asked, in_chunks, notify
-from ..actions.history import log
+from ..actions.action import Question, Rows, action, asked
 from ..explanations.causes import cause_of, causes, with_causes
 from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
@@ -40,7 +39,7 @@ from ..ui.cells import EMPTY, in_time
 from ..ui.humanize import clock_time, stopped_once
 from .fixing import desk_url, fixing_view
 from .order_rows import OrderRowAdmin, attempts_of, know_numbers
-from .pushing import held_back, report_pushed
+from .pushing import push_entries
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -58,22 +57,7 @@ __all__ = [
     "in_use_of",
     "is_moving",
     "is_on_hold",
-    "retry",
 ]
-
-
-def retry(request: HttpRequest, rows: Rows) -> None:
-    """Make these due immediately, reset their counters, log it, notify workers, and report the number."""
-    number = held = 0
-    for chunk in in_chunks(rows):
-        entries = list(chunk)
-        know_numbers(entries)
-        pushed = OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries])
-        number += pushed.retry()
-        held += held_back(request, pushed)
-        log(request, entries, _("Pushed again."))
-    notify("outbox")
-    report_pushed(request, number, held)
 
 
 def _push_title(number: int) -> str:
@@ -93,7 +77,7 @@ def _ask_push(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> Que
 @action(_("Push now"), permission="push", ask=_ask_push, asks_for_one=False)
 def push_now(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
     """Make these due immediately, whatever they wait for."""
-    retry(request, rows)
+    push_entries(request, rows)
 
 
 def ask_push_alike(request: HttpRequest, selected: QuerySet[OutboxEntry]) -> Question:
@@ -129,7 +113,7 @@ def has_problem(entry: OutboxEntry) -> bool:
 )
 def push_all_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
     """Push all orders again that share a problem with these."""
-    retry(request, rows)
+    push_entries(request, rows)
 
 
 def assume_integration(entries: Iterable[OutboxEntry], in_use: Callable[[], Sequence[Integration]]) -> None:

@@ -25,7 +25,6 @@ from ...payloads import Note, ShipmentPayload, preflight, v3
 from ...registry import registry
 from ...sync.backends import backend_class
 from ...sync.backends.v3 import options_of_shop
-from ...sync.fold import add_entries
 from ...sync.preview import preview_stored
 from ...violations import Violation
 from ..base import SearchedAdmin
@@ -46,7 +45,6 @@ __all__ = [
     "attempts_of",
     "kind_of_order",
     "know_numbers",
-    "make_due",
     "notes_on",
 ]
 
@@ -108,12 +106,6 @@ def attempts_of(order_type: str, order_pk: str) -> list[tuple[Attempt, SafeStrin
         )
         for attempt in found
     ]
-
-
-def make_due(order_type: str, order_pks: list[str]) -> None:
-    """Make these orders due immediately. Does not notify workers."""
-    add_entries(order_type, order_pks)
-    OutboxEntry.objects.filter(order_type=order_type, order_pk__in=order_pks).retry()
 
 
 class OrderRowAdmin(SearchedAdmin[OrderRowT]):

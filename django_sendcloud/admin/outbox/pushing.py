@@ -1,20 +1,32 @@
-"""Report of a push by an operator: the orders that are sent now, and those that wait because nothing is sent."""
+"""Push by an operator: the orders that are sent now, those that wait because nothing is sent, and those left out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import collections
+from collections.abc import Callable, Collection, Iterable
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
-from ...models import OutboxEntry
+from ...models import OutboxEntry, Shipment, ShipmentStatus
+from ...orders import OrderRef, keys_by_type, orders_of_type
+from ...registry import registry
+from ...sync.fold import add_entries
 from ...sync.health import Code
-from ..actions.action import report_count
+from ..actions.action import Rows, in_chunks, notify, report_count
+from ..actions.history import log
 from ..health import health_of
+from .order_rows import know_numbers
+from .why import is_left_out
 
-__all__ = ["being_pushed", "held_back", "report_held_back", "report_pushed"]
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
+__all__ = ["held_back", "make_due", "push_entries", "push_orders", "report_held_back"]
 
 # Findings of an integration that sends nothing at the moment.
 _SENDS_NOTHING = (
@@ -26,6 +38,62 @@ _SENDS_NOTHING = (
     Code.NO_WORKER,
     Code.UNREACHABLE,
 )
+
+
+def push_orders(request: HttpRequest, rows: Rows, ref_of: Callable[[Any], OrderRef], done: StrOrPromise) -> None:
+    """Push the orders of these rows now, also unchanged ones; log it, notify workers, and report the number.
+
+    Orders that a push would not send are left out, and reported with the reason.
+
+    Args:
+        request: Request of the operator.
+        rows: Orders, or rows about orders.
+        ref_of: Returns the order of a row.
+        done: Message for the history of each row.
+    """
+    pushed: set[OrderRef] = set()
+    left_out: dict[OrderRef, StrOrPromise] = {}
+    held = 0
+    for chunk in in_chunks(rows):
+        refs = {row: ref_of(row) for row in chunk}
+        left_out |= _left_out_of(refs.values())
+        chosen = {row: ref for row, ref in refs.items() if ref not in left_out}
+        for order_type, keys in keys_by_type(ref for ref in chosen.values() if ref not in pushed).items():
+            # A push skips known content; clearing the digest sends it again.
+            known = Shipment.objects.filter(order_type=order_type, order_pk__in=keys, status=ShipmentStatus.SYNCED)
+            known.update(digest="")
+            held += held_back(request, make_due(order_type, keys))
+        log(request, [*chosen], done)
+        pushed.update(chosen.values())
+    if pushed or not left_out:
+        notify("outbox")
+        _report_pushed(request, len(pushed), held)
+    _report_left_out(request, collections.Counter(map(str, left_out.values())))
+
+
+def push_entries(request: HttpRequest, rows: Rows) -> None:
+    """Push these outbox entries now, whatever they wait for; log it, notify workers, and report the number.
+
+    Content that Sendcloud has already is not sent again: these orders wait for their changes.
+    """
+    number = held = 0
+    for chunk in in_chunks(rows):
+        entries = list(chunk)
+        know_numbers(entries)
+        pushed = OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries])
+        number += pushed.retry()
+        held += held_back(request, pushed)
+        log(request, entries, _("Pushed again."))
+    notify("outbox")
+    _report_pushed(request, number, held)
+
+
+def make_due(order_type: str, keys: list[str]) -> QuerySet[OutboxEntry]:
+    """Make these orders due immediately, and return their entries. Does not notify workers."""
+    add_entries(order_type, keys)
+    entries = OutboxEntry.objects.filter(order_type=order_type, order_pk__in=keys)
+    entries.retry()
+    return entries
 
 
 def held_back(request: HttpRequest, entries: QuerySet[OutboxEntry]) -> int:
@@ -41,23 +109,12 @@ def held_back(request: HttpRequest, entries: QuerySet[OutboxEntry]) -> int:
     return entries.filter(waits).count()
 
 
-def being_pushed(number: int) -> str:
-    """Name the orders of a push that a worker sends now."""
-    sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", number)
-    return sentence % {"number": number}
-
-
-def report_pushed(request: HttpRequest, number: int, held: int, sentence: Callable[[int], str] = being_pushed) -> None:
-    """Report a push.
-
-    Args:
-        request: Request of the operator.
-        number: Number of pushed orders.
-        held: How many of them :func:`held_back` counts.
-        sentence: Returns the sentence on the orders that are sent now.
-    """
+def _report_pushed(request: HttpRequest, number: int, held: int) -> None:
+    """Report this many pushed orders, of which ``held`` wait."""
     if number > held or not held:
-        report_count(request, number - held, sentence(number - held))
+        sent = number - held
+        sentence = ngettext("%(number)d order is being pushed.", "%(number)d orders are being pushed.", sent)
+        report_count(request, sent, sentence % {"number": sent})
     report_held_back(request, held)
 
 
@@ -70,3 +127,39 @@ def report_held_back(request: HttpRequest, held: int) -> None:
             held,
         )
         messages.warning(request, sentence % {"number": held})
+
+
+def _left_out_of(refs: Collection[OrderRef]) -> dict[OrderRef, StrOrPromise]:
+    """Return the orders that a push would not send, each with the reason. They are loaded by their adapters."""
+    left: dict[OrderRef, StrOrPromise] = {}
+    there = _at_sendcloud(refs)
+    for order_type, keys in keys_by_type(ref for ref in refs if ref not in there).items():
+        adapter = registry.for_order_type(order_type)
+        if adapter is None:
+            # The push says so.
+            continue
+        orders = orders_of_type(adapter.get_queryset(), order_type, keys)
+        for key in keys:
+            if key not in orders:
+                left[OrderRef.stored(order_type, key)] = _("The order is gone")
+            elif found := is_left_out(orders[key]):
+                left[OrderRef.stored(order_type, key)] = found.title
+    return left
+
+
+def _at_sendcloud(refs: Iterable[OrderRef]) -> set[OrderRef]:
+    """Return the orders that Sendcloud has, or may have: pushing them may also remove them there."""
+    found: set[OrderRef] = set()
+    for order_type, keys in keys_by_type(refs).items():
+        alive = Shipment.objects.alive().filter(order_type=order_type, order_pk__in=keys)
+        found |= {OrderRef.stored(order_type, key) for key in alive.values_list("order_pk", flat=True)}
+    return found
+
+
+def _report_left_out(request: HttpRequest, reasons: dict[str, int]) -> None:
+    """Report the orders that were left out of a push, by reason."""
+    for reason, count in reasons.items():
+        sentence = ngettext(
+            "%(number)d order is left out: %(reason)s.", "%(number)d orders are left out: %(reason)s.", count
+        )
+        messages.warning(request, sentence % {"number": count, "reason": reason})

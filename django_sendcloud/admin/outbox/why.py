@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Collection, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import messages
 from django.db import models
-from django.http import HttpRequest
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ...adapters import NotShippable
 from ...core.dates import date_and_time
-from ...models import Shipment
-from ...orders import OrderRef, keys_by_type, orders_of_type
 from ...registry import registry
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["NotSent", "at_sendcloud", "is_left_out", "left_out_of", "report_left_out", "why_not_sent"]
+__all__ = ["NotSent", "is_left_out", "why_not_sent"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,39 +85,3 @@ def is_left_out(order: models.Model) -> NotSent | None:
     """Return why pushing the order would not send it; ``None`` if it would."""
     found = why_not_sent(order)
     return None if found is None or found.can_push else found
-
-
-def at_sendcloud(refs: Iterable[OrderRef]) -> set[OrderRef]:
-    """Return the orders that Sendcloud has, or may have: pushing them may also remove them there."""
-    found: set[OrderRef] = set()
-    for order_type, keys in keys_by_type(refs).items():
-        alive = Shipment.objects.alive().filter(order_type=order_type, order_pk__in=keys)
-        found |= {OrderRef.stored(order_type, key) for key in alive.values_list("order_pk", flat=True)}
-    return found
-
-
-def left_out_of(refs: Collection[OrderRef]) -> dict[OrderRef, StrOrPromise]:
-    """Return the orders that a push would not send, each with the reason. They are loaded by their adapters."""
-    left: dict[OrderRef, StrOrPromise] = {}
-    there = at_sendcloud(refs)
-    for order_type, keys in keys_by_type(ref for ref in refs if ref not in there).items():
-        adapter = registry.for_order_type(order_type)
-        if adapter is None:
-            # The push says so.
-            continue
-        orders = orders_of_type(adapter.get_queryset(), order_type, keys)
-        for key in keys:
-            if key not in orders:
-                left[OrderRef.stored(order_type, key)] = _("The order is gone")
-            elif found := is_left_out(orders[key]):
-                left[OrderRef.stored(order_type, key)] = found.title
-    return left
-
-
-def report_left_out(request: HttpRequest, reasons: Mapping[str, int]) -> None:
-    """Report the orders that were left out of a push, by reason."""
-    for reason, count in reasons.items():
-        sentence = ngettext(
-            "%(number)d order is left out: %(reason)s.", "%(number)d orders are left out: %(reason)s.", count
-        )
-        messages.warning(request, sentence % {"number": count, "reason": reason})

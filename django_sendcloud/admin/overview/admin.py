@@ -17,7 +17,7 @@ from ..alerts.incidents import incidents
 from ..base import SendcloudAdmin
 from ..explanations.causes import with_causes
 from ..inbox.admin import replay
-from ..outbox.admin import retry
+from ..outbox.pushing import push_entries
 from ..tools.pages import ToolPages
 from .cards import cards
 from .find import Findings, find, may_find
@@ -110,7 +110,7 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
             # All orders that need an operator for the same cause.
             if not self.has_push_permission(request) or not self.permissions(request).may_see(OutboxEntry):
                 raise PermissionDenied
-            retry(request, with_causes(OutboxEntry.objects.stuck(), [cause]))
+            push_entries(request, with_causes(OutboxEntry.objects.stuck(), [cause]))
         elif request.POST.get("replay") == EventState.FAILED:
             if not self.has_replay_permission(request) or not self.permissions(request).may_see(WebhookEvent):
                 raise PermissionDenied

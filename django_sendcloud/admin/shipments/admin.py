@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import collections
-import itertools
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,6 @@ from django.utils.translation import gettext_lazy as _
 from ...enums import ApiGeneration
 from ...exceptions import RateLimited
 from ...models import Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
-from ...orders import OrderRef
 from ...parcels.delivery_tasks import any_task, task_of
 from ...parcels.matching import order_ids
 from ...parcels.poll import poll_shipment
@@ -42,11 +39,9 @@ from ..outbox.admin import (
     explained,
     has_problem,
     in_use_of,
-    retry,
 )
-from ..outbox.order_rows import OrderRowAdmin, api_of, as_json, as_text, attempts_of, make_due, notes_on
-from ..outbox.pushing import held_back, report_pushed
-from ..outbox.why import left_out_of, report_left_out
+from ..outbox.order_rows import OrderRowAdmin, api_of, as_json, as_text, attempts_of, notes_on
+from ..outbox.pushing import make_due, push_entries, push_orders
 from ..parcels.admin import phase_badge, timeline_of
 from ..parcels.cancelling import cancel_action, cancellable, keep_action
 from ..parcels.labels import label_action, printable
@@ -86,26 +81,7 @@ def _ask_push(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Q
 @action(_("Push now"), permission="push", ask=_ask_push, asks_for_one=False)
 def push_again(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Push the orders of these shipments again, also unchanged ones."""
-    orders: set[tuple[str, str]] = set()
-    held = 0
-    left_out: dict[OrderRef, Any] = {}
-    for chunk in in_chunks(rows):
-        shipments = list(chunk)
-        left_out |= left_out_of([shipment.ref for shipment in shipments])
-        shipments = [shipment for shipment in shipments if shipment.ref not in left_out]
-        keys = sorted({(shipment.order_type, shipment.order_pk) for shipment in shipments} - orders)
-        # A push skips known content; clearing the digest sends it again.
-        chunk.filter(status=ShipmentStatus.SYNCED).update(digest="")
-        for order_type, group in itertools.groupby(keys, lambda key: key[0]):
-            mine = [key for _, key in group]
-            make_due(order_type, mine)
-            held += held_back(request, OutboxEntry.objects.filter(order_type=order_type, order_pk__in=mine))
-        log(request, shipments, _("Pushed again."))
-        orders.update(keys)
-    if orders or not left_out:
-        notify("outbox")
-        report_pushed(request, len(orders), held)
-    report_left_out(request, collections.Counter(map(str, left_out.values())))
+    push_orders(request, rows, lambda shipment: shipment.ref, _("Pushed again."))
 
 
 def _entries_of(rows: Sequence[Shipment]) -> QuerySet[OutboxEntry]:
@@ -135,7 +111,7 @@ def push_all_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows)
         types, keys = zip(*orders, strict=True)
         found = Shipment.objects.filter(order_type__in=set(types), order_pk__in=keys)
         log(request, [each for each in found if (each.order_type, each.order_pk) in orders], _("Pushed again."))
-    retry(request, rows)
+    push_entries(request, rows)
 
 
 def _failed(model_admin: ShipmentAdmin, request: HttpRequest, shipment: Shipment, error: Exception, doing: Any) -> None:

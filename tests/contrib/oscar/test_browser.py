@@ -69,7 +69,7 @@ def test_dashboard_works_in_browser(
     mug.attr.weight = 250.0
     mug.save()
     page.get_by_role("button", name="Push to Sendcloud now").click()
-    expect(page.get_by_text("1 order is being sent.")).to_be_visible()
+    expect(page.get_by_text("1 order is being pushed.")).to_be_visible()
     drain()
     assert not OutboxEntry.objects.exists()
     [parcel] = sendcloud.create_label(str(order.pk))
@@ -84,6 +84,6 @@ def test_dashboard_works_in_browser(
     expect(page.get_by_role("heading", name="Push 1 order to Sendcloud")).to_be_visible()
     assert findings(page, ".sc-confirmation") == []
     page.get_by_role("button", name="Push now").click()
-    expect(page.get_by_text("1 order is being sent.")).to_be_visible()
+    expect(page.get_by_text("1 order is being pushed.")).to_be_visible()
     page.get_by_role("link", name="Sendcloud", exact=True).click()
     expect(page.get_by_role("heading", name="Overview")).to_be_visible()

@@ -163,7 +163,7 @@ def test_dashboard_button_pushes(
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', found[2]))
     answer = client.post(found[1], fields, follow=True)
     assert answer.redirect_chain == [(reverse("dashboard:order-detail", args=[order.number]), 302)]
-    assert "1 order is being sent." in answer.content.decode()
+    assert "1 order is being pushed." in answer.content.decode()
     assert OutboxEntry.objects.get().order_pk == str(order.pk)
 
 

@@ -110,7 +110,7 @@ def test_panel_pushes_and_returns(staff: Callable[..., Client], sendcloud: Any, 
     fields = dict(re.findall(r'<input type="hidden" name="(\w+)" value="([^"]*)">', button))
     answer = client.post(url, fields, follow=True)
     assert answer.redirect_chain == [(reverse("order:inspect", args=[order.pk]), 302)]
-    assert "1 order is being sent." in answer.content.decode()
+    assert "1 order is being pushed." in answer.content.decode()
     assert OutboxEntry.objects.get().order_pk == str(order.pk)
 
 
