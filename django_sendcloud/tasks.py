@@ -51,7 +51,7 @@ def push_again(wait: float | None) -> None:
     Args:
         wait: Seconds until the next run is needed; 0.0 lets other tasks of the shop in between; ``None`` is never.
     """
-    if wait is not None and (not wait or worker.plan_run(wait)):
+    if wait is not None and (not wait or worker.take_next_run(wait)):
         publish(PUSH, delay=wait)
 
 

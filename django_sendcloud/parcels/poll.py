@@ -23,7 +23,7 @@ from ..signals import work_due
 from ..silent import SilentBytes, SilentDict, SilentList, SilentStr
 from ..sync import limiter
 from ..sync.backends import backend_class
-from ..sync.site_guard import belongs_here
+from ..sync.site_guard import pause_if_copy
 from .matching import order_ids
 from .parse import KEYS, ParcelUpdate, ParseError, identity, moment
 from .statuses import id_of
@@ -49,7 +49,9 @@ def poll_all() -> int:
     failed = 0
     running = Integration.objects.running().select_related("account")
     integrations: list[Integration] = retry_transient(lambda: list(running))
-    for integration in filter(belongs_here, integrations):
+    for integration in integrations:
+        if pause_if_copy(integration):
+            continue
         try:
             poll(integration)
         except interruptions():

@@ -32,9 +32,9 @@ __all__ = [
     "Cause",
     "alert_settings",
     "causes",
-    "digest_is_due",
     "is_quiet",
     "postpone_digest",
+    "take_digest",
     "update_alerts",
 ]
 
@@ -164,8 +164,8 @@ def _is_quiet_hour(settings: AlertSettings, hour: int) -> bool:
     return begin <= hour < end if begin < end else hour >= begin or hour < end
 
 
-def digest_is_due(settings: AlertSettings, now: dt.datetime) -> bool:
-    """Return whether this process sends the digest of today now: of several, one does.
+def take_digest(settings: AlertSettings, now: dt.datetime) -> bool:
+    """Take the right to send the digest of today now: of several processes, one gets it. Return whether it is this one.
 
     A digest that falls into the quiet hours is due at their end.
     """

@@ -13,7 +13,7 @@ from ..core.clock import EpochMicroseconds, clock
 from ..models import Integration, PrunedOrder
 from .problems import Problem
 from .routing import route
-from .site_guard import belongs_here
+from .site_guard import pause_if_copy
 
 __all__ = ["Integrations"]
 
@@ -35,9 +35,9 @@ class Integrations:
         # Whether there are orders whose shipments were pruned.
         self.has_pruned = any(getattr(integration, "pruned", False) for integration in self.by_pk.values())
         self.active = [integration for integration in self.by_pk.values() if integration.is_active]
-        self.running = [
-            integration for integration in self.active if belongs_here(integration) and not integration.is_paused
-        ]
+        for integration in self.active:
+            pause_if_copy(integration)
+        self.running = [integration for integration in self.active if not integration.is_paused]
 
     def resolve(
         self, wanted: Integration | None, country: Callable[[], str] = str, sites: Collection[str] = ()

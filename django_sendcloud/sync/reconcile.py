@@ -29,7 +29,7 @@ from .backends import Backend, RemoteItem, backend_class
 from .fold import fold_all
 from .push.frozen import has_label, is_frozen, with_frozen
 from .record import record
-from .site_guard import belongs_here
+from .site_guard import pause_if_copy
 
 __all__ = [
     "SCANS_TO_ACT",
@@ -440,7 +440,7 @@ def reconcile_all(again_after: float = 0.0) -> int:
     failed = 0
     finished_since = clock.now() - dt.timedelta(seconds=again_after)
     for integration in Integration.objects.running().select_related("account"):
-        if not belongs_here(integration) or (again_after and not _is_due(integration, finished_since)):
+        if pause_if_copy(integration) or (again_after and not _is_due(integration, finished_since)):
             continue
         try:
             repair(integration, scan(integration))

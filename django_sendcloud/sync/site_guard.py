@@ -7,20 +7,20 @@ import logging
 from ..core.site import differences
 from ..models import Integration, PauseReason
 
-__all__ = ["belongs_here"]
+__all__ = ["pause_if_copy"]
 
 logger = logging.getLogger("django_sendcloud.sync")
 
 
-def belongs_here(integration: Integration) -> bool:
-    """Return whether this site is the one the integration was connected at; if not, pause the integration.
+def pause_if_copy(integration: Integration) -> bool:
+    """Pause an integration that was connected at another site. Return whether it was.
 
     The pause lasts until a person resumes it (*this is the shop that ships*) or takes the integration out of use
     (*this is a copy*). It is written into this site's own database, so the original is not affected.
     """
     found = differences(integration.site)
     if not found:
-        return True
+        return False
     if integration.paused_since is None:
         detail = "; ".join(f"{part}: {there} there, {here} here" for part, (there, here) in sorted(found.items()))
         if integration.pause(PauseReason.COPY, detail):
@@ -29,4 +29,4 @@ def belongs_here(integration: Integration) -> bool:
                 integration.remote_id,
                 ", ".join(sorted(found)),
             )
-    return False
+    return True

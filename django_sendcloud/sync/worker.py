@@ -22,7 +22,7 @@ from .integrations import Integrations
 from .push import PushSession, push_claim
 from .push.delete import DELETES_PER_CLAIM, UPSERTS_PER_DELETE
 
-__all__ = ["plan_run", "push_due", "run_in_turn"]
+__all__ = ["push_due", "run_in_turn", "take_next_run"]
 
 # Seconds after which a worker in a shared process lets other tasks in.
 TURN_SECONDS = 10.0
@@ -101,8 +101,11 @@ def run_in_turn(budget: float = TURN_SECONDS) -> float | None:
     return 0.0 if run.go() else run.next_run()
 
 
-def plan_run(seconds: float) -> bool:
-    """Return whether this process has to plan a run in so many seconds, because none is planned that comes earlier."""
+def take_next_run(seconds: float) -> bool:
+    """Take the plan of a run in so many seconds, unless one is planned that comes earlier. Return whether it was taken.
+
+    The process that has it notifies a worker for then.
+    """
     now = clock.now()
     until = now + dt.timedelta(seconds=seconds)
     rows = Checkpoint.objects.filter(name="run")

@@ -21,7 +21,7 @@ from django_sendcloud.conf import AlertSettings, problems
 from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Alert, Checkpoint, Integration, OutboxEntry, PauseReason, WebhookEvent
 from django_sendcloud.signals import alert_raised, alert_solved
-from django_sendcloud.sync.alerts import digest_is_due, is_quiet
+from django_sendcloud.sync.alerts import is_quiet, take_digest
 from django_sendcloud.sync.health import mark_sweep
 from django_sendcloud.sync.problems import Problem, columns_of
 from django_sendcloud.violations import Violation
@@ -319,7 +319,7 @@ def test_failing_digest_is_repeated(alerted: Callable[..., None], monkeypatch: p
 
 
 def test_digest_after_noon_waits_for_tomorrow() -> None:
-    assert not digest_is_due(AlertSettings(morning=8), at(15))
+    assert not take_digest(AlertSettings(morning=8), at(15))
     assert not Checkpoint.objects.exists()
 
 

@@ -20,7 +20,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Account, Integration, OutboxEntry, PauseReason
 from django_sendcloud.sync import limiter, slots, worker
 from django_sendcloud.sync.integrations import Integrations
-from django_sendcloud.sync.worker import plan_run, push_due, run_in_turn
+from django_sendcloud.sync.worker import push_due, run_in_turn, take_next_run
 from tests import factories
 from tests.factories import forget_transaction
 
@@ -125,12 +125,12 @@ def test_paused_integration_has_no_notification(integration: Integration, later:
 
 
 def test_notification_is_planned_once(db: None, later: Later) -> None:
-    assert plan_run(20.0)
-    assert not plan_run(20.0), "one run serves all workers"
-    assert plan_run(5.0), "an earlier one is another"
-    assert not plan_run(10.0), "it plans the next one itself"
+    assert take_next_run(20.0)
+    assert not take_next_run(20.0), "one run serves all workers"
+    assert take_next_run(5.0), "an earlier one is another"
+    assert not take_next_run(10.0), "it plans the next one itself"
     later(6.0)
-    assert plan_run(14.0)
+    assert take_next_run(14.0)
 
 
 def test_time_that_is_up_notifies_immediately(planned: list[float], monkeypatch: pytest.MonkeyPatch) -> None:

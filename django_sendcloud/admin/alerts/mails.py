@@ -31,9 +31,9 @@ from ...sync.alerts import (
     WEBHOOKS_FAILED,
     Cause,
     alert_settings,
-    digest_is_due,
     is_quiet,
     postpone_digest,
+    take_digest,
 )
 from ...sync.health import Code, Finding, Health, Level, pushed_since
 from ..explanations import causes as problems
@@ -88,7 +88,7 @@ def mail_alerts(*, health: Health, causes: Sequence[Cause], **kwargs: Any) -> No
             Alert.objects.filter(cause=cause.key).update(mailed_at=None)
             # The others would wait for the same server.
             break
-    if digest_is_due(choice, now) and not _sends(
+    if take_digest(choice, now) and not _sends(
         choice, lambda: _subject_of_digest(health, causes), lambda: _digest(health, causes, now)
     ):
         postpone_digest()

@@ -54,7 +54,7 @@ def _delete_shipments(session: PushSession, ledger: Ledger, gate: Gate, integrat
         integration = integrations.by_pk.get(shipment.integration_id)
         if integration is None:
             continue
-        if not gate.may_send(integration):
+        if not gate.take_turn(integration):
             # The rest of this order waits for this integration, wherever its other shipments went.
             plan.integration = integration
             continue

@@ -79,8 +79,12 @@ class Gate:
         """Return why an order cannot be sent with this claim."""
         return self._stops.get(plan.integration.pk) if plan.integration else None
 
-    def may_send(self, integration: Integration, kind: limiter.Kind = "unsafe") -> bool:
-        """Return whether one request may be sent now; wait for the rate limit if lease and wait_budget allow it."""
+    def take_turn(self, integration: Integration, kind: limiter.Kind = "unsafe") -> bool:
+        """Take the right to send one request now, waiting for it as long as the lease and the run's budget allow.
+
+        Returns:
+            Whether it was given.
+        """
         if integration.pk in self._stops or self.time_is_up():
             return False
         if self._session.slot is not None:

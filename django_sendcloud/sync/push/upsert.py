@@ -57,7 +57,7 @@ def upsert(session: PushSession, ledger: Ledger, gate: Gate) -> None:
     queue = collections.deque(batches(ledger.open_plans()))
     while queue:
         batch = queue.popleft()
-        if gate.may_send(batch.integration):
+        if gate.take_turn(batch.integration):
             queue.extendleft(reversed(_send(session, ledger, gate, batch)))
             ledger.settle_in_time()
         else:
@@ -137,7 +137,7 @@ def confirm(
             groups.setdefault(shipment.integration_id, []).append((plan, shipment))
     for pk, group in groups.items():
         integration = integrations.by_pk[pk]
-        if not gate.may_send(integration, "safe"):
+        if not gate.take_turn(integration, "safe"):
             for plan, _ in group:
                 plan.integration = integration
             continue
@@ -167,7 +167,7 @@ def _clear(
 ) -> None:
     """Delete a shipment that has kept parts which its order has lost, so that it is created again without them."""
     plan.integration = integration
-    if not gate.may_send(integration):
+    if not gate.take_turn(integration):
         return
     try:
         with not_after(gate.latest()):
