@@ -12,8 +12,8 @@ PACKAGE = Path(__file__).resolve().parents[2] / "django_sendcloud"
 TEMPLATES = PACKAGE / "templates/admin/django_sendcloud"
 # Django finds these by their names: for all our pages, and for those of one model.
 DJANGOS = {"change_form.html", "change_list.html", "integration/change_form.html", "integration/submit_line.html"}
-# The path to it, and the name. One of the tools is chosen by a view.
-USED = re.compile(r"admin/django_sendcloud/((?:\w+/)*(?:\w+|\{name\})\.html)")
+# The path to it, and the name.
+USED = re.compile(r"admin/django_sendcloud/((?:\w+/)*\w+\.html)")
 
 
 def names() -> set[str]:
@@ -30,10 +30,7 @@ def users() -> dict[str, set[str]]:
 
 
 def test_used_templates_exist_and_existing_are_used() -> None:
-    used = set(users())
-    tools = {f"tools/{path.name}" for path in (TEMPLATES / "tools").iterdir()}
-    assert "tools/{name}.html" in used
-    assert (used - {"tools/{name}.html"}) | tools | DJANGOS == names()
+    assert set(users()) | DJANGOS == names()
 
 
 def test_folders_are_rooms_of_the_admin() -> None:

@@ -17,7 +17,6 @@ from django.contrib.admin import helpers
 from django.core.exceptions import PermissionDenied
 from django.db import models, transaction
 from django.http import HttpRequest, HttpResponse
-from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext
 
@@ -25,6 +24,7 @@ from ...conf import conf
 from ...models import OutboxEntry
 from ...signals import work_due
 from ..ui.links import admin_url
+from ..ui.pages import admin_page
 
 if TYPE_CHECKING:
     from django import forms
@@ -182,8 +182,6 @@ class Action:
         page_url = request.get_full_path()
         if page_of is not None:
             page_url = getattr(admin, "page_url", "") or admin_url(admin.admin_site, admin.opts, page_of.pk)
-        # Django's own views set it, too: the template's URLs belong to this site.
-        vars(request)["current_app"] = admin.admin_site.name
         checkbox_name = getattr(admin, "checkbox_name", helpers.ACTION_CHECKBOX_NAME)
         selected, across = request.POST.getlist(checkbox_name), request.POST.get("select_across", "0")
         if across == "1":
@@ -191,10 +189,6 @@ class Action:
             keys = [str(key) for key in selection.values_list("pk", flat=True)[: MOST_SELECTED + 1]]
             selected, across = (keys, "0") if len(keys) <= MOST_SELECTED else (selected, across)
         context = {
-            **admin.admin_site.each_context(request),
-            "title": question.title or self._title(admin, objects, number),
-            "opts": admin.opts,
-            "original": page_of,
             "action": self,
             "button": question.button or _plain(self.label),
             "question": question,
@@ -209,9 +203,10 @@ class Action:
             "cancel_url": page_url,
             "typed": self.typed(rows.get()) if self.typed else "",
             "was_typed": "typed" in request.POST,
-            "media": admin.media,
         }
-        return TemplateResponse(request, getattr(admin, "confirmation_template", CONFIRMATION), context)
+        template = getattr(admin, "confirmation_template", CONFIRMATION)
+        title = question.title or self._title(admin, objects, number)
+        return admin_page(admin, request, template, title, context, page_of)
 
     def _title(self, admin: AnyAdmin, objects: list[tuple[Any, str]], number: int) -> str:
         """Name action and objects: ``Pause: Webshop``."""

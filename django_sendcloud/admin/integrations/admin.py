@@ -11,7 +11,6 @@ from django.contrib.admin.utils import unquote
 from django.contrib.admin.views.main import ChangeList
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.decorators import method_decorator
@@ -41,6 +40,7 @@ from ..health import health_of
 from ..ui.badges import badge, badge_with
 from ..ui.cells import EMPTY, ago, link
 from ..ui.humanize import clock_time, stopped_once
+from ..ui.pages import admin_page
 from . import pending_secrets
 from .copies import is_a_copy, may_be_copy, ships_here
 from .differences import differences_page
@@ -571,18 +571,14 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         cursor = request.GET.get("cursor", "")
         may_see_contents = self.has_payload_permission(request)
         context = {
-            **self.admin_site.each_context(request),
-            "title": gettext("Failed requests at Sendcloud"),
             "subtitle": str(integration),
-            "opts": self.opts,
-            "original": integration,
-            "media": self.media,
             "is_first_page": not cursor,
             "failing_since": integration.failing_since,
             "failing_ago": ago(integration.failing_since),
             **page_of_logs(integration, cursor, with_contents=may_see_contents),
         }
-        return TemplateResponse(request, "admin/django_sendcloud/integrations/logs.html", context)
+        template = "admin/django_sendcloud/integrations/logs.html"
+        return admin_page(self, request, template, gettext("Failed requests at Sendcloud"), context, integration)
 
     # -- columns --------------------------------------------------------------------------------
 

@@ -12,7 +12,6 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -25,6 +24,7 @@ from ..actions.history import log
 from ..outbox.pushing import push_orders
 from ..permissions import Permissions
 from ..ui.cells import ago
+from ..ui.pages import admin_page
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -90,14 +90,8 @@ def differences_page(
             vars(shipment)["_permissions"] = permissions
             rows.append(Row(shipment, permissions.url(shipment), title, effect, is_confirmed))
     ignored = list(_ignored(integration).order_by("pk")[:ROWS])
-    vars(request)["current_app"] = model_admin.admin_site.name
     context = {
-        **model_admin.admin_site.each_context(request),
-        "title": gettext("Differences from Sendcloud"),
         "subtitle": str(integration),
-        "opts": model_admin.opts,
-        "original": integration,
-        "media": model_admin.media,
         "last": last,
         "finished": ago(last.finished_at) if last is not None else "",
         "current": current,
@@ -107,7 +101,8 @@ def differences_page(
         "may_act": model_admin.has_push_permission(request),
         "may_compare": integration.is_active and not integration.is_paused and current is None,
     }
-    return TemplateResponse(request, "admin/django_sendcloud/integrations/differences.html", context)
+    template = "admin/django_sendcloud/integrations/differences.html"
+    return admin_page(model_admin, request, template, gettext("Differences from Sendcloud"), context, integration)
 
 
 def _ignored(integration: Integration) -> QuerySet[Shipment]:

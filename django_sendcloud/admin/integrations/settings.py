@@ -16,7 +16,6 @@ from django.contrib.admin.widgets import AdminTextInputWidget
 from django.core import signing
 from django.core.exceptions import PermissionDenied, ValidationError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -30,6 +29,7 @@ from ..actions.history import log
 from ..explanations.failures import FAILURES, explain_failure
 from ..explanations.violations import describe
 from ..ui.humanize import quoted
+from ..ui.pages import admin_page
 from .failures import report_failure
 from .webhook import where_shop_is
 
@@ -397,17 +397,11 @@ def _render(
     model_admin: SendcloudAdmin[Integration], request: HttpRequest, integration: Integration, **context: Any
 ) -> HttpResponse:
     form = context.get("form")
-    return TemplateResponse(
-        request,
-        "admin/django_sendcloud/integrations/settings.html",
-        {
-            **model_admin.admin_site.each_context(request),
-            "title": gettext("Settings at Sendcloud"),
-            "subtitle": str(integration),
-            "opts": model_admin.opts,
-            "original": integration,
-            "media": model_admin.media + (form.media if form else forms.Media()),
-            "may_change": model_admin.has_change_permission(request, integration),
-            **context,
-        },
-    )
+    context = {
+        "subtitle": str(integration),
+        "media": model_admin.media + (form.media if form else forms.Media()),
+        "may_change": model_admin.has_change_permission(request, integration),
+        **context,
+    }
+    template = "admin/django_sendcloud/integrations/settings.html"
+    return admin_page(model_admin, request, template, gettext("Settings at Sendcloud"), context, integration)

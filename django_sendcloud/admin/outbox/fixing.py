@@ -12,7 +12,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import FieldDoesNotExist, ObjectDoesNotExist, PermissionDenied
 from django.db import connections, models, router, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.utils.translation import gettext, ngettext
 
 from ...models import OutboxEntry
@@ -25,6 +24,7 @@ from ..explanations.errors import FieldProblem, explain, field_label, fields_of
 from ..health import fold_once
 from ..permissions import Permissions
 from ..ui.links import admin_url, leads_back
+from ..ui.pages import admin_page
 from .order_rows import know_numbers
 from .pushing import held_back, report_held_back
 
@@ -118,12 +118,7 @@ def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) 
         rows = [row for row in rows if not row.is_saved]
     following = _next(found, chosen)
     explanation = explain(chosen.code)
-    vars(request)["current_app"] = site.name
     context = {
-        **site.each_context(request),
-        "title": gettext("Fix orders"),
-        "opts": model_admin.opts,
-        "media": model_admin.media,
         "cause": chosen,
         "explanation": explanation,
         "causes": [(cause, count, desk_url(site, cause, back)) for cause, count in found.items()],
@@ -135,7 +130,8 @@ def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) 
         "next_cause": following,
         "back": back,
     }
-    return TemplateResponse(request, "admin/django_sendcloud/outbox/fixing.html", context)
+    template = "admin/django_sendcloud/outbox/fixing.html"
+    return admin_page(model_admin, request, template, gettext("Fix orders"), context)
 
 
 def _back(request: HttpRequest) -> str:

@@ -10,7 +10,6 @@ from django.apps import apps
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -32,6 +31,7 @@ from ..explanations.errors import ERRORS, FieldProblem, explain, fields_of
 from ..permissions import Permissions
 from ..ui.badges import ATTEMPT_TONES, badge
 from ..ui.cells import link
+from ..ui.pages import admin_page
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -133,17 +133,9 @@ class OrderRowAdmin(SearchedAdmin[OrderRowT]):
         row = self.object_or_404(request, object_id)
         if not self.has_payload_permission(request):
             raise PermissionDenied
-        vars(request)["current_app"] = self.admin_site.name
-        context = {
-            **self.admin_site.each_context(request),
-            "title": _("What would be sent now"),
-            "subtitle": str(row),
-            "opts": self.opts,
-            "original": row,
-            "media": self.media,
-            **self._preview(row),
-        }
-        return TemplateResponse(request, "admin/django_sendcloud/outbox/payload.html", context)
+        context = {"subtitle": str(row), **self._preview(row)}
+        template = "admin/django_sendcloud/outbox/payload.html"
+        return admin_page(self, request, template, _("What would be sent now"), context, row)
 
     def _preview(self, row: OrderRowT) -> dict[str, Any]:
         try:

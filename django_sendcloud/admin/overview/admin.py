@@ -6,7 +6,6 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
@@ -19,6 +18,7 @@ from ..explanations.causes import with_causes
 from ..inbox.admin import replay
 from ..outbox.pushing import push_entries
 from ..tools.pages import ToolPages
+from ..ui.pages import admin_page
 from .cards import cards
 from .find import Findings, find, may_find
 from .headline import headline
@@ -64,17 +64,13 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
         findings = find(self.admin_site, request, words) if words else Findings([], "")
         if findings.only:
             return HttpResponseRedirect(findings.only)
-        vars(request)["current_app"] = self.admin_site.name
         context = {
-            **self.admin_site.each_context(request),
-            "title": _("Find orders and parcels"),
-            "opts": self.opts,
-            "media": self.media,
             "words": words,
             "groups": findings.groups,
             "is_found": any(group.rows for group in findings.groups),
         }
-        return TemplateResponse(request, "admin/django_sendcloud/overview/find.html", context)
+        template = "admin/django_sendcloud/overview/find.html"
+        return admin_page(self, request, template, _("Find orders and parcels"), context)
 
     # -- the page -------------------------------------------------------------------------------
 
@@ -89,10 +85,6 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
         snapshot = Snapshot(self, request)
         found = tasks(snapshot)
         context = {
-            **self.admin_site.each_context(request),
-            "title": _("Overview"),
-            "opts": self.opts,
-            "media": self.media,
             "sc_incidents": incidents(self.admin_site, request),
             "headline": headline(snapshot, found),
             "tasks": found,
@@ -102,7 +94,7 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
             "spark": {"width": WIDTH, "height": HEIGHT},
             **(extra_context or {}),
         }
-        return TemplateResponse(request, "admin/django_sendcloud/overview/overview.html", context)
+        return admin_page(self, request, "admin/django_sendcloud/overview/overview.html", _("Overview"), context)
 
     def _press(self, request: HttpRequest) -> HttpResponse:
         """Run the button of a task."""

@@ -11,7 +11,6 @@ from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
-from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.decorators import method_decorator
 from django.utils.html import format_html, format_html_join
@@ -35,6 +34,7 @@ from ..permissions import Permissions
 from ..ui.badges import PHASE_TONES, badge
 from ..ui.cells import EMPTY, ago, link
 from ..ui.humanize import grouped, when
+from ..ui.pages import admin_page
 from .cancelling import cancel_action, cancellable
 from .labels import label_action, printable, ready_to_print
 from .orphans import dismiss_parcels, reopen_parcels
@@ -321,18 +321,9 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
             log(request, [parcel], _("Assigned to the shipment %(shipment)s."), shipment=str(shipment))
             messages.success(request, text)
             return HttpResponseRedirect(self.url("change", parcel.pk))
-        vars(request)["current_app"] = self.admin_site.name
-        context = {
-            **self.admin_site.each_context(request),
-            "title": gettext("Assign the parcel %(parcel)s") % {"parcel": parcel},
-            "opts": self.opts,
-            "original": parcel,
-            "form": form,
-            "number": number,
-            "found": list(candidates),
-            "media": self.media,
-        }
-        return TemplateResponse(request, "admin/django_sendcloud/parcels/assign.html", context)
+        title = gettext("Assign the parcel %(parcel)s") % {"parcel": parcel}
+        context = {"form": form, "number": number, "found": list(candidates)}
+        return admin_page(self, request, "admin/django_sendcloud/parcels/assign.html", title, context, parcel)
 
     def _belongs_already(self, request: HttpRequest, parcel: Parcel) -> HttpResponse:
         """Report that the parcel was assigned meanwhile, by an operator or an update."""

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
-from django.template.response import TemplateResponse
 from django.urls import URLPattern
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +16,7 @@ from ...core.transactions import outside_transactions
 from ...diagnostics.bundle import NAME, support_bundle
 from ...diagnostics.doctor import Status, diagnose
 from ...models import OutboxEntry
+from ..ui.pages import admin_page
 from .preflight import preflight_context
 
 if TYPE_CHECKING:
@@ -68,7 +68,8 @@ class ToolPages(_Base):
         if not self.has_view_permission(request) or not self.permissions(request).may_see(OutboxEntry):
             raise PermissionDenied
         context = preflight_context(self.admin_site, request)
-        return self._tool(request, "preflight", _("Orders before they are sent"), context)
+        template = "admin/django_sendcloud/tools/preflight.html"
+        return admin_page(self, request, template, _("Orders before they are sent"), context)
 
     # A request to Sendcloud takes seconds; no transaction may be open meanwhile.
     @outside_transactions
@@ -92,15 +93,4 @@ class ToolPages(_Base):
         weight = list(TONES).index
         first = sorted(found, key=lambda finding: weight(finding.status))
         rows = [(finding, LABELS[finding.status], TONES[finding.status]) for finding in first]
-        return self._tool(request, "doctor", _("Doctor"), {"rows": rows})
-
-    def _tool(self, request: HttpRequest, name: str, title: Any, context: dict[str, Any]) -> HttpResponse:
-        vars(request)["current_app"] = self.admin_site.name
-        whole = {
-            **self.admin_site.each_context(request),
-            "title": title,
-            "opts": self.opts,
-            "media": self.media,
-            **context,
-        }
-        return TemplateResponse(request, f"admin/django_sendcloud/tools/{name}.html", whole)
+        return admin_page(self, request, "admin/django_sendcloud/tools/doctor.html", _("Doctor"), {"rows": rows})
