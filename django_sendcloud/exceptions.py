@@ -15,7 +15,7 @@
         │   └── ServerError             5xx
         ├── RateLimited                 429: nothing was done; wait ``.retry_after`` seconds
         ├── StillProcessing             409, or v3's 400 of that meaning: send the same request again in a few seconds
-        ├── AuthenticationError         401: the keys are refused
+        ├── AuthenticationError         401: the keys are rejected
         ├── PermissionDenied            403: the keys are known and not allowed to do this
         ├── NotFound                    404: ``.resource`` says what is missing
         ├── Redirected                  3xx: credentials are never sent along, so it is not followed
@@ -214,7 +214,7 @@ class StillProcessing(APIError):
 
 
 class AuthenticationError(APIError):
-    """401: the public key, the secret key or the token is refused.
+    """401: the public key, the secret key or the token is rejected.
 
     ``oauth2_required`` says that the integration demands OAuth2, so that no API key is accepted.
     """
@@ -249,7 +249,7 @@ class WrongAddress(APIError):
 
 
 class RequestRejected(APIError):
-    """The request was understood and refused as a whole (400, 422 and other 4xx).
+    """The request was understood and rejected as a whole (400, 422 and other 4xx).
 
     Args:
         errors: Field path to messages, as far as the answer could be read. May be empty.

@@ -141,7 +141,7 @@ def play(sandbox: Sandbox, shop: Shop) -> list[Any]:
     line = empty.lines.first()
     line.quantity = 0
     line.save()
-    wait_until("Two refusals", lambda: OutboxEntry.objects.filter(state="rejected").count() == 2)
+    wait_until("Two rejections", lambda: OutboxEntry.objects.filter(state="rejected").count() == 2)
 
     # A shop takes a day for these seconds.
     chance = random.Random(1)

@@ -69,6 +69,7 @@ RETIRED = {
     r"(?:take|takes|took|taken|taking) down": "record",
     r"(?:catch|catches|caught|catching) up": "poll",
     r"(?:give|gives|gave|given|giving) up on": "dead-letter",
+    r"Sendcloud refus(?:es|ed|e)": "Sendcloud rejects",
 }
 
 # In names, which have no articles: ``next_look`` has a noun, ``look_up`` a verb.

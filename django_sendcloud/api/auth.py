@@ -43,8 +43,8 @@ class Auth(Protocol):
             APIError: a token was needed and not to be had. Never an :class:`UnknownOutcome`.
         """
 
-    def renew(self, refused: str, transport: Transport) -> bool:
-        """Return whether there is another header to try, now that ``refused`` was answered 401."""
+    def renew(self, rejected: str, transport: Transport) -> bool:
+        """Return whether there is another header to try, now that ``rejected`` was answered 401."""
 
 
 class BasicAuth:
@@ -72,7 +72,7 @@ class BasicAuth:
         """Return the header's value."""
         return self._header
 
-    def renew(self, refused: str, transport: Transport) -> bool:
+    def renew(self, rejected: str, transport: Transport) -> bool:
         """Return ``False``: the keys stay what they are."""
         return False
 
@@ -156,7 +156,7 @@ class OAuth2ClientCredentials:
         """Return the header's value, with a token from the cache or a fresh one.
 
         Raises:
-            AuthenticationError: the client's id or secret is refused.
+            AuthenticationError: the client's id or secret is rejected.
             APIError: no token could be had. Nothing has been sent to the API then.
         """
         token = self._cache.get(self._key)
@@ -165,11 +165,11 @@ class OAuth2ClientCredentials:
                 token = self._cache.get(self._key) or self._fetch(transport)
         return SilentStr(f"Bearer {token}")
 
-    def renew(self, refused: str, transport: Transport) -> bool:
+    def renew(self, rejected: str, transport: Transport) -> bool:
         """Fetch another token, unless another thread already has. Always ``True``."""
         with self._lock:
             token = self._cache.get(self._key)
-            if token is None or f"Bearer {token}" == refused:
+            if token is None or f"Bearer {token}" == rejected:
                 self._fetch(transport)
         return True
 
@@ -180,7 +180,7 @@ class OAuth2ClientCredentials:
                 self._scope = ""  # for this object's lifetime: the answer would be the same
                 response = self._ask(transport, "")
             if not response.ok:
-                raise self._refusal(response) or error_for(response, operation=_OPERATION)
+                raise self._rejection(response) or error_for(response, operation=_OPERATION)
         except UnknownOutcome as error:
             failure: APIError = RequestNotSent(f"no access token: {error.message}", operation=_OPERATION)
             failure.retry_after = error.retry_after
@@ -208,7 +208,7 @@ class OAuth2ClientCredentials:
             operation=_OPERATION,
         )
 
-    def _refusal(self, response: Response) -> APIError | None:
+    def _rejection(self, response: Response) -> APIError | None:
         if elsewhere := wrong_address(response, self.token_url, "the address of OAuth2 tokens"):
             return elsewhere
         status = response.status
@@ -218,7 +218,7 @@ class OAuth2ClientCredentials:
         if status not in {400, 401, 403}:
             return None
         return AuthenticationError(
-            "the OAuth2 client id or secret is refused, or OAuth2 is not switched on for the integration",
+            "the OAuth2 client id or secret is rejected, or OAuth2 is not switched on for the integration",
             operation=_OPERATION,
             status=status,
         )
@@ -228,7 +228,7 @@ class OAuth2ClientCredentials:
 
 
 def _error_code(body: bytes) -> str:
-    """Return the ``error`` of a token endpoint's refusal (RFC 6749, section 5.2)."""
+    """Return the ``error`` of a token endpoint's rejection (RFC 6749, section 5.2)."""
     try:
         content: Any = json.loads(body)
     except (ValueError, RecursionError):

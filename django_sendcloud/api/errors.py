@@ -38,13 +38,13 @@ MAX_RETRY_AFTER: Final = 3600.0
 _TABLE: Final[tuple[tuple[range, type[APIError], str], ...]] = (
     # The first row that holds the status counts. A status outside all rows is an unreadable answer.
     (range(300, 400), Redirected, "a redirect, which is never followed because the credentials would go along"),
-    (range(401, 402), AuthenticationError, "the credentials are refused"),
+    (range(401, 402), AuthenticationError, "the credentials are rejected"),
     (range(403, 404), PermissionDenied, "the credentials are known but not allowed to do this"),
     (range(404, 405), NotFound, "not found"),
     (range(409, 410), StillProcessing, "an earlier request for the same thing is still being processed"),
     (range(413, 414), TooLarge, "the request is larger than Sendcloud takes"),
     (range(429, 430), RateLimited, "too many requests"),
-    (range(400, 500), RequestRejected, "the request is refused"),
+    (range(400, 500), RequestRejected, "the request is rejected"),
     (range(500, 600), ServerError, "Sendcloud failed"),
 )
 
@@ -140,7 +140,7 @@ def wrong_address(response: Response, url: str, what: str, *, known: bool = Fals
         response: The answer.
         url: The address that was configured; holds no credentials.
         what: Its name.
-        known: It is Sendcloud's own address, where a page may refuse the request all the same.
+        known: It is Sendcloud's own address, where a page may reject the request all the same.
     """
     kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
     is_page = kind in ("text/html", "application/xhtml+xml") or response.body.lstrip()[:1] == b"<"
@@ -286,7 +286,7 @@ def _authentication_hint(cause: str, scheme: AuthScheme | None, *, oauth2_requir
             return f"{cause}: this integration demands OAuth2; use OAuth2ClientCredentials instead of the API keys"
         return (
             f"{cause}: compare the public and secret key with those in Sendcloud's panel under Settings > Integrations "
-            "(an integration with OAuth2 authentication switched on refuses API keys)"
+            "(an integration with OAuth2 authentication switched on rejects API keys)"
         )
     if scheme == AuthScheme.OAUTH2:
         return f"{cause}: Sendcloud does not accept the access token"

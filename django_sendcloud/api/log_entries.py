@@ -56,7 +56,7 @@ class LogEntry(Payload):
         created_at: Time it happened, now by default. Knows its time zone, sent in UTC.
         exception_type: The Python path of the exception, for instance
             ``requests.exceptions.SSLError``, by which Sendcloud shows hints.
-        exception: Text of the exception. ``None`` is left out, since null is refused whatever v2's schema says.
+        exception: Text of the exception. ``None`` is left out, since null is rejected whatever v2's schema says.
 
     Raises:
         PayloadError: a field breaks the contract. All of them are named.

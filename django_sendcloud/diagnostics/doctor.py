@@ -44,7 +44,7 @@ CLOCK_SECONDS = 10.0
 
 # Of the problems that a request may meet, those that say more than that Sendcloud cannot be asked.
 CODES = {
-    "credentials": "keys_refused",
+    "credentials": "keys_rejected",
     "permission": "not_allowed",
     "gone": "gone",
     "rate_limited": "rate_limited",
@@ -121,7 +121,7 @@ WORDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
         _("The stored keys cannot be read."),
         _("Put the former key back into ENCRYPTION_KEYS, or enter the API keys again."),
     ),
-    "keys_refused": (_("Sendcloud refuses the keys."), _("Enter the keys that Sendcloud's panel shows.")),
+    "keys_rejected": (_("Sendcloud rejects the keys."), _("Enter the keys that Sendcloud's panel shows.")),
     "not_allowed": (
         _("Sendcloud does not allow these keys to use this API."),
         _("Move the integration to API v3: manage.py sendcloud_move --to v3"),

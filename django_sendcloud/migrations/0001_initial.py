@@ -395,7 +395,7 @@ class Migration(migrations.Migration):
                 ('order_pk', django_sendcloud.models.fields.ExactCharField(max_length=255, verbose_name='order key')),
                 ('at', models.DateTimeField(verbose_name='at')),
                 ('count', models.PositiveIntegerField(db_default=1, default=1, verbose_name='times')),
-                ('outcome', models.CharField(choices=[('sent', 'sent'), ('refused', 'rejected'), ('failed', 'failed')], max_length=10, verbose_name='outcome')),
+                ('outcome', models.CharField(choices=[('sent', 'sent'), ('rejected', 'rejected'), ('failed', 'failed')], max_length=10, verbose_name='outcome')),
                 ('code', models.CharField(blank=True, max_length=40)),
                 ('field', django_sendcloud.models.fields.StorableCharField(blank=True, db_default='', default='', max_length=200)),
                 ('rule', django_sendcloud.models.fields.StorableCharField(blank=True, db_default='', default='', max_length=50)),

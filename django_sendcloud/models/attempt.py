@@ -16,7 +16,7 @@ from .integration import Integration
 
 class AttemptOutcome(models.TextChoices):
     SENT = "sent", pgettext_lazy("attempt", "sent")
-    REFUSED = "refused", _("rejected")
+    REJECTED = "rejected", _("rejected")
     FAILED = "failed", _("failed")
 
 

@@ -104,7 +104,7 @@ def fetch(parcels: Sequence[Parcel]) -> Labels:
     They keep the order of the parcels. Sendcloud's document has them in another; pages are recognised by the tracking
     numbers on them, else by the order of Sendcloud's ids.
 
-    Where Sendcloud refuses a document, the parcels are divided until the one at fault stands alone. It is named, and
+    Where Sendcloud rejects a document, the parcels are divided until the one at fault stands alone. It is named, and
     the others are there all the same.
 
     Args:

@@ -66,12 +66,12 @@ class Payload:
                 errors |= schema.shadowed(clean)
         self._check_together(errors)
         if errors:
-            self._refuse(errors)
+            self._reject(errors)
 
     def _check_together(self, errors: Errors) -> None:
         """Add violations of rules that concern several fields, or put a better one in the place of another."""
 
-    def _refuse(self, errors: Errors) -> None:
+    def _reject(self, errors: Errors) -> None:
         line = self.line
         if line:
             errors = {path: [one.with_params(line) for one in found] for path, found in errors.items()}

@@ -15,8 +15,8 @@ __all__ = ["Note", "NoteLevel", "notes_on_errors"]
 class NoteLevel(StrEnum):
     """The weight of a note."""
 
-    #: The order would be refused, here or at Sendcloud.
-    REFUSED = "refused"
+    #: The order would be rejected, here or at Sendcloud.
+    REJECTED = "rejected"
     #: The order is sent without this.
     NOT_SENT = "not_sent"
     #: The order is sent, with this in another place or form.
@@ -59,7 +59,7 @@ def note(level: NoteLevel, path: str, violation: Violation, **line: Param) -> No
 
 
 def notes_on_errors(errors: Errors) -> Iterator[Note]:
-    """Return field errors as notes of the level ``refused``."""
+    """Return field errors as notes of the level ``rejected``."""
     for path, violations in errors.items():
         for violation in violations:
-            yield Note(NoteLevel.REFUSED, path, violation)
+            yield Note(NoteLevel.REJECTED, path, violation)

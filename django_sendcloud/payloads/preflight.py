@@ -1,6 +1,6 @@
 """Preflight: everything to know about an order before it is sent.
 
-Three kinds of notes: refusals, parts that the API generation cannot carry, and advice by destination. Advice is not
+Three kinds of notes: rejections, parts that the API generation cannot carry, and advice by destination. Advice is not
 part of the contract: Sendcloud takes the order, and its label or its customs clearance may fail later.
 """
 
@@ -60,9 +60,9 @@ def preflight(
         ships_from: The country it leaves from, as a code of :data:`COUNTRIES`; by default any in the European Union.
     """
     if api is ApiGeneration.V2:
-        errors, found = v2.refusals(payload), v2.notes(payload)
+        errors, found = v2.rejections(payload), v2.notes(payload)
     else:
-        errors, found = v3.refusals(payload, options or v3.Options()), v3.notes(payload)
+        errors, found = v3.rejections(payload, options or v3.Options()), v3.notes(payload)
     return _sorted([*notes_on_errors(errors), *found, *advise(payload, ships_from=ships_from)])
 
 

@@ -118,7 +118,7 @@ class Rule:
     """The rule of one field.
 
     Args:
-        none: The fate of ``None``: :data:`NULL` or :data:`OMIT`; by default it is refused.
+        none: The fate of ``None``: :data:`NULL` or :data:`OMIT`; by default it is rejected.
     """
 
     __slots__ = ("none",)
@@ -222,7 +222,7 @@ class HSCode(Text):
 class Email(Text):
     """An e-mail address, or nothing (contract: ``format: email`` and ``minLength: 0``).
 
-    Only text that cannot be an address is refused: whether mail arrives there is not checked.
+    Only text that cannot be an address is rejected: whether mail arrives there is not checked.
     """
 
     __slots__ = ()
@@ -270,10 +270,10 @@ class Choice(Text):
             return value
         text = super().clean(value)
         if text not in self.choices:
-            raise self.refusal(text)
+            raise self.rejection(text)
         return text
 
-    def refusal(self, value: str) -> Violated:
+    def rejection(self, value: str) -> Violated:
         """Return the violation for a text that is none of the choices."""
         choices = sorted(self.choices)
         return violated("not_a_choice", value=shorten(value), kind=self.kind, choices=choices, **self.or_none)
@@ -287,7 +287,7 @@ class Country(Choice):
     def __init__(self, *, none: Unset | None = None) -> None:
         super().__init__("country code", COUNTRIES, none=none)
 
-    def refusal(self, value: str) -> Violated:
+    def rejection(self, value: str) -> Violated:
         if code := suggest_country(value):
             return violated("country_misspelt", value=shorten(value), suggestion=code, **self.or_none)
         return violated("country_unknown", value=shorten(value), **self.or_none)
@@ -297,7 +297,7 @@ class OtherCurrency(str):
     """An ISO 4217 code beyond the contract's three, chosen explicitly: ``currency=OtherCurrency("SEK")``.
 
     API v3 can carry it where the setting ``ANY_CURRENCY`` says that the account takes it; without the setting, and by
-    API v2, the order is refused. Its amounts are never sent without their currency.
+    API v2, the order is rejected. Its amounts are never sent without their currency.
 
     Raises:
         ValueError: it is not three capital letters.
@@ -330,7 +330,7 @@ class CurrencyCode(Choice):
             return value if value not in self.choices else str.__str__(value)
         return super().clean(value)
 
-    def refusal(self, value: str) -> Violated:
+    def rejection(self, value: str) -> Violated:
         if (code := value.strip().upper()) in self.choices:
             return violated("currency_misspelt", value=shorten(value), suggestion=code)
         if not _CURRENCY.fullmatch(code):
@@ -453,7 +453,7 @@ class ShipmentType(Integer):
 class Number(Rule):
     """An exact number that is not negative, written as plain digits in a string.
 
-    A float is refused, because it is not exact. Nothing is ever rounded here, because only the
+    A float is rejected, because it is not exact. Nothing is ever rounded here, because only the
     shop knows the direction.
 
     Args:

@@ -126,7 +126,7 @@ class ShipmentPayload(_Written):
             the one it has. ``None`` until :meth:`stamped`.
         currency: ``EUR``, ``GBP`` or ``USD``; an :class:`OtherCurrency` only explicitly. ``None`` is null at API v2,
             as Sendcloud's own integrations send it, though the letter of the contract's enum has no null; API v3
-            refuses it.
+            rejects it.
         total_order_value: In major units of the currency, two decimals at most.
         parcel_items: The order's lines.
         weight: Of the whole shipment in kg: 0.001 at least, three decimals and 10 characters at most.

@@ -12,20 +12,20 @@ from .notes import Note, NoteLevel, note
 from .rules import OtherCurrency, not_carried
 from .shipment import ShipmentPayload
 
-__all__ = ["check", "notes", "refusals"]
+__all__ = ["check", "notes", "rejections"]
 
 
 def check(payload: ShipmentPayload) -> None:
-    """Refuse a payload that API v2 cannot carry.
+    """Reject a payload that API v2 cannot carry.
 
     Raises:
         PayloadError: a field cannot be sent by API v2.
     """
-    if errors := refusals(payload):
+    if errors := rejections(payload):
         raise PayloadError(errors, payload.subject)
 
 
-def refusals(payload: ShipmentPayload) -> Errors:
+def rejections(payload: ShipmentPayload) -> Errors:
     """Return the errors that keep a payload from being sent by API v2; empty where there are none."""
     return {"currency": [not_carried(payload.currency, "v2")]} if isinstance(payload.currency, OtherCurrency) else {}
 

@@ -41,7 +41,7 @@ __all__ = [
     "order_id_of",
     "parts_of",
     "read",
-    "refusals",
+    "rejections",
     "shipment_keys",
     "translate",
 ]
@@ -180,16 +180,16 @@ def parts_of(payload: ShipmentPayload, options: Options = _DEFAULT) -> list[str]
 
 
 def check(payload: ShipmentPayload, options: Options = _DEFAULT) -> None:
-    """Refuse a payload that API v3 cannot carry.
+    """Reject a payload that API v3 cannot carry.
 
     Raises:
         PayloadError: a field cannot be sent by API v3.
     """
-    if errors := refusals(payload, options):
+    if errors := rejections(payload, options):
         raise PayloadError(errors, payload.subject)
 
 
-def refusals(payload: ShipmentPayload, options: Options = _DEFAULT) -> Errors:
+def rejections(payload: ShipmentPayload, options: Options = _DEFAULT) -> Errors:
     """Return the errors that keep a payload from being sent by API v3; empty where there are none."""
     if payload.currency is None:
         choices = sorted(currency.value for currency in Currency)

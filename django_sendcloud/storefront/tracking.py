@@ -115,7 +115,7 @@ class OrderShipping:
 
     state: SyncState
     shipments: list[Shipment]
-    """What Sendcloud has of it. For the shop's staff: ``errors`` says what was refused."""
+    """What Sendcloud has of it. For the shop's staff: ``errors`` says what was rejected."""
     parcels: list[ParcelTracking]
     """Outgoing parcels, oldest first."""
     returns: list[ParcelTracking]

@@ -49,7 +49,7 @@ def withdraw(shipment: Shipment) -> None:
 
     Raises:
         Busy: not now.
-        APIError: it was refused, or may not have arrived. Nothing is changed here.
+        APIError: it was rejected, or may not have arrived. Nothing is changed here.
         SendcloudConfigurationError: the keys are missing, or cannot be read.
     """
     database = conf().DATABASE

@@ -56,7 +56,7 @@ class Reaction:
     breaks: bool = False
     pause: PauseReason | None = None
     block: bool = False
-    # The request as a whole was refused because of something in it.
+    # The request as a whole was rejected because of something in it.
     divide: bool = False
 
 

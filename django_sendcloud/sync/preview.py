@@ -66,7 +66,7 @@ class Preview:
     @property
     def is_rejected(self) -> bool:
         """Return whether the order would be rejected."""
-        return self.problem in REJECTING or any(note.level is NoteLevel.REFUSED for note in self.notes)
+        return self.problem in REJECTING or any(note.level is NoteLevel.REJECTED for note in self.notes)
 
     def as_json(self) -> dict[str, Any]:
         return {

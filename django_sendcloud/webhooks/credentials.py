@@ -56,7 +56,7 @@ def adopt(integration: Integration, payload: Mapping[str, Any]) -> str:
     """Use these keys if Sendcloud accepts them (operation: GET /integrations/{id}).
 
     Returns:
-        ``keys_accepted`` or ``keys_refused``.
+        ``keys_accepted`` or ``keys_rejected``.
 
     Raises:
         APIError: Sendcloud could not be asked.
@@ -71,7 +71,7 @@ def adopt(integration: Integration, payload: Mapping[str, Any]) -> str:
         with candidate.client() as client:
             remote = integration.read(client)
     except (AuthenticationError, PermissionDenied, NotFound):
-        return "keys_refused"
+        return "keys_rejected"
     integration.replace_secret_key(payload["secret_key"])
     integration.public_key = candidate.public_key
     integration.keys_by_webhook_until = None

@@ -12,7 +12,7 @@ from django_sendcloud.admin.explanations.errors import (
     ERRORS,
     FIELDS,
     PAUSES,
-    REFUSED,
+    REJECTED,
     TRY_AGAIN,
     explain,
     explain_entry,
@@ -174,7 +174,7 @@ def test_request_error_does_not_promise_retry() -> None:
     "error", [exceptions.RequestRejected(status=400), exceptions.PayloadError({"webhook_url": ["x"]})]
 )
 def test_refused_request_is_not_called_order(error: Exception) -> None:
-    assert explain_error(error) is REFUSED
+    assert explain_error(error) is REJECTED
 
 
 @pytest.mark.parametrize("code", [code for code, explanation in ERRORS.items() if explanation.heals])

@@ -200,7 +200,7 @@ def test_refused_oauth2_client_is_named(boss: Client, sandbox: Any, sendcloud_se
     sandbox.integration.auth = "oauth2"
     form = {"public_key": sandbox.public_key, "new_secret_key": "canary-wrong", "auth_scheme": "oauth2"}
     found = errors(boss.post(reverse(ADD), form | {"account": Account.objects.get_or_create(name="main")[0].pk}))
-    assert found["public_key"][0].startswith("Sendcloud refuses this client id with its client secret.")
+    assert found["public_key"][0].startswith("Sendcloud rejects this client id with its client secret.")
     assert found["new_secret_key"] == ["Or this client secret is wrong. Copy it again from the panel."]
 
 

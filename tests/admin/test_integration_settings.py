@@ -327,7 +327,7 @@ def test_invalid_settings_are_refused_before_sending(
     assert not patches(sandbox)
 
 
-def test_settings_refusal_shows_at_its_field(boss: Client, connected: Integration, sandbox: Any) -> None:
+def test_settings_rejection_shows_at_its_field(boss: Client, connected: Integration, sandbox: Any) -> None:
     message = "{'shop_url': ['Enter a valid URL.']}"
     body = {"error": {"code": 400, "message": message, "request": "api/v2/integrations"}}
     page = Page(boss, connected)
@@ -338,7 +338,7 @@ def test_settings_refusal_shows_at_its_field(boss: Client, connected: Integratio
     assert response.context["form"].errors == {"shop_url": ["Enter a valid URL."]}
     connected.refresh_from_db()
     assert connected.shop_url == "https://coffee.example"
-    assert history() == ["Sendcloud refused the change: Address of the shop."]
+    assert history() == ["Sendcloud rejected the change: Address of the shop."]
 
 
 def confirmation_fails(sandbox: Any) -> None:

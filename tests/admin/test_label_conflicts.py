@@ -131,7 +131,9 @@ def test_label_is_cancelled_from_the_order_page(boss: Client, order: Order, sand
         (2000, "Sendcloud does not cancel it: it is shipped, cancelled already"),
     ],
 )
-def test_refusals_of_sendcloud_are_explained(boss: Client, order: Order, sandbox: Any, status: int, said: str) -> None:
+def test_rejections_of_sendcloud_are_explained(
+    boss: Client, order: Order, sandbox: Any, status: int, said: str
+) -> None:
     change(order, city="Utrecht")
     # Sendcloud knows it first.
     sandbox.set_parcel_status(sandbox.parcels()[0]["id"], status)

@@ -256,7 +256,7 @@ STATES = {
     "waiting": [("pending", "", "synced"), (None, "", "pending"), ("pending", "server_error", "rejected")],
     "correction": [("rejected", "payload_invalid", "synced"), ("rejected", "adapter_error", "deleted")],
     "given_up": [("dead", "server_error", "synced")],
-    "refused": [(None, "", "rejected")],
+    "rejected": [(None, "", "rejected")],
     "synced": [(None, "", "synced")],
     "deleted": [(None, "", "deleted")],
 }
@@ -301,7 +301,7 @@ def test_shipment_filter_matches_badge(
 ) -> None:
     for state, keys in STATES.items():
         assert rows(boss, "shipment", state=state) == {in_every_state[key].pk for key in keys}, state
-    stuck = [key for state in ("correction", "given_up", "refused") for key in STATES[state]]
+    stuck = [key for state in ("correction", "given_up", "rejected") for key in STATES[state]]
     assert rows(boss, "shipment", state="stuck") == {in_every_state[key].pk for key in stuck}
     assert rows(boss, "shipment", state="nonsense") == {shipment.pk for shipment in in_every_state.values()}
 
@@ -586,7 +586,7 @@ TRACES: dict[str, Callable[[Data], list[str]]] = {
 @pytest.mark.long
 @pytest.mark.parametrize("lacking", TRACES)
 def test_columns_and_panels_hide_forbidden_rows(lacking: str, as_role: Callable[..., Client], data: Data) -> None:
-    Attempt.objects.create(order_type="shop.order", order_pk=str(data.order.pk), at=timezone.now(), outcome="refused")
+    Attempt.objects.create(order_type="shop.order", order_pk=str(data.order.pk), at=timezone.now(), outcome="rejected")
     less = as_role("staff", *(each for each in EVERYTHING if each != lacking), "push_order", "assign_parcel")
     more = as_role("staff", *EVERYTHING, "push_order")
     seen_by_more = ""

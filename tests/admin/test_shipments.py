@@ -282,7 +282,7 @@ def test_refresh_does_not_call_rejected_lost(boss: Client, integration: Integrat
     said = refresh(boss)
     assert "Sendcloud does not have ORD-1 yet: it has never accepted it." in said
     assert "any more" not in said
-    assert not factories.outbox().exists(), "it would only be refused again"
+    assert not factories.outbox().exists(), "it would only be rejected again"
 
 
 @pytest.mark.long

@@ -53,7 +53,7 @@ def answer(
     return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
 
 
-def refusal(status: str, *items: dict[str, Any], headers: dict[str, str] | None = None) -> bytes:
+def rejection(status: str, *items: dict[str, Any], headers: dict[str, str] | None = None) -> bytes:
     """Return an error in the form of API v3. Complete each item with the fields that the contract requires."""
     complete = [{"status": status[:3], "code": "invalid", "detail": "Invalid", **item} for item in items]
     return answer({"errors": complete}, status, headers)

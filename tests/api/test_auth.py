@@ -98,7 +98,7 @@ def test_refused_token_is_renewed_and_request_repeated(serve, connect) -> None:
 
 
 def test_token_refused_after_renewal_raises_error(serve, connect) -> None:
-    """Sendcloud refuses the renewed token as well, so the client stops."""
+    """Sendcloud rejects the renewed token as well, so the client stops."""
     tokens = Tokens(serve, refuse=99)
     with pytest.raises(AuthenticationError, match="does not accept the access token"):
         connect(tokens.server, auth=tokens.auth(), retries=3).v2.integrations.list()
@@ -149,7 +149,7 @@ def test_threads_ask_for_one_token_together(serve, connect) -> None:
 def test_refused_client_credentials_raise_authentication_error(serve, connect, status: str) -> None:
     server = serve(answer({"error": "invalid_client"}, status))
     auth = OAuth2ClientCredentials("id", "secret", token_url=f"{server.url}/token")
-    with pytest.raises(AuthenticationError, match=r"get an access token .*client id or secret is refused"):
+    with pytest.raises(AuthenticationError, match=r"get an access token .*client id or secret is rejected"):
         connect(server, auth=auth).v2.shipments.upsert(7, [shipment()])
 
 
@@ -247,7 +247,7 @@ def test_unknown_scope_is_left_out_once(serve, connect) -> None:
 
 
 @pytest.mark.parametrize("error_code", ["invalid_client", "unauthorized_client", None, 3, ["invalid_scope"]])
-def test_other_refusal_is_not_retried_without_scope(serve, connect, error_code: Any) -> None:
+def test_other_rejection_is_not_retried_without_scope(serve, connect, error_code: Any) -> None:
     server = serve(answer({"error": error_code}, "400 Bad Request"))
     with pytest.raises(AuthenticationError):
         connect(
@@ -256,7 +256,7 @@ def test_other_refusal_is_not_retried_without_scope(serve, connect, error_code: 
     assert len(server.requests) == 1
 
 
-def test_invalid_scope_twice_is_refusal(serve, connect) -> None:
+def test_invalid_scope_twice_is_rejection(serve, connect) -> None:
     server = serve(answer({"error": "invalid_scope"}, "400 Bad Request"))
     with pytest.raises(AuthenticationError):
         connect(

@@ -266,7 +266,7 @@ def test_generated_upsert_success_is_read(raw: dict[str, Any]) -> None:
 @given(generated("ShipmentErrorLog", "external_order_id", "status"))
 @relaxed
 @pytest.mark.long
-def test_generated_upsert_refusal_is_read(raw: dict[str, Any]) -> None:
+def test_generated_upsert_rejection_is_read(raw: dict[str, Any]) -> None:
     assert problems("ShipmentErrorLog", raw) == []
     result = _result(shipment(), [raw])
     assert result.status == UpsertStatus.ERROR

@@ -156,7 +156,7 @@ def test_python_reprs_become_field_errors(serve, connect) -> None:
             connect(serve(answer(body, "400 Bad Request"))).v2.integrations.get(7)
         assert caught.value.errors == errors
     assert str(caught.value) == (
-        "get integration (integration 7): HTTP 400: the request is refused: exception: This field may not be null."
+        "get integration (integration 7): HTTP 400: the request is rejected: exception: This field may not be null."
     )
 
 

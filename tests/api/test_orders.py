@@ -1,4 +1,4 @@
-"""Orders of API v3: requests, answers, refusals and pages."""
+"""Orders of API v3: requests, answers, rejections and pages."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from django_sendcloud.exceptions import (
 )
 from django_sendcloud.payloads.exact_json import decimal_digits
 
-from .conftest import answer, refusal
+from .conftest import answer, rejection
 from .test_contract_v3 import order
 
 STILL_PROCESSING = {
@@ -48,7 +48,7 @@ def refuse(serve, connect, *items: dict[str, Any], status: str = "400 Bad Reques
     """Send three orders, have them refused, and return the error."""
     batch = [order(order_id=str(number)) for number in range(3)]
     with pytest.raises(Exception) as caught:  # noqa: PT011  # the caller looks at its class
-        connect(serve(refusal(status, *items))).v3.orders.upsert(batch)
+        connect(serve(rejection(status, *items))).v3.orders.upsert(batch)
     return caught.value
 
 
@@ -141,10 +141,10 @@ def test_invalid_batch_is_never_sent(serve, connect) -> None:
     assert server.requests == []
 
 
-# Refusals
+# Rejections
 
 
-def test_refusal_names_orders_and_fields(serve, connect) -> None:
+def test_rejection_names_orders_and_fields(serve, connect) -> None:
     error = refuse(
         serve,
         connect,
@@ -165,7 +165,7 @@ def test_refusal_names_orders_and_fields(serve, connect) -> None:
         "[2].payment_details.status": ["Field required"],
         "[2]": ["String should have at least 3 characters"],
     }
-    assert "upsert orders (integration 7): HTTP 400: the request is refused: [1].order_details" in str(error)
+    assert "upsert orders (integration 7): HTTP 400: the request is rejected: [1].order_details" in str(error)
 
 
 @pytest.mark.parametrize(
@@ -200,14 +200,14 @@ def test_pointer_forms_are_read(serve, connect, pointer: Any, index: int | None,
         assert error.items == {index: {path: ["Wrong"]}}
 
 
-def test_refusal_shows_no_value_that_was_sent(serve, connect) -> None:
+def test_rejection_shows_no_value_that_was_sent(serve, connect) -> None:
     bad = order(shipping_address={"name": "Ada Example", "city": "Amsterdam"})
     item = {
         "detail": "'Ada Example' of Amsterdam is unknown, write to ada@shop.example",
         "source": {"pointer": "/data/attributes/[0]/shipping_address/name"},
     }
     with pytest.raises(RequestRejected) as caught:
-        connect(serve(refusal("400 Bad Request", item))).v3.orders.upsert([bad])
+        connect(serve(rejection("400 Bad Request", item))).v3.orders.upsert([bad])
     assert "Ada" not in str(caught.value) + str(caught.value.items)
     assert "Amsterdam" not in str(caught.value.items)
     assert caught.value.items[0]["shipping_address.name"] == ["'…' of … is unknown, write to …"]
@@ -246,7 +246,7 @@ def test_odd_error_answers_are_read(serve, connect, body: Any) -> None:
 
 
 @pytest.mark.parametrize("body", [{"errors": []}, {"errors": None}, {"errors": "x"}, {"errors": [[]]}, {}, []])
-def test_refusal_without_items_is_refusal(serve, connect, body: Any) -> None:
+def test_rejection_without_items_is_rejection(serve, connect, body: Any) -> None:
     with pytest.raises(RequestRejected) as caught:
         connect(serve(answer(body, "400 Bad Request"))).v3.orders.upsert([order()])
     assert caught.value.items == {}
@@ -267,7 +267,7 @@ def test_409_without_body_means_retry_batch(serve, connect) -> None:
         connect(serve(answer(b"", "409 Conflict"))).v3.orders.upsert([order()])
 
 
-def test_refusal_of_whole_request_is_no_conflict(serve, connect) -> None:
+def test_rejection_of_whole_request_is_no_conflict(serve, connect) -> None:
     """The pointer alone does not decide: a body that is no list is refused there as well."""
     error = refuse(serve, connect, {"detail": "Input should be a valid list", "source": {"pointer": "/data"}})
     assert type(error) is RequestRejected
@@ -303,7 +303,7 @@ def test_unknown_integration_is_own_decision(serve, connect) -> None:
     assert (error.resource, error.status, error.integration_id) == ("integration", 400, 7)
 
 
-def test_malformed_integration_id_is_refusal(serve, connect) -> None:
+def test_malformed_integration_id_is_rejection(serve, connect) -> None:
     pointer = "/data/attributes/[1]/order_details/integration/id"
     error = refuse(serve, connect, {"detail": "Input should be a valid integer", "source": {"pointer": pointer}})
     assert type(error) is RequestRejected
@@ -313,7 +313,7 @@ def test_malformed_integration_id_is_refusal(serve, connect) -> None:
 def test_foreign_integration_of_list_is_not_found(serve, connect) -> None:
     item = {"code": "invalid_choice", "detail": "7 is no valid choice", "source": {"parameter": "integration"}}
     with pytest.raises(NotFound) as caught:
-        list(connect(serve(refusal("400 Bad Request", item))).v3.orders.list(integration_id=7))
+        list(connect(serve(rejection("400 Bad Request", item))).v3.orders.list(integration_id=7))
     assert caught.value.resource == "integration"
 
 
@@ -463,7 +463,7 @@ def test_filter_that_makes_no_sense_is_refused(connect, dead_port: int, filters:
 def test_unknown_cursor_is_page_not_found(serve, connect) -> None:
     item = {"code": "not_found", "detail": "Invalid cursor", "source": {"pointer": "/data"}}
     with pytest.raises(NotFound) as caught:
-        list(connect(serve(refusal("404 Not Found", item))).v3.orders.list(cursor="gone"))
+        list(connect(serve(rejection("404 Not Found", item))).v3.orders.list(cursor="gone"))
     assert caught.value.resource == "page"
 
 
@@ -485,7 +485,7 @@ def test_get_that_answers_other_order_is_unreadable(serve, connect) -> None:
 
 @pytest.mark.parametrize("detail", [MISSING["detail"], "Could not find specified item.", "Not found"])
 def test_missing_order_is_not_found(serve, connect, detail: str) -> None:
-    client = connect(serve(refusal("404 Not Found", MISSING | {"detail": detail})))
+    client = connect(serve(rejection("404 Not Found", MISSING | {"detail": detail})))
     for use in (client.v3.orders.get, lambda id: client.v3.orders.patch(id, {"order_number": "A"})):
         with pytest.raises(NotFound) as caught:
             use(669)
@@ -500,7 +500,7 @@ def test_delete_is_done_by_204_alone(serve, connect) -> None:
 
 
 def test_delete_of_missing_order_finds_nothing(serve, connect) -> None:
-    assert connect(serve(refusal("404 Not Found", MISSING))).v3.orders.delete(669).found is False
+    assert connect(serve(rejection("404 Not Found", MISSING))).v3.orders.delete(669).found is False
 
 
 @pytest.mark.parametrize("body", [b"", b'{"error": {"message": "Not found."}}', b"{}"])
@@ -518,7 +518,7 @@ def test_404_of_web_page_names_the_address(serve, connect) -> None:
 
 def test_404_for_integration_is_no_missing_order(serve, connect) -> None:
     detail = "The Integration could not be found with the search criteria given"
-    client = connect(serve(refusal("404 Not Found", {"code": "not_found", "detail": detail})))
+    client = connect(serve(rejection("404 Not Found", {"code": "not_found", "detail": detail})))
     with pytest.raises(NotFound) as caught:
         client.v3.orders.delete(669)
     assert caught.value.resource == "integration"
@@ -536,10 +536,10 @@ def test_patch_sends_given_fields(serve, connect) -> None:
         connect(server).v3.orders.patch(669, {})
 
 
-def test_patch_refusal_names_field(serve, connect) -> None:
+def test_patch_rejection_names_field(serve, connect) -> None:
     item = {"detail": "Could not find specified item.", "source": {"pointer": "order/order_details/order_items"}}
     with pytest.raises(RequestRejected) as caught:
-        connect(serve(refusal("400 Bad Request", item))).v3.orders.patch(669, {"order_number": "A"})
+        connect(serve(rejection("400 Bad Request", item))).v3.orders.patch(669, {"order_number": "A"})
     assert caught.value.errors == {"order_details.order_items": ["Could not find specified item."]}
 
 

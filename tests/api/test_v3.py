@@ -12,7 +12,7 @@ from django_sendcloud.enums import FeedbackType
 from django_sendcloud.exceptions import InvalidResponse, NotFound, PayloadError, RequestRejected
 
 from . import contracts
-from .conftest import answer, refusal
+from .conftest import answer, rejection
 
 NOON = dt.datetime(2026, 3, 1, 12, tzinfo=dt.UTC)
 
@@ -78,7 +78,9 @@ def test_settings_that_break_contract_are_refused(changes: dict[str, Any], path:
 def test_refused_setting_is_shown(serve, connect) -> None:
     item = {"code": "invalid", "detail": "Webhook URL required when enable webhook is set to true"}
     with pytest.raises(RequestRejected, match="Webhook URL required") as caught:
-        connect(serve(refusal("400 Bad Request", item))).v3.integrations.patch(7, IntegrationPatch(webhook_active=True))
+        connect(serve(rejection("400 Bad Request", item))).v3.integrations.patch(
+            7, IntegrationPatch(webhook_active=True)
+        )
     assert caught.value.integration_id == 7
 
 
@@ -130,7 +132,7 @@ def test_refused_field_of_entry_is_named(serve, connect) -> None:
         "source": {"pointer": "body/unknown_field"},
     }
     with pytest.raises(RequestRejected) as caught:
-        connect(serve(refusal("400 Bad Request", item))).v3.integrations.logs.create(
+        connect(serve(rejection("400 Bad Request", item))).v3.integrations.logs.create(
             7, IntegrationLogEntry(base_url="https://shop.example")
         )
     assert caught.value.errors == {"unknown_field": ["Extra inputs are not permitted"]}
@@ -193,7 +195,9 @@ def test_cancellation_is_done_or_queued(serve, connect, status: str, queued: boo
 
 def test_cancellation_too_late_is_refused_for_good(serve, connect) -> None:
     """The only 409 that repeating does not help."""
-    server = serve(refusal("409 Conflict", {"code": "invalid", "detail": "This shipment is already being cancelled."}))
+    server = serve(
+        rejection("409 Conflict", {"code": "invalid", "detail": "This shipment is already being cancelled."})
+    )
     with pytest.raises(RequestRejected) as caught:
         connect(server, retries=3).v3.shipments.cancel("S1")
     assert caught.value.status == 409
@@ -201,7 +205,7 @@ def test_cancellation_too_late_is_refused_for_good(serve, connect) -> None:
 
 
 def test_missing_shipment_is_not_found(serve, connect) -> None:
-    client = connect(serve(refusal("404 Not Found", {"code": "not_found", "detail": "Not found"})))
+    client = connect(serve(rejection("404 Not Found", {"code": "not_found", "detail": "Not found"})))
     for use in (client.v3.shipments.get, client.v3.shipments.cancel):
         with pytest.raises(NotFound) as caught:
             use("S1")

@@ -37,7 +37,7 @@ def test_connecting_leads_from_nothing_to_green(operator: Operator, settings: An
     page.get_by_label("Public key").fill(sandbox.public_key)
     page.get_by_label("Secret key").fill(sandbox.secret_key[:-1])
     operator.press("Save", exact=True)
-    expect(page.locator(".field-public_key")).to_contain_text("Sendcloud refuses this pair of keys.")
+    expect(page.locator(".field-public_key")).to_contain_text("Sendcloud rejects this pair of keys.")
     expect(page.get_by_label("Secret key")).to_have_value("")
     assert not Integration.objects.exists()
 

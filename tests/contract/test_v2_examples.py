@@ -142,7 +142,7 @@ def test_request_example_is_accepted(api: Api, key: tuple[str, str, str]) -> Non
 # Answers
 
 
-def refusal_of_a_checkout() -> dict[str, Any]:
+def rejection_of_a_checkout() -> dict[str, Any]:
     order = {**full_shipment().to_json(), "external_shipment_id": None, "external_order_id": "1184635"}
     del order["checkout_payload"]["delivery_method_data"]["delivery_date"]
     return order
@@ -152,7 +152,7 @@ def fill(api: Api) -> None:
     """Store one of everything, so that every list has an element."""
     settings = REQUESTS["PUT", "/integrations/{id}", "UpdateIntegration"]
     api("PUT", "/integrations/{id}", settings)
-    orders = [{**full_shipment().to_json(), "external_order_id": "1175584"}, refusal_of_a_checkout()]
+    orders = [{**full_shipment().to_json(), "external_order_id": "1175584"}, rejection_of_a_checkout()]
     api("POST", "/integrations/{id}/shipments", orders)
     api("POST", "/integrations/{id}/logs", REQUESTS["POST", "/integrations/{id}/logs", "CreateIntegrationLog"])
 
@@ -212,7 +212,7 @@ def test_answer_example_has_same_shape(api: Api, key: tuple[str, str, str, str])
     fill(api)
     body = copy.deepcopy(REQUESTS.get((method, path, name)))
     if path.endswith("/shipments") and method == "POST":
-        body = [{**full_shipment().to_json(), "external_shipment_id": "777413"}, refusal_of_a_checkout()]
+        body = [{**full_shipment().to_json(), "external_shipment_id": "777413"}, rejection_of_a_checkout()]
     answer = api(method, path, body)
     assert answer.status_code == int(status)
     found = answer.json()

@@ -55,7 +55,7 @@ def test_words_cover_checks_and_codes() -> None:
 
 def test_refused_keys_are_a_problem(well: Integration, sandbox: Any) -> None:
     sandbox.revoke_credentials()
-    assert found(Check.KEYS) == [(Status.PROBLEM, "keys_refused")]
+    assert found(Check.KEYS) == [(Status.PROBLEM, "keys_rejected")]
 
 
 def test_keys_are_not_tried_beyond_the_rate(well: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ def test_command_says_what_to_do(well: Integration, sandbox: Any) -> None:
     sandbox.revoke_credentials()
     text, code = run()
     assert code == 2
-    assert "PROBLEM  Keys (#1001): Sendcloud refuses the keys. Enter the keys" in text
+    assert "PROBLEM  Keys (#1001): Sendcloud rejects the keys. Enter the keys" in text
 
 
 def test_command_prints_json(well: Integration) -> None:

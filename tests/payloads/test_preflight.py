@@ -1,4 +1,4 @@
-"""Preflight: refusals, losses and advice on an order, before it is sent."""
+"""Preflight: rejections, losses and advice on an order, before it is sent."""
 
 from __future__ import annotations
 
@@ -245,7 +245,7 @@ def test_advice_names_the_line() -> None:
 def test_preflight_follows_the_api_generation() -> None:
     payload = good(currency=None, notes="Ring", width=3)
     by_v3 = {(note.level.value, note.path) for note in preflight(payload)}
-    assert by_v3 == {("refused", "currency"), ("not_sent", "width")}
+    assert by_v3 == {("rejected", "currency"), ("not_sent", "width")}
     assert [(note.level.value, note.path) for note in preflight(payload, api=ApiGeneration.V2)] == [
         ("not_sent", "notes")
     ]
@@ -260,7 +260,7 @@ def test_preflight_obeys_the_options() -> None:
 
 def test_preflight_sorts_by_weight() -> None:
     levels = [note.level for note in preflight(good("US", to_state=None, currency=None, width=3, order_status=None))]
-    assert levels == [NoteLevel.REFUSED, NoteLevel.NOT_SENT, NoteLevel.CHANGED, *[NoteLevel.ADVICE] * 2]
+    assert levels == [NoteLevel.REJECTED, NoteLevel.NOT_SENT, NoteLevel.CHANGED, *[NoteLevel.ADVICE] * 2]
 
 
 def test_invalid_order_is_examined_without_an_error() -> None:
@@ -270,8 +270,8 @@ def test_invalid_order_is_examined_without_an_error() -> None:
 
     notes = examine(build)
     assert {(note.path, note.code, note.level) for note in notes} == {
-        ("city", "required", NoteLevel.REFUSED),
-        ("parcel_items[1].quantity", "quantity_too_small", NoteLevel.REFUSED),
+        ("city", "required", NoteLevel.REJECTED),
+        ("parcel_items[1].quantity", "quantity_too_small", NoteLevel.REJECTED),
     }
     assert str(notes[1]).startswith("parcel_items[1].quantity (SKU RED): ")
 

@@ -68,12 +68,12 @@ def test_attempts_other_failure_begins_another_streak(order: Order, sandbox: Any
 def test_rejection_and_fix_are_two_attempts(order: Order, sandbox: Any) -> None:
     sandbox.reject_order(str(order.pk), {"city": ["No such city."]})
     drain()
-    assert told() == [("refused", "rejected")]
+    assert told() == [("rejected", "rejected")]
     sandbox.reject_order(str(order.pk), None)
     order.city = "Utrecht"
     order.save()
     drain()
-    assert told() == [("refused", "rejected"), ("sent", "")]
+    assert told() == [("rejected", "rejected"), ("sent", "")]
 
 
 def test_rejection_names_field_and_rule(integration: Integration) -> None:
@@ -170,7 +170,7 @@ def test_slow_adapter_error_outranks_its_slowness(slow: None, integration: Integ
     factories.order(number="SLOW-AND-BROKEN")
     quick = factories.order(number="QUICK-1")
     drain()
-    assert told() == [("refused", "adapter_error")]
+    assert told() == [("rejected", "adapter_error")]
     assert [s["external_order_id"] for s in sandbox.shipments()] == [str(quick.pk)]
 
 

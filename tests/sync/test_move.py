@@ -362,7 +362,7 @@ def test_person_paused_integration_stays_paused(integration: Integration, sandbo
 
 def test_rejected_keys_change_nothing(integration: Integration, sandbox: Any) -> None:
     sandbox.revoke_credentials()
-    with pytest.raises(Exception, match="refused"):
+    with pytest.raises(Exception, match="rejected"):
         move(integration, V3)
     assert not Integration.objects.get().is_paused
 

@@ -46,7 +46,7 @@ def test_refused_keys_make_nothing(integration: Integration, sandbox: Any, gener
 def test_order_is_marked_and_without_advice(integration: Integration, generation: str) -> None:
     payload = payload_for_test("TEST-1", clock.now())
     assert payload.name.startswith("TEST ORDER")
-    assert [note for note in preflight(payload) if note.level in ("refused", "advice")] == []
+    assert [note for note in preflight(payload) if note.level in ("rejected", "advice")] == []
 
 
 def test_operator_sends_a_test_order(

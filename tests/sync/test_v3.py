@@ -396,7 +396,7 @@ def test_three_culprits_of_hundred_are_rejected_alone(integration: Integration, 
     assert set(entries[0].error_fields) == {"order_number"}
 
 
-def test_refusal_without_pointer_is_bisected(integration: Integration, sandbox: Any) -> None:
+def test_rejection_without_pointer_is_bisected(integration: Integration, sandbox: Any) -> None:
     made = make_orders(40)
     culprit = str(made[7].pk)
     sandbox.poison_batch(culprit, 400)

@@ -111,7 +111,7 @@ def test_keys_rejected_by_sendcloud_change_nothing(client: Any, waiting: Integra
     waiting.refresh_from_db()
     assert waiting.secret_key.reveal() == "old-secret"
     event = WebhookEvent.objects.get()
-    assert event.note == {"code": "keys_refused"}
+    assert event.note == {"code": "keys_rejected"}
     assert not event.body
 
 

@@ -255,8 +255,8 @@ ERRORS: Mapping[str, Explanation] = {
     ),
 }
 
-#: Refusal of an operator's request.
-REFUSED = Explanation(
+#: Rejection of an operator's request.
+REJECTED = Explanation(
     _("Sendcloud does not accept this"),
     _("It names the reason at the end of this message."),
     _("Nothing was changed. Fix the named fields, and try again."),
@@ -306,7 +306,7 @@ _TOO_SLOW = Explanation(
     _("Sendcloud called the shop and waited in vain."),
     _("Ask your developer whether the server was overloaded or restarting at that time."),
 )
-_REFUSED_THERE = Explanation(
+_REJECTED_THERE = Explanation(
     _("The shop did not accept the request"),
     _(
         "The signature did not match the keys that are entered here, or something in front of the shop asks for a "
@@ -360,7 +360,7 @@ def explain_log(exception_type: str, status: int | None) -> Explanation:
         return known
     match status:
         case 401 | 403 | 407 | 511:
-            return _REFUSED_THERE
+            return _REJECTED_THERE
         case 404 | 410:
             return _NOT_THERE
         case 408 | 504 | 524:
@@ -407,7 +407,7 @@ def explain_error(error: Exception) -> Explanation:
     """Explain an error of an operator's request, by the table the engine uses."""
     code = reaction_to(error).problem.code
     if code in ("rejected", "payload_invalid"):
-        return REFUSED
+        return REJECTED
     explanation = explain(code)
     # The engine retries automatically, an operator has to.
     return dataclasses.replace(explanation, advice=TRY_AGAIN) if explanation.heals else explanation

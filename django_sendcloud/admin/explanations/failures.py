@@ -50,7 +50,7 @@ NOWHERE = ERRORS["address"]
 
 
 def demands_oauth2(error: Exception) -> bool:
-    """Return whether Sendcloud refused the keys because the integration demands OAuth2."""
+    """Return whether Sendcloud rejected the keys because the integration demands OAuth2."""
     return isinstance(error, AuthenticationError) and error.oauth2_required
 
 

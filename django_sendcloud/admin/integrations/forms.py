@@ -365,15 +365,15 @@ class IntegrationForm(_ModelForm):
             text = f"{explanation.title}. {explanation.why} {explanation.advice}"
             self.add_error("auth_scheme", ValidationError(text, code="oauth2_required"))
         elif isinstance(error, AuthenticationError):
-            self._refused(swapped=swapped)
+            self._rejected(swapped=swapped)
         elif isinstance(error, PermissionDenied | NotFound | SendcloudConfigurationError | ValueError):
-            self.add_error(None, self._sentence(explanation, error, code="refused"))
+            self.add_error(None, self._sentence(explanation, error, code="rejected"))
         elif self.entry.testing or not (self._stored or self.cleaned_data.get("remote_id")):
             self.add_error(None, self._sentence(explanation, error, code="unreachable"))
         else:
             self.unchecked = explanation
 
-    def _refused(self, *, swapped: bool) -> None:
+    def _rejected(self, *, swapped: bool) -> None:
         """Guess which key is wrong, because Sendcloud does not say."""
         stored, public_key = self._stored, self.cleaned_data["public_key"]
         same = stored is not None and stored.public_key == public_key
@@ -383,7 +383,7 @@ class IntegrationForm(_ModelForm):
         if self.cleaned_data.get("auth_scheme") == AuthScheme.OAUTH2:
             found = {
                 "public_key": _(
-                    "Sendcloud refuses this client id with its client secret. Compare it with the one in Sendcloud's "
+                    "Sendcloud rejects this client id with its client secret. Compare it with the one in Sendcloud's "
                     "panel (Settings > Integrations > Configure), and look whether OAuth2 is switched on there. If it "
                     "is not, choose API keys here."
                 ),
@@ -398,7 +398,7 @@ class IntegrationForm(_ModelForm):
         elif same and "new_secret_key" in self.entered:
             found = {
                 "new_secret_key": _(
-                    "Sendcloud refuses it, with the stored public key: one of the two is wrong, most likely this one. "
+                    "Sendcloud rejects it, with the stored public key: one of the two is wrong, most likely this one. "
                     "Copy it again from Sendcloud's panel (Settings > Integrations > Configure). It is shown there "
                     "only once: if it is lost, make a new pair and enter both."
                 )
@@ -416,7 +416,7 @@ class IntegrationForm(_ModelForm):
         else:
             found = {
                 "public_key": _(
-                    "Sendcloud refuses this pair of keys. Compare this one with the public key in Sendcloud's "
+                    "Sendcloud rejects this pair of keys. Compare this one with the public key in Sendcloud's "
                     "panel (Settings > Integrations > Configure). If OAuth2 is switched on there, choose it here."
                 ),
                 "new_secret_key": _(
@@ -424,7 +424,7 @@ class IntegrationForm(_ModelForm):
                 ),
             }
         for name, text in found.items():
-            self.add_error(name, ValidationError(text, code="keys_refused"))
+            self.add_error(name, ValidationError(text, code="keys_rejected"))
 
     def _sentence(self, explanation: Explanation, error: Exception, *, code: str) -> ValidationError:
         text = gettext("%(title)s. %(why)s %(advice)s Nothing was saved. (%(detail)s)")

@@ -165,8 +165,8 @@ class IntegrationPage:
         return []
 
     def _keys_button(self, finding: Finding) -> Button | None:
-        refused = self.integration.paused_reason == PauseReason.CREDENTIALS
-        if self.may_change and (finding.code in (Code.KEYS_MISSING, Code.KEYS_NEEDED, Code.DISCONNECTED) or refused):
+        rejected = self.integration.paused_reason == PauseReason.CREDENTIALS
+        if self.may_change and (finding.code in (Code.KEYS_MISSING, Code.KEYS_NEEDED, Code.DISCONNECTED) or rejected):
             where = "#id_new_secret_key" if self.integration.public_key else "#id_public_key"
             return Button(_("Enter the keys"), where, emphasis="default")
         return None

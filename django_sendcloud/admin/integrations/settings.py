@@ -207,8 +207,8 @@ class SettingsForm(forms.Form):
         """Return all settings as the operator wants them."""
         return {name: self.cleaned_data[name] for name in self.there}
 
-    def refused(self, error: PayloadError | RequestRejected) -> bool:
-        """Attach refusals to their fields. Return whether any of them had a field."""
+    def attach(self, error: PayloadError | RequestRejected) -> bool:
+        """Attach rejections to their fields. Return whether any of them had a field."""
         found = False
         for path, problems in error.errors.items():
             name = path.partition("[")[0].partition(".")[0]
@@ -376,8 +376,8 @@ class _Page:
             limiter.wait_for_turn(self.integration.account.pk, "unsafe")
             self.integration.change_at_sendcloud(**{n: v for key in keys for n, v in to_send(key, values).items()})
         except FAILURES as error:
-            if form and isinstance(error, PayloadError | RequestRejected) and form.refused(error):
-                log(self.request, [self.integration], _("Sendcloud refused the change: %(what)s."), what=labels)
+            if form and isinstance(error, PayloadError | RequestRejected) and form.attach(error):
+                log(self.request, [self.integration], _("Sendcloud rejected the change: %(what)s."), what=labels)
             else:
                 doing = _("Change at Sendcloud (%(what)s)")
                 report_failure(self.model_admin, self.request, self.integration, error, doing, what=labels)

@@ -31,13 +31,13 @@ if TYPE_CHECKING:
 
 __all__ = ["accept_keys", "can_be_asked", "check_address", "is_registered", "register_webhook", "where_shop_is"]
 
-#: Pauses during which Sendcloud refuses these keys.
-_REFUSED = (PauseReason.CREDENTIALS, PauseReason.GONE, PauseReason.CONFIGURATION)
+#: Pauses during which Sendcloud rejects these keys.
+_REJECTED = (PauseReason.CREDENTIALS, PauseReason.GONE, PauseReason.CONFIGURATION)
 
 
 def can_be_asked(integration: Integration) -> bool:
     """Return whether the stored keys can be used for a request."""
-    return bool(integration.public_key and integration.secret_key) and integration.paused_reason not in _REFUSED
+    return bool(integration.public_key and integration.secret_key) and integration.paused_reason not in _REJECTED
 
 
 def where_shop_is(request: HttpRequest) -> str:

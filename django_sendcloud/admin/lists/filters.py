@@ -113,7 +113,7 @@ class ShipmentStateFilter(admin.SimpleListFilter):
             ("waiting", _("Waiting")),
             ("correction", _("Fix needed")),
             ("given_up", _("Stopped")),
-            ("refused", _("Rejected by Sendcloud")),
+            ("rejected", _("Rejected by Sendcloud")),
             ("synced", _("Sent")),
             ("deleted", _("Removed")),
         ]
@@ -127,7 +127,7 @@ class ShipmentStateFilter(admin.SimpleListFilter):
             | settled & Q(status__in=(ShipmentStatus.PENDING, ShipmentStatus.ACCEPTED)),
             "correction": Q(Exists(entries.filter(state=EntryState.REJECTED))),
             "given_up": Q(Exists(entries.filter(state=EntryState.DEAD))),
-            "refused": settled & Q(status=ShipmentStatus.REJECTED),
+            "rejected": settled & Q(status=ShipmentStatus.REJECTED),
             "synced": settled & Q(status=ShipmentStatus.SYNCED),
             "deleted": settled & Q(status=ShipmentStatus.DELETED),
         }

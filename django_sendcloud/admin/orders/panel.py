@@ -145,8 +145,8 @@ def _problems_of(state: OrderState, stopped: Integration | None) -> list[_Proble
         return [_Problem(explain_stopped(stopped))]
     if entry is not None:
         return []
-    refused = [shipment for shipment in state.shipments if shipment.status == ShipmentStatus.REJECTED]
-    return [_Problem(ERRORS["rejected"], fields_of(shipment.errors), code="rejected") for shipment in refused]
+    rejected = [shipment for shipment in state.shipments if shipment.status == ShipmentStatus.REJECTED]
+    return [_Problem(ERRORS["rejected"], fields_of(shipment.errors), code="rejected") for shipment in rejected]
 
 
 def _conflicts_of(state: OrderState) -> list[_Problem]:

@@ -96,7 +96,7 @@ def _of_attempts(attempts: list[Attempt]) -> Iterator[Step]:
         if attempt.outcome == AttemptOutcome.SENT:
             yield Step(attempt.at, "good", _("Sent"))
             continue
-        rejected = attempt.outcome == AttemptOutcome.REFUSED
+        rejected = attempt.outcome == AttemptOutcome.REJECTED
         detail = Cause(attempt.code, attempt.field, attempt.rule).title if attempt.code else ""
         if attempt.count > 1:
             detail += " " + ngettext("(%(number)d time)", "(%(number)d times)", attempt.count) % {

@@ -115,10 +115,10 @@ def _why_not(error: Exception) -> str:
     if isinstance(error, NotFound):
         return gettext("Sendcloud does not know this parcel.")
     if isinstance(error, RequestRejected):
-        refused = gettext(
+        rejected = gettext(
             "Sendcloud does not cancel it: it is shipped, cancelled already, or older than 42 days. (%(detail)s)"
         )
-        return refused % {"detail": error}
+        return rejected % {"detail": error}
     if isinstance(error, RateLimited):
         return str(AT_FULL_SPEED)
     explanation = explain_error(error)

@@ -29,7 +29,7 @@ __all__ = ["SHOWN", "preflight_context"]
 SHOWN = 200
 
 TITLES: dict[NoteLevel, StrOrPromise] = {
-    NoteLevel.REFUSED: _("Would be rejected"),
+    NoteLevel.REJECTED: _("Would be rejected"),
     NoteLevel.NOT_SENT: _("Not sent along"),
     NoteLevel.CHANGED: _("Sent in another form"),
     NoteLevel.ADVICE: _("Advice"),

@@ -25,7 +25,7 @@ ENTRY_TONES: Mapping[str, str] = {
 }
 ATTEMPT_TONES: Mapping[str, str] = {
     AttemptOutcome.SENT.value: "good",
-    AttemptOutcome.REFUSED.value: "bad",
+    AttemptOutcome.REJECTED.value: "bad",
     AttemptOutcome.FAILED.value: "warn",
 }
 SHIPMENT_TONES: Mapping[str, str] = {

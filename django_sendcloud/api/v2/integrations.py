@@ -123,7 +123,7 @@ class Integrations:
 
         Raises:
             NotFound: there is none with this id in the account.
-            RequestRejected: Sendcloud refuses a setting; ``errors`` names it.
+            RequestRejected: Sendcloud rejects a setting; ``errors`` names it.
             APIError: it did not end well.
         """
         return self._change("update", "PUT", integration_id, settings.to_json())
@@ -136,7 +136,7 @@ class Integrations:
 
         Raises:
             NotFound: there is none with this id in the account.
-            RequestRejected: Sendcloud refuses a setting; ``errors`` names it.
+            RequestRejected: Sendcloud rejects a setting; ``errors`` names it.
             APIError: it did not end well.
         """
         return self._change("patch", "PATCH", integration_id, settings.to_json())

@@ -74,7 +74,7 @@ class Logs:
 
         Raises:
             NotFound: there is no such integration.
-            RequestRejected: Sendcloud refuses a field; ``errors`` names it.
+            RequestRejected: Sendcloud rejects a field; ``errors`` names it.
             APIError: it did not end well.
         """
         body = {"integration_id": integration_id, **entry.to_json()}

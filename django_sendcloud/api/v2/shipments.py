@@ -53,7 +53,7 @@ class Shipments:
             PayloadError: the batch is empty, too large, or holds a shipment twice; or a payload has
                 no ``updated_at``. Nothing was sent.
             NotFound: there is no such integration.
-            RequestRejected: Sendcloud refuses the batch as a whole.
+            RequestRejected: Sendcloud rejects the batch as a whole.
             UnknownOutcome: it may have been applied; repeating it is safe.
             APIError: it did not end well.
         """

@@ -116,7 +116,7 @@ class V3:
         """Return the account and the integration the keys belong to (operation: GET /user/auth/metadata).
 
         Raises:
-            AuthenticationError: the keys are refused.
+            AuthenticationError: the keys are rejected.
             APIError: it did not end well.
         """
         request = Request(operation="get auth metadata", method="GET", path=paths.AUTH_METADATA, success=[200])

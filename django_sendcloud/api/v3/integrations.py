@@ -112,7 +112,7 @@ class Integrations:
 
         Raises:
             NotFound: there is none with this id in the account.
-            RequestRejected: Sendcloud refuses a setting; ``errors`` names it.
+            RequestRejected: Sendcloud rejects a setting; ``errors`` names it.
             APIError: it did not end well.
         """
         self._requestor.send(self._request("patch integration", "PATCH", integration_id, 204, settings.to_json()))

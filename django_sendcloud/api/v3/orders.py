@@ -54,7 +54,7 @@ class Orders:
         Raises:
             PayloadError: the batch is empty, too large, names an order twice, or several integrations. Nothing was
                 sent.
-            RequestRejected: Sendcloud refuses the batch as a whole; ``items`` names the orders and their fields.
+            RequestRejected: Sendcloud rejects the batch as a whole; ``items`` names the orders and their fields.
             StillProcessing: an earlier request for one of the orders is not done; send the same batch again.
             NotFound: there is no such integration (``resource`` is ``integration``).
             UnknownOutcome: it may have been applied; repeating it is safe.
@@ -206,7 +206,7 @@ class Orders:
         Raises:
             PayloadError: there is nothing to change. Nothing was sent.
             NotFound: there is none with this id (``resource`` is ``order``).
-            RequestRejected: Sendcloud refuses a field; ``errors`` names it.
+            RequestRejected: Sendcloud rejects a field; ``errors`` names it.
             APIError: it did not end well.
         """
         if not changes:

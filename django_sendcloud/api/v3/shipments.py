@@ -189,15 +189,15 @@ class Shipments:
         try:
             response = self._requestor.send(request)
         except StillProcessing as error:
-            # The contract's 409 of this one operation is a refusal for good.
-            refusal = RequestRejected(
+            # The contract's 409 of this one operation is a rejection for good.
+            rejection = RequestRejected(
                 "the shipment can not be cancelled (any more)", operation=error.operation, status=error.status
             )
         else:
             content = self._requestor.decode(request, response)
             message = self._requestor.parse(request, _message, content)
             return Cancellation(queued=response.status == 202, message=message)
-        raise refusal
+        raise rejection
 
 
 def _message(content: Any) -> str:

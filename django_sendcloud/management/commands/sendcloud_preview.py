@@ -14,7 +14,7 @@ from ...sync.preview import Preview, preview_orders
 from .sendcloud_sync import Command as OrdersCommand
 
 MARKS = {
-    NoteLevel.REFUSED: "would be rejected",
+    NoteLevel.REJECTED: "would be rejected",
     NoteLevel.NOT_SENT: "not sent",
     NoteLevel.CHANGED: "changed",
     NoteLevel.ADVICE: "advice",

@@ -25,7 +25,7 @@ class SandboxIntegration:
         webhook_signature_key: Key that signs webhooks instead of the secret key.
         feedback_type: Setting that only v3 knows: ``eager``, ``delayed`` or ``none``.
         connected: Whether the shop has received ``integration_connected``.
-        revoked: Whether Sendcloud refuses its keys.
+        revoked: Whether Sendcloud rejects its keys.
     """
 
     id: int

@@ -162,7 +162,7 @@ class Backend(abc.ABC):
         """Create or update up to :attr:`max_batch` shipments, and return a result for each, in their order.
 
         Raises:
-            RequestRejected: the batch is refused as a whole and the answer names no culprit.
+            RequestRejected: the batch is rejected as a whole and the answer names no culprit.
             StillProcessing: Sendcloud still processes an earlier request: the batch is repeated after some seconds.
             UnknownOutcome: it may have been applied.
             APIError: it did not end well.

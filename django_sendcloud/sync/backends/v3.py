@@ -1,7 +1,7 @@
 """API v3: the Orders API, open to every shop.
 
 It differs from v2 in what an answer proves. A batch is accepted as a whole or not at all, an accepted order is saved a
-little later, and the last request wins. So a refused batch is divided by the orders its answer names, an accepted
+little later, and the last request wins. So a rejected batch is divided by the orders its answer names, an accepted
 order counts as synced once Sendcloud shows it as it was last sent, and a deletion looks for what may still appear.
 """
 
@@ -91,7 +91,7 @@ class V3Backend(Backend):
     def upsert(self, items: Sequence[Item]) -> list[ItemResult]:
         """Create or update orders (operation: POST /orders).
 
-        Sendcloud takes all of them or none. Orders that a refusal names are rejected; the others were merely sent with
+        Sendcloud takes all of them or none. Those that its answer names are rejected; the others were merely sent with
         them.
         """
         integration_id, options = self.integration.remote_id, options_of_shop()

@@ -14,7 +14,7 @@ from .plan import Plan
 __all__ = ["write"]
 
 _OUTCOMES = {
-    "rejected": AttemptOutcome.REFUSED,
+    "rejected": AttemptOutcome.REJECTED,
     "retry": AttemptOutcome.FAILED,
     "done": AttemptOutcome.SENT,
 }

@@ -134,7 +134,7 @@ class Gate:
         if reaction.breaks and breaker.failed(account, trial=self._claim.trial):
             self._stop_account(account, account.closed_until, reaction.problem)
         if self._claim.trial and isinstance(error, APIError) and not reaction.breaks:
-            # A refusal by a Sendcloud that is back answers what the trial asked.
+            # A rejection by a Sendcloud that is back answers what the trial asked.
             breaker.succeeded(account, trial=True)
         return reaction
 

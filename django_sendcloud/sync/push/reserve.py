@@ -35,7 +35,7 @@ def reserve(claim: Claim, plans: Sequence[Plan]) -> None:
                 plan.problem = Problem(
                     "order_conflict", "Another order of this batch has the same external ids.", final=False
                 )
-    for key in _refuse_namesakes(sent):
+    for key in _reject_namesakes(sent):
         new.pop(key, None)
     if new:
         _insert(new)
@@ -48,7 +48,7 @@ def _key(upsert: Upsert) -> Key:
     return upsert.integration.pk, *upsert.payload.key
 
 
-def _refuse_namesakes(sent: dict[Key, tuple[Plan, Upsert]]) -> set[Key]:
+def _reject_namesakes(sent: dict[Key, tuple[Plan, Upsert]]) -> set[Key]:
     """Give a problem to shipments that Sendcloud would take for one of another order. Return their keys.
 
     Of an integration that has moved from v2, both may be there already: neither is sent.
@@ -64,13 +64,13 @@ def _refuse_namesakes(sent: dict[Key, tuple[Plan, Upsert]]) -> set[Key]:
     alive = rows.exclude(status=ShipmentStatus.DELETED)
     keys = alive.values_list("integration_id", "external_order_id", "external_shipment_id")
     there: set[Key] = set(retry_transient(lambda: list(keys)))
-    refused: set[Key] = set()
+    rejected: set[Key] = set()
     for key, others in namesakes.items():
-        if others & (there | (sent.keys() - refused)):
-            refused.add(key)
+        if others & (there | (sent.keys() - rejected)):
+            rejected.add(key)
             text = "Two orders may not share their external ids: Sendcloud keeps one of them."
             sent[key][0].problem = Problem("order_conflict", text, {"external_order_id": [text]})
-    return refused
+    return rejected
 
 
 def _insert(new: dict[Key, tuple[Plan, Upsert]]) -> None:

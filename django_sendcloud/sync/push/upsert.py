@@ -44,7 +44,7 @@ class Batch:
         return sum(len(part.upserts) for part in self.parts)
 
     def halves(self) -> tuple[Batch, Batch]:
-        """Divide a batch that was refused, and raise the isolation of its orders for the next attempt."""
+        """Divide a batch that was rejected, and raise the isolation of its orders for the next attempt."""
         isolation = isolation_for(-(-self.size // 2))
         for part in self.parts:
             part.plan.entry.isolation = max(part.plan.entry.isolation, isolation)
@@ -87,7 +87,7 @@ def batches(plans: Sequence[Plan]) -> Iterator[Batch]:
 
 
 def _send(session: PushSession, ledger: Ledger, gate: Gate, batch: Batch) -> Sequence[Batch]:
-    """Send one request and note its results. Returns the parts of a batch that was refused as a whole."""
+    """Send one request and note its results. Returns the parts of a batch that was rejected as a whole."""
     upserts = [(part.plan, upsert) for part in batch.parts for upsert in part.upserts]
     try:
         items = []
