@@ -23,7 +23,7 @@ from django.urls import NoReverseMatch, reverse
 
 from .adapters import OrderAdapter, Watch
 from .broker import celery_app
-from .conf import AddressError, SendcloudConfigurationError, Settings, conf, problems
+from .conf import AddressError, SendcloudConfigurationError, Settings, conf, is_configured, problems
 from .core.crypto import DecryptionError, keyring
 from .core.schema import unapplied_migrations
 from .enums import ParcelPhase
@@ -78,18 +78,14 @@ def _shown(url: str) -> str:
     return f"{scheme}{slashes}{rest.rpartition('@')[2]}" if slashes else url.rpartition("@")[2]
 
 
-def _settings_are_readable() -> bool:
-    return not problems(getattr(settings, "SENDCLOUD", {}))
-
-
 # -- settings -----------------------------------------------------------------------------------------
 
 
 def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     """Check the settings.
 
-    E001 a key, E002 the lease, E003 an encryption key, E004 the database alias, E005 the parcel phases, E006 the
-    router, E007 the addresses, W008 the days of a delivery's tasks.
+    E001 a key, E002 the lease, E003 an encryption key, E005 the parcel phases, E006 the router, E007 the addresses,
+    W008 the days of a delivery's tasks.
     """
     found: list[checks.CheckMessage] = [
         _error(1, f"SENDCLOUD[{key!r}] {text}", "Correct it in your settings.")
@@ -112,15 +108,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         keyring()
     except SendcloudConfigurationError as error:
         found.append(_error(3, str(error), "Correct SENDCLOUD['ENCRYPTION_KEYS']."))
-    if values.DATABASE not in settings.DATABASES:
-        found.append(
-            _error(
-                4,
-                f"SENDCLOUD['DATABASE'] is {values.DATABASE!r}, which is not in DATABASES.",
-                f"Use one of: {', '.join(settings.DATABASES)}.",
-            )
-        )
-    elif router.db_for_write(OutboxEntry) != values.DATABASE:
+    if router.db_for_write(OutboxEntry) != values.DATABASE:
         found.append(
             _error(
                 6,
@@ -262,7 +250,7 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
             f"Limit it to {MAX_KEY_LENGTH} characters.",
             cls,
         )
-    if _settings_are_readable() and router.db_for_write(model) != conf().DATABASE:
+    if is_configured() and router.db_for_write(model) != conf().DATABASE:
         yield _warning(
             16,
             f"{model._meta.label} is written to the database {router.db_for_write(model)!r}, and the outbox to "
@@ -814,7 +802,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
                 f'Install what it needs, for instance: pip install "celery[{EXTRAS.get(scheme, scheme)}]".',
             )
         )
-    if not _settings_are_readable():
+    if not is_configured():
         return found
     # The schedule's jobs are the whole engine.
     from .schedule import beat_schedule
@@ -845,7 +833,7 @@ def _transport_problem(app: Celery) -> str:
 
 def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[checks.CheckMessage]:
     """Check for W034, SQLite with deferred transactions: two processes would lock each other out."""
-    if not _settings_are_readable() or conf().DATABASE not in settings.DATABASES:
+    if not is_configured():
         return []
     database = settings.DATABASES[conf().DATABASE]
     options = database.get("OPTIONS") or {}
@@ -871,7 +859,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
 
     W040 derived keys, W041 another Sendcloud, E042 unencrypted, W043 and W044 the webhook's address.
     """
-    if not _settings_are_readable():
+    if not is_configured():
         return []
     values = conf()
     found: list[checks.CheckMessage] = []
@@ -935,7 +923,7 @@ def check_stored(
     """
     from .models import Integration
 
-    if not _settings_are_readable() or conf().DATABASE not in (databases or ()):
+    if not is_configured() or conf().DATABASE not in (databases or ()):
         return []
     if unapplied_migrations():
         return [

@@ -26,6 +26,7 @@ __all__ = [
     "Settings",
     "conf",
     "conf_while_selling",
+    "is_configured",
     "problems",
 ]
 
@@ -273,6 +274,10 @@ def problems(raw: object) -> list[tuple[str, str]]:
             shown = "" if is_private else f", not {value!r}"
             found.append((name, f"{problem}{shown}."))
             continue
+        if name == "DATABASE" and value not in settings.DATABASES:
+            known = ", ".join(map(repr, settings.DATABASES))
+            found.append((name, f"is {value!r}, which is not in DATABASES. Use one of: {known}."))
+            continue
         if isinstance(value, bool) or not isinstance(value, int | float):
             continue
         low, high = FIELDS[name].metadata["bounds"]
@@ -294,6 +299,15 @@ def conf() -> Settings:
     return Settings(**raw)
 
 
+def is_configured() -> bool:
+    """Return whether the settings can be used."""
+    try:
+        conf()
+    except SendcloudConfigurationError:
+        return False
+    return True
+
+
 @functools.cache
 def conf_while_selling() -> Settings:
     """Return the settings for code that runs within the shop's own requests: an invalid key counts as not set.
@@ -303,17 +317,12 @@ def conf_while_selling() -> Settings:
     raw = _silent()
     found = problems(raw)
     if not found:
-        if conf().DATABASE in settings.DATABASES:
-            return conf()
-        found = [("DATABASE", f"is {conf().DATABASE!r}, which is not in DATABASES.")]
+        return conf()
     for key, text in found:
         logger.error("SENDCLOUD[%r] %s It is ignored while orders are recorded.", key, text)
     wrong = {key for key, _ in found}
     named = raw if isinstance(raw, Mapping) else {}
-    values = SilentDict((key, value) for key, value in named.items() if str(key) not in wrong)
-    if values.get("DATABASE", "default") not in settings.DATABASES:
-        values.pop("DATABASE", None)
-    return Settings(**values)
+    return Settings(**SilentDict((key, value) for key, value in named.items() if str(key) not in wrong))
 
 
 def _silent() -> Any:

@@ -95,7 +95,7 @@ def test_checks_run_with_manage_check(capsys: pytest.CaptureFixture[str]) -> Non
         ("https://panel.sendcloud.sc", "E001", "must be a dict"),
         ({"LEASE_SECONDS": 20.0, "DEADLINE_SECONDS": 20.0}, "E002", "LEASE_SECONDS"),
         ({"ENCRYPTION_KEYS": ["not-a-fernet-key"]}, "E003", "ENCRYPTION_KEYS"),
-        ({"DATABASE": "orders"}, "E004", "'orders'"),
+        ({"DATABASE": "orders"}, "E001", "'orders'"),
         ({"PARCEL_PHASES": {11: "arrived"}}, "E005", "'arrived'"),
         ({"PARCEL_PHASES": {"11": "delivered"}}, "E005", "'11'"),
     ],

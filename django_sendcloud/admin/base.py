@@ -24,6 +24,7 @@ from .actions.action import Action
 from .actions.atomic import outside_for
 from .actions.history import render_history
 from .alerts.incidents import incidents
+from .alerts.misconfigured import or_misconfigured
 from .health import fold_once, health_of
 from .lists.export import export_view
 from .lists.saved_filters import saved_filters, saved_filters_view
@@ -206,6 +207,13 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
     def url(self, name: str, *args: Any) -> str:
         """Return the URL of one of this model's admin pages."""
         return page_url(self, name, *args)
+
+    @property
+    def urls(self) -> list[URLPattern]:
+        pages = super().urls
+        for page in pages:
+            page.callback = or_misconfigured(self, page.callback)
+        return pages
 
     def get_urls(self) -> list[URLPattern]:
         pages = super().get_urls()

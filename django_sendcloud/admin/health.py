@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.http import HttpRequest
 
+from ..conf import is_configured
 from ..sync.fold import fold_for_reading
 from ..sync.health import Health, health
 
@@ -20,7 +21,7 @@ def health_of(request: HttpRequest) -> Health:
 
 
 def fold_once(request: HttpRequest) -> None:
-    """Fold recorded changes, once for each request."""
-    if not vars(request).get("sendcloud_folded"):
+    """Fold recorded changes, once for each request. With a wrong setting nothing is folded, as by the workers."""
+    if is_configured() and not vars(request).get("sendcloud_folded"):
         fold_for_reading()
         vars(request)["sendcloud_folded"] = True

@@ -23,7 +23,7 @@ from django.utils import timezone, translation
 
 from ..adapters import OrderAdapter
 from ..broker import celery_app
-from ..conf import FIELDS, Settings, conf, problems
+from ..conf import FIELDS, Settings, conf, is_configured, problems
 from ..core.schema import unapplied_migrations
 from ..models import OutboxEntry
 from ..registry import registry
@@ -69,7 +69,7 @@ def support_bundle(found: list[Finding] | None = None) -> bytes:
             "project.json": _project(),
             "checks.json": _checks(),
         }
-        if not problems(getattr(settings, "SENDCLOUD", {})) and not unapplied_migrations():
+        if is_configured() and not unapplied_migrations():
             files |= {"figures.json": figures().as_json(), "problems.json": _problems()}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

@@ -14,7 +14,7 @@ from django.utils.connection import ConnectionDoesNotExist
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
-from ...conf import SendcloudConfigurationError
+from ...conf import SendcloudConfigurationError, conf
 from ...models import Integration, OutboxEntry, PauseReason
 from ...sync.health import Code, Finding, Health, IntegrationHealth
 from ..explanations.failures import explain_failure
@@ -68,6 +68,7 @@ def incidents(site: admin.AdminSite, request: HttpRequest) -> list[Incident]:
     if not request.user.has_perm("django_sendcloud.view_integration"):
         return []
     try:
+        conf()
         found = list(_incidents(Permissions.of(site, request), site, request, health_of(request)))
     except SendcloudConfigurationError as error:
         # The shop's own pages are shown all the same.

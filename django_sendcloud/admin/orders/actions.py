@@ -9,6 +9,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
+from ...conf import is_configured
 from ...models import Parcel, Shipment
 from ...models.shipment import ShipmentQuerySet
 from ...orders import keys_by_type
@@ -24,16 +25,20 @@ __all__ = ["CANCEL_LABEL", "KEEP_LABEL", "LABELS", "PUSH", "OrderPermissions"]
 
 
 class OrderPermissions:
-    """Permissions to see and do what concerns Sendcloud with orders. Access to the order itself comes on top."""
+    """Permissions to see and do what concerns Sendcloud with orders. Access to the order itself comes on top.
+
+    With a wrong setting there are none: the shop's page is shown without our parts, and a strip above it names the
+    setting.
+    """
 
     def has_sendcloud_view_permission(self, request: HttpRequest) -> bool:
-        return may(request, "view_shipment") and may(request, "view_outboxentry")
+        return is_configured() and may(request, "view_shipment") and may(request, "view_outboxentry")
 
     def has_sendcloud_parcel_permission(self, request: HttpRequest) -> bool:
         return self.has_sendcloud_view_permission(request) and may(request, "view_parcel")
 
     def has_sendcloud_push_permission(self, request: HttpRequest) -> bool:
-        return may(request, "push_order")
+        return is_configured() and may(request, "push_order")
 
     def has_sendcloud_print_permission(self, request: HttpRequest) -> bool:
         return self.has_sendcloud_parcel_permission(request) and may(request, "print_label")

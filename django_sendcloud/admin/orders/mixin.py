@@ -100,7 +100,7 @@ class SendcloudOrderAdmin(OrderPermissions, _ModelAdmin[ModelT]):
     def get_list_filter(self, request: HttpRequest) -> Any:
         filters = list(super().get_list_filter(request))
         allowed: list[Any] = []
-        if can_filter(self.model) and self.has_sendcloud_view_permission(request):
+        if self.has_sendcloud_view_permission(request) and can_filter(self.model):
             allowed.append(OrderStateFilter)
             if self.has_sendcloud_parcel_permission(request):
                 allowed.append(OrderDeliveryFilter)

@@ -14,8 +14,8 @@ from django.db import connections
 from django.template import Engine, Origin, TemplateDoesNotExist, TemplateSyntaxError, engines
 from django.template.loader_tags import ExtendsNode
 
-from ...checks import TAG, _error, _meant, _settings_are_readable, _warning
-from ...conf import conf
+from ...checks import TAG, _error, _meant, _warning
+from ...conf import conf, is_configured
 from ...enums import Currency
 from ...payloads import kilograms
 from ...registry import registry
@@ -213,7 +213,7 @@ def _check_handler(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Che
 def _check_currency() -> Iterator[checks.CheckMessage]:
     default = getattr(settings, "OSCAR_DEFAULT_CURRENCY", "")
     accepted = [each.value for each in Currency]
-    if default and default not in accepted and _settings_are_readable() and not conf().ANY_CURRENCY:
+    if default and default not in accepted and is_configured() and not conf().ANY_CURRENCY:
         yield _warning(
             88,
             f"OSCAR_DEFAULT_CURRENCY is {default!r}: Sendcloud documents {', '.join(accepted)}, and orders in another "

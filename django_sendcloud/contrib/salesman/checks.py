@@ -9,8 +9,8 @@ from django.apps import AppConfig
 from django.core import checks
 from salesman.conf import app_settings
 
-from ...checks import TAG, _error, _meant, _settings_are_readable
-from ...conf import conf
+from ...checks import TAG, _error, _meant
+from ...conf import conf, is_configured
 from ...enums import Currency
 from ...payloads import OtherCurrency, kilograms
 from ...registry import registry
@@ -70,7 +70,7 @@ def _check_currency(adapter: SalesmanOrderAdapter, name: str) -> Iterator[checks
             91, f"{name} has no currency.", 'Name the currency of your prices: currency = "EUR".', type(adapter)
         )
         return
-    if currency in accepted or not _settings_are_readable():
+    if currency in accepted or not is_configured():
         return
     if isinstance(currency, OtherCurrency) and conf().ANY_CURRENCY:
         return
