@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 
 from django.contrib import messages
 from django.contrib.admin import helpers
@@ -36,6 +36,8 @@ if TYPE_CHECKING:
 __all__ = ["Action", "Question", "action", "asked", "in_chunks", "notify", "report_count"]
 
 Rows = models.QuerySet[Any]
+Run = Callable[[Any, HttpRequest, Rows], HttpResponse | None]
+Options = ParamSpec("Options")
 
 # Objects listed on a confirmation page; the page counts the rest.
 SHOWN = 20
@@ -74,6 +76,7 @@ class Question:
     insists: bool = False
 
 
+@dataclasses.dataclass(eq=False)
 class Action:
     """One action of an operator on one object or on several.
 
@@ -92,36 +95,25 @@ class Action:
             ``None``: a click is enough.
     """
 
-    def __init__(
-        self,
-        run: Callable[[Any, HttpRequest, Rows], HttpResponse | None],
-        *,
-        label: StrOrPromise,
-        permission: str,
-        ask: Callable[[Any, HttpRequest, Rows], Question] | None,
-        asks_for_one: bool,
-        offered: Callable[[Any], bool],
-        emphasis: str,
-        most: int | None,
-        opens: bool,
-        typed: Callable[[Any], str] | None,
-    ) -> None:
-        self.run = run
-        self.label = label
-        self.permission = permission
-        self.ask = ask
-        self.asks_for_one = asks_for_one
-        self.offered = offered
-        self.emphasis = emphasis
-        self.most = most
-        self.opens = opens
-        self.typed = typed
+    run: Run
+    label: StrOrPromise
+    _: dataclasses.KW_ONLY
+    permission: str
+    ask: Callable[[Any, HttpRequest, Rows], Question] | None = None
+    asks_for_one: bool = True
+    offered: Callable[[Any], bool] = lambda obj: True
+    emphasis: str = "default"
+    most: int | None = None
+    opens: bool = False
+    typed: Callable[[Any], str] | None = None
+
+    def __post_init__(self) -> None:
         # Templates call every callable otherwise.
         self.do_not_call_in_templates = True
         # Attributes that ModelAdmin reads from the functions in ``actions``.
-        self.__name__ = self.name = run.__name__
-        self.short_description = label
-        self.allowed_permissions = (permission,)
+        self.__name__ = self.name = self.run.__name__
+        self.short_description = self.label
+        self.allowed_permissions = (self.permission,)
 
     def __call__(
         self, admin: AnyAdmin, request: HttpRequest, rows: Rows, *, page_of: Any = None
@@ -238,35 +230,19 @@ def _alike(typed: str, wanted: str) -> bool:
     return " ".join(typed.split()).casefold() == " ".join(wanted.split()).casefold()
 
 
-def action(
-    label: StrOrPromise,
-    *,
-    permission: str,
-    ask: Callable[[Any, HttpRequest, Rows], Question] | None = None,
-    asks_for_one: bool = True,
-    offered: Callable[[Any], bool] = lambda obj: True,
-    emphasis: str = "default",
-    most: int | None = None,
-    opens: bool = False,
-    typed: Callable[[Any], str] | None = None,
-) -> Callable[[Callable[[Any, HttpRequest, Rows], HttpResponse | None]], Action]:
-    """Make the decorated function an ``Action``."""
+def _as_decorator(
+    make: Callable[Concatenate[Run, Options], Action],
+) -> Callable[Options, Callable[[Run], Action]]:
+    """Return the decorator that makes a function an ``Action`` with these options."""
 
-    def decorate(run: Callable[[Any, HttpRequest, Rows], HttpResponse | None]) -> Action:
-        return Action(
-            run,
-            label=label,
-            permission=permission,
-            ask=ask,
-            asks_for_one=asks_for_one,
-            offered=offered,
-            emphasis=emphasis,
-            most=most,
-            opens=opens,
-            typed=typed,
-        )
+    def decorator(*args: Options.args, **options: Options.kwargs) -> Callable[[Run], Action]:
+        return lambda run: make(run, *args, **options)
 
-    return decorate
+    return decorator
+
+
+action = _as_decorator(Action)
+"""Make the decorated function an ``Action``; takes its label, and its options by name."""
 
 
 def asked(request: HttpRequest) -> list[str]:
