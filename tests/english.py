@@ -60,6 +60,7 @@ RETIRED = {
     r"wake|wakes|woke|woken|waking|wake-up|wake-ups|wakes-up": "notify",
     r"news": "update",
     r"pump|pumps|pumped|pumping": "worker, or push_due()",
+    r"undead": "undeleted",
     r"(?:an?|each|every|one|two|the next|the last|another|scheduled|long) looks?(?!-up)": "recheck, check or confirmation",
     r"bury|buries|buried|burying": "dead-letter",
     r"patience|patiently": "retry",

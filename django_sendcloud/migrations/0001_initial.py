@@ -226,7 +226,7 @@ class Migration(migrations.Migration):
                 ('seen', models.PositiveBigIntegerField(default=0, verbose_name='shipments there')),
                 ('unknown', models.PositiveBigIntegerField(default=0, verbose_name='only there')),
                 ('stale', models.PositiveBigIntegerField(default=0, verbose_name='older there')),
-                ('undead', models.PositiveBigIntegerField(default=0, verbose_name='deleted here, still there')),
+                ('undeleted', models.PositiveBigIntegerField(default=0, verbose_name='deleted here, still there')),
                 ('orphaned', models.PositiveBigIntegerField(default=0, verbose_name='its order is gone, still there')),
                 ('missing', models.PositiveBigIntegerField(default=0, verbose_name='only here')),
                 ('repaired', models.PositiveBigIntegerField(default=0, verbose_name='repaired')),

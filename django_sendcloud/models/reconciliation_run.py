@@ -27,7 +27,7 @@ class ReconciliationRun(SendcloudModel):
     seen = models.PositiveBigIntegerField(_("shipments there"), default=0)
     unknown = models.PositiveBigIntegerField(_("only there"), default=0)
     stale = models.PositiveBigIntegerField(_("older there"), default=0)
-    undead = models.PositiveBigIntegerField(_("deleted here, still there"), default=0)
+    undeleted = models.PositiveBigIntegerField(_("deleted here, still there"), default=0)
     orphaned = models.PositiveBigIntegerField(_("its order is gone, still there"), default=0)
     missing = models.PositiveBigIntegerField(_("only here"), default=0)
     repaired = models.PositiveBigIntegerField(_("repaired"), default=0)

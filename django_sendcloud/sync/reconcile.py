@@ -69,8 +69,8 @@ class Postponed(Exception):
 class Difference:
     """One shipment on which the two sides do not agree."""
 
-    kind: Literal["unknown", "missing", "stale", "undead", "orphaned", "stuck"]
-    """``unknown``: only there. ``missing``: only here. ``stale``: something older there. ``undead``: deleted here,
+    kind: Literal["unknown", "missing", "stale", "undeleted", "orphaned", "stuck"]
+    """``unknown``: only there. ``missing``: only here. ``stale``: something older there. ``undeleted``: deleted here,
     still there. ``orphaned``: its order was deleted from the shop's database without a signal.
     ``stuck``: the order was rejected or dead-lettered, and waits for a person."""
     order_number: str
@@ -147,7 +147,7 @@ def _mine(current: ReconciliationRun) -> QuerySet[ReconciliationRun]:
 
 def _save(current: ReconciliationRun, **values: Any) -> None:
     """Store the scan's progress, unless another process has taken it over."""
-    counts = ("pages", "cursor", "seen", "unknown", "stale", "undead", "orphaned", "missing")
+    counts = ("pages", "cursor", "seen", "unknown", "stale", "undeleted", "orphaned", "missing")
     if not _mine(current).update(**{name: getattr(current, name) for name in counts}, **values):
         raise _lost()
 
@@ -247,7 +247,7 @@ def _compare(backend: Backend, current: ReconciliationRun, page: Sequence[Remote
             current.unknown += 1
             strangers.append(remote)
         elif row.status == ShipmentStatus.DELETED:
-            current.undead += 1
+            current.undeleted += 1
             differs.append(row.pk)
         elif row.pk in gone:
             current.orphaned += 1
@@ -328,15 +328,15 @@ def differences(integration: Integration, current: ReconciliationRun) -> Iterato
 
 def different_shipments(
     integration: Integration, current: ReconciliationRun
-) -> Iterator[tuple[Shipment, Literal["missing", "stale", "undead", "orphaned"]]]:
+) -> Iterator[tuple[Shipment, Literal["missing", "stale", "undeleted", "orphaned"]]]:
     """Yield each shipment that a finished scan found different, with the kind of its difference."""
     for rows in _in_portions(Shipment.objects.different().filter(integration=integration)):
         gone = _without_order(rows)
         for shipment in rows:
-            kind: Literal["missing", "stale", "undead", "orphaned"] = "missing"
+            kind: Literal["missing", "stale", "undeleted", "orphaned"] = "missing"
             if shipment.seen_scan == current.pk:
                 kind = "orphaned" if shipment.pk in gone else "stale"
-                kind = "undead" if shipment.status == ShipmentStatus.DELETED else kind
+                kind = "undeleted" if shipment.status == ShipmentStatus.DELETED else kind
             yield shipment, kind
 
 

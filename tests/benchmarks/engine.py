@@ -444,7 +444,7 @@ def reconcile(count: int = 100_000) -> None:
             begin_at = time.perf_counter()
             scan = compare.scan(integration, progress=progress)
             taken = time.perf_counter() - begin_at
-            differences = scan.missing + scan.stale + scan.unknown + scan.undead + scan.orphaned
+            differences = scan.missing + scan.stale + scan.unknown + scan.undeleted + scan.orphaned
             assert (scan.seen, differences) == (count, 0), vars(scan)
             line("shipments a second", f"{count / taken:,.0f}")
             line("resident memory grew by at most", f"{highest - before:.1f} MiB", "goal: at most 80 MiB")

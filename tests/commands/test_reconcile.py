@@ -63,7 +63,7 @@ def test_equal_sides_report_no_difference(orders: list[Order]) -> None:
     code, report = run()
     assert code == 0
     assert report["seen"] == 5
-    assert {report[name] for name in ("unknown", "missing", "stale", "undead", "stuck")} == {0}
+    assert {report[name] for name in ("unknown", "missing", "stale", "undeleted", "stuck")} == {0}
 
 
 def test_f29_missing_shipment_is_pushed_after_two_scans(orders: list[Order], sandbox: Any) -> None:
@@ -120,10 +120,10 @@ def test_foreign_shipment_is_counted_and_kept(orders: list[Order], sandbox: Any,
 
 
 def test_list_names_every_difference(orders: list[Order], sandbox: Any, integration: Integration) -> None:
-    missing, stale, undead, unknown, stuck = orders
+    missing, stale, undeleted, unknown, stuck = orders
     sandbox.delete_shipment(sandbox.shipment(str(missing.pk))["shipment_uuid"])
     Shipment.objects.filter(order_pk=str(stale.pk)).update(stamp=1)
-    Shipment.objects.filter(order_pk=str(undead.pk)).update(status=ShipmentStatus.DELETED)
+    Shipment.objects.filter(order_pk=str(undeleted.pk)).update(status=ShipmentStatus.DELETED)
     Shipment.objects.filter(order_pk=str(unknown.pk)).delete()
     OutboxEntry.objects.create(
         order_type="shop.order",
@@ -136,12 +136,12 @@ def test_list_names_every_difference(orders: list[Order], sandbox: Any, integrat
     assert {(difference["kind"], difference["order_number"]) for difference in found} == {
         ("missing", missing.number),
         ("stale", stale.number),
-        ("undead", undead.number),
+        ("undeleted", undeleted.number),
         ("unknown", unknown.number),
         ("stuck", stuck.number),
     }
     assert {difference["integration"] for difference in found} == {integration.remote_id}
-    for kind, order in (("only here", missing), ("older there", stale), ("should be gone", undead)):
+    for kind, order in (("only here", missing), ("older there", stale), ("should be gone", undeleted)):
         line = next(line for line in said.splitlines() if order.number in line)
         assert kind in line
         assert str(order.pk) in line

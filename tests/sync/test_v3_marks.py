@@ -130,7 +130,7 @@ def test_orders_arrive_and_go_either_way(
     later(3600)
     for _ in range(2):
         run = scan(integration)
-        assert (run.stale, run.undead, run.orphaned, run.unknown) == (0, 0, 0, 0)
+        assert (run.stale, run.undeleted, run.orphaned, run.unknown) == (0, 0, 0, 0)
 
 
 # -- settings ---------------------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ ROWS = 200
 KINDS: Mapping[str, tuple[StrOrPromise, StrOrPromise]] = {
     "missing": (_("Missing at Sendcloud"), _("The order is sent again.")),
     "stale": (_("Older at Sendcloud"), _("The order is sent again, as it is now.")),
-    "undead": (_("Deleted here, still at Sendcloud"), _("It is deleted at Sendcloud again.")),
+    "undeleted": (_("Deleted here, still at Sendcloud"), _("It is deleted at Sendcloud again.")),
     "orphaned": (_("Its order is gone, still at Sendcloud"), _("It is deleted at Sendcloud.")),
 }
 

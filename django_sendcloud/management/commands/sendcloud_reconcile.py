@@ -16,13 +16,13 @@ from ...sync.reconcile import Difference
 from ..tables import TablesCommand
 
 # Differences between the two sides.
-DIFFERENCES = ("unknown", "missing", "stale", "undead", "orphaned", "stuck")
+DIFFERENCES = ("unknown", "missing", "stale", "undeleted", "orphaned", "stuck")
 COLUMNS = {
     "seen": "there",
     "unknown": "only there",
     "missing": "only here",
     "stale": "older there",
-    "undead": "should be gone",
+    "undeleted": "should be gone",
     "orphaned": "order gone",
     "stuck": "stuck",
     "confirmed": "confirmed by two scans",
@@ -97,7 +97,7 @@ class Command(TablesCommand):
             "unknown": current.unknown,
             "missing": current.missing,
             "stale": current.stale,
-            "undead": current.undead,
+            "undeleted": current.undeleted,
             "orphaned": current.orphaned,
             "stuck": reconcile.count_stuck(integration),
             "confirmed": confirmed,
