@@ -206,8 +206,8 @@ class OrderAdapter(Generic[OrderT]):
     phase_statuses: ClassVar[Mapping[str, Any]] = {}
     """The order's own status for each phase of its parcels: ``{"in_transit": "shipped", "delivered": "completed"}``.
 
-    The parcel that is least far decides; a shipment without a label and an announced collo count as well. A phase
-    without a status counts as the last one passed. An order never moves back along the way."""
+    The parcel furthest behind decides. Shipments without a label and announced parcels without an update count too. A
+    phase without a status counts as the last one passed. An order never moves back along the way."""
 
     status_beginnings: ClassVar[Collection[Any] | None] = None
     """The statuses, beside those of ``phase_statuses``, that parcels may move an order out of. An order with any other
@@ -276,7 +276,7 @@ class OrderAdapter(Generic[OrderT]):
         return ()
 
     def get_item(self, line: Any, quantity: int) -> ParcelItem:
-        """Return so many pieces of a line as an item of a package.
+        """Return an item of a package: some pieces of a line.
 
         The item's ``item_id`` is the line's primary key, unless it has one.
 
@@ -486,7 +486,7 @@ class OrderAdapter(Generic[OrderT]):
         return ShipmentPayload(**{**fields, **own, **of_package})
 
     def _item(self, line: Any, quantity: int) -> ParcelItem:
-        """Make the item for so many pieces of a line."""
+        """Make an item of some pieces of a line."""
         from .payloads import ParcelItem
 
         item: Any = self.get_item(line, quantity)

@@ -132,9 +132,9 @@ class Settings:
     WEBHOOK_MAX_BYTES: int = _number(262_144, 1024, 1 << 30)
     """Webhooks with a longer body are refused (bytes)."""
     INBOX_BODY_DAYS: float = _number(7.0, 0, 36_500)
-    """Raw webhook bodies that failed are kept encrypted for so many days; processed ones are emptied immediately."""
+    """Days for which raw webhook bodies that failed are kept, encrypted. Processed ones are emptied immediately."""
     INBOX_DAYS: float = _number(30.0, 1, 36_500)
-    """Inbox rows (without their bodies) are kept for so many days: they recognise duplicates."""
+    """Days for which inbox rows (without their bodies) are kept: they recognise duplicates."""
     TOMBSTONE_DAYS: float = _number(30.0, 1, 36_500)
     """Days that a shipment deleted at Sendcloud is remembered."""
     SHIPMENT_DAYS: float = _number(0.0, 0, 36_500)

@@ -94,7 +94,7 @@ class PayloadError(SendcloudError, ValueError):
 class OrderProblem(SendcloudError):
     """A reason, in the shop's own words, why an order cannot be sent. Raised by an adapter; the operator reads it.
 
-    The order alone is rejected, and looked at again when it changes.
+    The order alone is rejected, and planned again when it changes.
 
     ::
 
@@ -216,7 +216,7 @@ class StillProcessing(APIError):
 class AuthenticationError(APIError):
     """401: the public key, the secret key or the token is rejected.
 
-    ``oauth2_required`` says that the integration demands OAuth2, so that no API key is accepted.
+    ``oauth2_required`` says that the integration demands OAuth2: it accepts no API key.
     """
 
     def __init__(self, message: str = "", *, oauth2_required: bool = False, **context: Any) -> None:

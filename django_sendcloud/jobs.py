@@ -258,7 +258,7 @@ def hasten(name: str) -> None:
 
 
 def _postpone(name: str, seconds: float) -> None:
-    """Let a periodic job be due again after so many seconds."""
+    """Let a periodic job be due again in this many seconds."""
     period = dt.timedelta(seconds=PERIODS[name](conf()))
     until = clock.now() - period + dt.timedelta(seconds=seconds)
     try:

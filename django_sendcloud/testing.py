@@ -110,7 +110,7 @@ def _problem(entry: OutboxEntry) -> str:
 
 
 def send_webhook(client: Client, integration: Integration, payload: dict[str, Any]) -> HttpResponse:
-    """Post a webhook as Sendcloud does, signed with the integration's key. Returns the view's answer."""
+    """Post a webhook as Sendcloud does, signed with the integration's key. Return the view's answer."""
     raw = json.dumps(payload).encode()
     secret = integration.webhook_secrets()[0]
     return client.post(  # type: ignore[return-value]

@@ -120,7 +120,7 @@ def _content_length(request: HttpRequest) -> int | None:
     value = request.META.get("CONTENT_LENGTH", "")
     if not value.isascii() or not value.isdigit() or request.META.get("HTTP_TRANSFER_ENCODING"):
         return None
-    # int() refuses thousands of digits; so many are too large in any case.
+    # int() refuses thousands of digits; that many are too large in any case.
     return int(value.lstrip("0")[:19] or 0)
 
 

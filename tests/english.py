@@ -54,6 +54,7 @@ RETIRED = {
     r"he|him|his|himself|she|her|hers|herself": "they",
     r"mend|mends|mended|mending|cure|cures|cured|curing": "fix",
     r"anew": "again",
+    r"so many": "the number, or a noun for what is counted",
     r"by itself|by themselves": "automatically",
     r"at once": "immediately, or concurrently",
     r"bell|bells|doorbell|doorbells|ring|rings|ringing|rang|rung": "notify",

@@ -124,7 +124,7 @@ class Project:
         """Wait until a condition holds.
 
         Raises:
-            AssertionError: it does not hold after so many seconds.
+            AssertionError: it does not hold after these seconds.
         """
         end = time.monotonic() + seconds
         while not condition():

@@ -25,7 +25,7 @@ class ToxicProxy:
             client has given up meanwhile.
         limit_data: Bytes of answers after which a connection is closed; ``None`` for any number. Counts from when it
             is set, or from when the connection was made.
-        slicer: Answers come in pieces of so many bytes, with so many seconds between; ``None`` for in one piece.
+        slicer: Answers come in pieces of this many bytes, with this many seconds between; ``None`` for in one piece.
     """
 
     def __init__(self, host: str, port: int) -> None:

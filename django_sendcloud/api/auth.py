@@ -40,7 +40,7 @@ class Auth(Protocol):
         """Return the header's value, asking for a token by ``transport`` where needed.
 
         Raises:
-            APIError: a token was needed and not to be had. Never an :class:`UnknownOutcome`.
+            APIError: no token could be obtained. Never an :class:`UnknownOutcome`.
         """
 
     def renew(self, rejected: str, transport: Transport) -> bool:

@@ -41,7 +41,7 @@ class SendcloudClient:
         secret_key: Its secret key.
         auth: Instead of the keys: :class:`~django_sendcloud.api.OAuth2ClientCredentials`, or anything like it.
         base_url: Sendcloud's root; https, or http on this machine. ``/api/v2`` or ``/api/v3`` at its end is ignored.
-            Service points are asked for at Sendcloud's own host for them if this is Sendcloud, else here, too.
+            With Sendcloud's own address, service points are read from their separate host; otherwise from this address.
         partner_id: The UUID of a Sendcloud Tech Partner.
         connect_timeout: Seconds to wait for a connection, per address of the host.
         read_timeout: Seconds the server may stay silent.

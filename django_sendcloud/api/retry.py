@@ -24,7 +24,7 @@ class RetryPolicy:
         retries: How many times at most; 0 never.
         base: Seconds of the first step. The n-th wait lies anywhere between 0 and
             ``base * 2 ** n``, at random (full jitter), so that many clients do not return as one.
-        cap: Seconds a step is never longer than.
+        cap: Maximum seconds of one step.
         budget: Seconds that may be spent waiting in one call. A ``Retry-After`` beyond it is not
             waited for: the error comes immediately and carries it.
         unsafe: Whether changing requests are repeated at all.

@@ -1,7 +1,7 @@
 """Notify workers without blocking the caller.
 
-A broker may refuse a message, or accept the connection and never answer. Neither may cost a web request anything, so
-that a thread of its own sends the message and ``notify()`` only sets a flag. The first notification is sent
+A broker may refuse a message, or accept the connection and never answer. Neither may cost a web request anything. A
+thread of its own therefore sends the message, and ``notify()`` only sets a flag. The first notification is sent
 immediately, and one message serves all that follow within a short interval. If a message is lost, the periodic sweep
 finds the work.
 """

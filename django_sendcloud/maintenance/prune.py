@@ -40,7 +40,7 @@ CHUNK = 1000
 RUN_DAYS = 90
 # Sendcloud watches a parcel for six weeks, and a return may follow months later.
 ERASED_DAYS = 365
-# A parcel without an update for so many days gets no further one, wherever it is.
+# Days without an update after which a parcel gets no further one, wherever it is.
 SILENT_DAYS = 60
 # The phases at the end of a parcel's way.
 ENDS = (ParcelPhase.DELIVERED.value, ParcelPhase.RETURNED.value, ParcelPhase.CANCELLED.value)

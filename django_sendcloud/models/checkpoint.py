@@ -23,7 +23,7 @@ class Checkpoint(SendcloudModel):
 
     @classmethod
     def take(cls, name: str, period: dt.timedelta) -> bool:
-        """Return whether this process does the named work now, and start its next period: of several, one does."""
+        """Claim the next period of a job. Return whether this process got it."""
         now, rows = clock.now(), cls.objects.filter(name=name)
         if rows.filter(until__lte=now - period).update(until=now):
             return True

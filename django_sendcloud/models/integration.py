@@ -320,7 +320,7 @@ class Integration(SendcloudModel):
         return read(client, self.api_generation, self.remote_id)
 
     def pause(self, reason: PauseReason, detail: str = "", *, by: str = "", until: dt.datetime | None = None) -> bool:
-        """Stop talking to this integration. Returns whether it was running until now.
+        """Stop talking to this integration. Return whether it was running until now.
 
         The first reason stands until it is resumed, except that a person's pause replaces any other. Each time it is
         paused for the same reason without having worked since a probe resumed it, it is tried again half as often, and

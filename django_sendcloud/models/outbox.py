@@ -101,7 +101,7 @@ class OutboxEntry(OrderReference):
     stamp = models.BigIntegerField(default=0, db_default=0, editable=False)
     # Whether it came from bulk work (``enqueue()``, drift, reconcile), which goes after changes that a signal reported.
     is_bulk = models.BooleanField(default=False, db_default=False, editable=False)
-    # A hint that this will be a delete. Never trusted: the order itself is looked at.
+    # A hint that this will be a deletion. It decides only the order of claims: the plan reads the order itself.
     is_deletion = models.BooleanField(_("deletion"), default=False, db_default=False, editable=False)
     # Only rows that the order depends on have changed, not the order itself.
     only_related = models.BooleanField(default=False, db_default=False, editable=False)
@@ -109,7 +109,7 @@ class OutboxEntry(OrderReference):
     state = models.CharField(
         _("state"), max_length=10, choices=EntryState.choices, default=EntryState.PENDING, db_default="pending"
     )
-    # The next time a worker looks at it. Never before ``not_before``, so that quarantined entries sort last.
+    # The next time a worker may claim it. Never before ``not_before``, so that quarantined entries sort last.
     due_at = models.DateTimeField(_("due at"), default=timezone.now)
     # End of the lease with the quarantine after it, or of the quarantine. A change never brings it forward.
     not_before = models.DateTimeField(_("not before"), default=timezone.now)

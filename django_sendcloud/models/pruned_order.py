@@ -8,7 +8,7 @@ from .base import OrderReference, OrderReferenceQuerySet
 
 
 class PrunedOrder(OrderReference):
-    """An order whose shipments had arrived and were pruned. It is left alone, whatever changes."""
+    """An order whose shipments had arrived and were pruned. No later change of it is pushed."""
 
     pruned_at = models.DateTimeField()
 

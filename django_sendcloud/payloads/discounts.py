@@ -75,7 +75,7 @@ def spread_discount(items: Iterable[ParcelItem], discount: Decimal | int) -> tup
 
 
 def _divided(line: ParcelItem, price: int, dearer: int) -> tuple[ParcelItem, ParcelItem]:
-    """Divide a line: so many of its pieces cost a cent more."""
+    """Divide a line: a number of its pieces cost a cent more."""
     return (
         dataclasses.replace(line, quantity=line.quantity - dearer, value=cents(price)),
         dataclasses.replace(

@@ -61,8 +61,8 @@ _COSTS: Final = ("discount_granted", "insurance_costs", "freight_costs", "other_
 _PRICES: Final = ("subtotal_price", "estimated_shipping_price", "estimated_tax_price")
 _DIMENSIONS: Final = ("length", "width", "height")
 _moment: Final = Moment().dump
-#: Parts of an order outside its items that are left out where the shop has none. Nothing says that an upsert without
-#: them clears them.
+#: Parts of an order outside its items that are left out where the shop has none. The contract (POST /orders) does not
+#: say that an upsert without them clears them.
 LASTING: Final = (
     "billing_address",
     "billing_address.email",

@@ -62,16 +62,16 @@ def failed(account: Account, *, trial: bool = False) -> bool:
     account.refresh_from_db(fields=["failures", "openings", "closed_until", "closed_reason"])
     if account.openings:
         if trial:
-            _open(rows, account, now)
+            _close_account(rows, account, now)
         return True
     if account.failures < POINTS_TO_OPEN:
         return False
-    _open(rows, account, now)
+    _close_account(rows, account, now)
     return True
 
 
-def _open(rows: QuerySet[Account], account: Account, now: dt.datetime) -> None:
-    """Close the account for longer than the last time. Of several workers that find it so, one does."""
+def _close_account(rows: QuerySet[Account], account: Account, now: dt.datetime) -> None:
+    """Close the account for longer than the last time. Only one of several concurrent workers does."""
     until = now + dt.timedelta(seconds=min(OPEN_SECONDS_MAX, OPEN_SECONDS * 2**account.openings))
     rows.filter(openings=account.openings).update(openings=account.openings + 1)
     _close(rows, until, ClosedReason.FAILING)

@@ -22,7 +22,7 @@ from ..models.outbox import OutboxQuerySet
 from .isolation import after_lost_claims, batch_limit
 from .problems import Problem, columns_of
 
-# After so many claims without an answer an order is dead-lettered.
+# Claims without a result after which an order is dead-lettered.
 DEAD_AFTER = 8
 
 
@@ -81,7 +81,7 @@ class Claim:
     lease: str
     deadline: float
     entries: list[Claimed]
-    # It is to find out whether Sendcloud is back (``breaker``).
+    # It is the breaker's trial: it finds out whether Sendcloud is back.
     trial: bool = False
 
     def time_left(self) -> float:
@@ -100,7 +100,7 @@ def claim(
     """Take up to ``limit`` due entries: changes that a signal reported before bulk work, then the oldest first.
 
     Args:
-        limit: At most so many.
+        limit: Maximum number of entries.
         is_deletion: Only deletions, only others, or (``None``) both.
         is_accepted: Only orders that Sendcloud has accepted and may not have saved, only others, or (``None``) both.
         lanes: Only entries that wait for these integrations; ``None`` among them stands for unassigned ones. All by

@@ -39,7 +39,7 @@ def scan(since: dt.datetime | None = None) -> int:
         How many orders were recorded.
 
     Raises:
-        DatabaseError: of the first kind of order that could not be read; the others have been looked at all the same.
+        DatabaseError: of the first kind of order that could not be read, after the others have been scanned.
     """
     clock.synchronize()
     fold_all()
@@ -113,7 +113,7 @@ def _before(looked_at: dt.datetime | None, modified: dt.datetime) -> bool:
 
 
 def _looked_at(order_type: str, pks: list[str]) -> dict[str, dt.datetime | None]:
-    """Return when each of these orders was last looked at: ``None`` if it is pending, no key if it never was."""
+    """Return when each of these orders was last planned: ``None`` if it is pending, no key if it never was."""
     mine = {"order_type": order_type}
     found: dict[str, dt.datetime | None] = {}
     shipments = Shipment.objects.filter(order_pk__in=pks, **mine)

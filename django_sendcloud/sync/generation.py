@@ -35,7 +35,7 @@ def usual_generation() -> ApiGeneration:
 def open_keys(candidate: Integration, generation: ApiGeneration | None = None) -> Opened:
     """Ask Sendcloud for the integrations of these keys (operation: GET /integrations), and propose a generation.
 
-    v3 is open to every shop. v2's upsert is open to certified partners, so that it is proposed where a partner id is
+    v3 is open to every shop. v2's upsert is open to certified partners only, so v2 is proposed where a partner id is
     configured, or where the keys do not open v3.
 
     Args:

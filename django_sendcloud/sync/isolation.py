@@ -12,7 +12,7 @@ __all__ = ["ALONE", "after_lost_claims", "batch_limit", "isolation_for"]
 
 #: Alone, whatever the batch size: 2**7 exceeds the largest one.
 ALONE = 7
-# After so many claims without an answer an order is sent alone.
+# Claims without a result after which an order is sent alone.
 _ALONE_AFTER = 3
 
 
@@ -27,5 +27,5 @@ def isolation_for(size: int) -> int:
 
 
 def after_lost_claims(attempts: int) -> int:
-    """Return the isolation of an order whose worker has not reported back for so many claims."""
+    """Return the isolation of an order after this many claims without a result."""
     return ALONE if attempts >= _ALONE_AFTER else (0, 1, 4)[attempts]

@@ -62,7 +62,7 @@ class Closed:
 
 
 def wait_for_turn(account_pk: int, kind: Kind, seconds: float = PERSON_WAITS_SECONDS) -> None:
-    """Take the right to send one request, waiting for it at most so many seconds; by default as long as a person does.
+    """Take the right to send one request, waiting for it as long as a person does by default.
 
     Raises:
         RateLimited: it takes longer. Nothing was sent.
@@ -75,7 +75,7 @@ def wait_for_turn(account_pk: int, kind: Kind, seconds: float = PERSON_WAITS_SEC
 
 
 def ask(integration: Integration, kind: Kind, *, trial: bool = False) -> float | Closed:
-    """Take the right to send one request for an integration, unless it or its account is to be left alone *now*.
+    """Take the right to send one request for an integration, unless it is paused or its account closed *now*.
 
     What a worker has read of them may be minutes old; so the question and the answer are one statement. Workers leave
     the last requests of a burst to people, whose requests (labels, deletions, settings) use :func:`acquire`.

@@ -2,7 +2,8 @@
 
 It streams: one page in memory, the cursor saved after each, so that it goes on where it was interrupted. A
 difference is acted on only when two scans in a row agree on it, because a list that changes while it is read can
-miss a shipment; and a shipment that we do not know is never deleted. One at a time reads an integration.
+miss a shipment; and a shipment that we do not know is never deleted. One process at a time reads the list of an
+integration.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ logger = logging.getLogger("django_sendcloud.sync")
 # Scans in a row that must agree before anything is done.
 SCANS_TO_ACT = 2
 CHUNK = 1000
-# So many missing shipments, or this share of all, are pushed again without asking a person. (An empty list is missing
-# all of them, also in a small shop.)
+# The number of missing shipments, or their share of all, that is pushed again without asking a person. (In an empty
+# list, all are missing, also those of a small shop.)
 MISSING_WITHOUT_QUESTION = 10
 MISSING_SHARE = 0.1
 # A scan that began longer ago than this starts again, because the shipments it has seen may have changed.
@@ -227,7 +228,7 @@ _WHY = {
 
 
 def _compare(backend: Backend, current: ReconciliationRun, page: Sequence[RemoteItem]) -> list[RemoteItem]:
-    """Compare a page with the stored shipments. Returns what is not stored here at all."""
+    """Compare a page with the stored shipments. Return what is not stored here at all."""
     rows = with_frozen(
         Shipment.objects.filter(
             integration_id=current.integration_id,
@@ -369,7 +370,7 @@ def suspects(integration: Integration) -> QuerySet[Shipment]:
 
 
 def repair(integration: Integration, current: ReconciliationRun, *, by_person: bool = False) -> int:
-    """Push everything again that two scans found different, through the outbox. Returns how many orders that are.
+    """Push everything again that two scans found different, through the outbox. Return how many orders that are.
 
     Where a large share of all shipments is missing, the list itself is in doubt: these are left to a person, and
     ``current.held_back`` counts them.

@@ -159,7 +159,7 @@ class _Transaction:
         if not self._elsewhere:
             work_due.send_robust(sender=OutboxEntry, queue="outbox")
             return
-        # A worker may have looked at what was recorded beforehand before the orders were committed.
+        # A worker may have planned what was recorded beforehand before the orders were committed.
         for (order_type, is_deletion, only_related, is_bulk), changes in itertools.groupby(
             sorted(self.recorded, key=_KIND), key=_KIND
         ):
@@ -267,7 +267,7 @@ def _insert(
     kind: tuple[bool, bool, bool],
     seconds: float,
 ) -> bool:
-    """Append a row for each order, due in so many seconds by the database's clock. Return whether that was possible."""
+    """Append a row for each order, due after a delay by the database's clock. Return whether that was possible."""
     if not _is_migrated(connection):
         return False
     now, now_params = clock.sql(connection)

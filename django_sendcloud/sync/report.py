@@ -13,7 +13,7 @@ logger = logging.getLogger("django_sendcloud.sync")
 
 
 def send(integration_pk: int, cause: str, exception_type: str = "") -> bool:
-    """Write one failure to Sendcloud (operation: POST /integrations/{id}/logs). Returns whether it arrived.
+    """Write one failure to Sendcloud (operation: POST /integrations/{id}/logs). Return whether it arrived.
 
     It is tried once, takes its turn in the account's rate limit, and never raises: it is not worth a second failure.
     """

@@ -13,7 +13,7 @@ __all__ = ["SLOTS", "Slot", "first_end", "take"]
 
 #: Processes that push for one account at the same time.
 SLOTS = 2
-# A slot outlives the request that is on its way by so many seconds, should its process die.
+# Seconds by which a slot outlives the request of a process that has died.
 MARGIN_SECONDS = 5.0
 
 

@@ -28,17 +28,17 @@ __all__ = ["push_due", "run_in_turn", "take_next_run"]
 TURN_SECONDS = 10.0
 # Seconds that it waits for the rate in one run; beyond, it gives its process back.
 WAIT_SECONDS = 1.0
-# Seconds between two requests that are not full, so that orders one after the other share requests.
+# Seconds between two requests that are not full: orders saved one after the other then share requests.
 PACE_SECONDS = 0.2
-# A lane that was empty is asked last for so many seconds.
+# Seconds for which an empty lane is tried last.
 EMPTY_SECONDS = 0.5
 # Orders that are confirmed together: after a bulk, one walk through Sendcloud's list serves them all.
 CONFIRMED_TOGETHER = 2000
-# Accepted orders wait so many seconds at most for their confirmation, while others are pushed.
+# Maximum seconds an accepted order waits for its confirmation while others are pushed.
 CONFIRM_WITHIN_SECONDS = 30.0
-# A worker that pushes confirms such orders so many seconds after the last time.
+# Seconds between two confirmations of a worker that has orders to push.
 CONFIRM_EVERY_SECONDS = 5.0
-# A run is planned at most so many seconds ahead: brokers forget, and the periodic sweep finds the rest.
+# Maximum seconds a run is planned ahead: brokers forget, and the periodic sweep finds the rest.
 LONGEST_WAIT_SECONDS = 300.0
 
 # Requests of which a process remembers the kind, for each account.
@@ -102,7 +102,7 @@ def run_in_turn(budget: float = TURN_SECONDS) -> float | None:
 
 
 def take_next_run(seconds: float) -> bool:
-    """Take the plan of a run in so many seconds, unless one is planned that comes earlier. Return whether it was taken.
+    """Take the plan of a run in these seconds, unless an earlier one is planned. Return whether it was taken.
 
     The process that has it notifies a worker for then.
     """
@@ -144,7 +144,7 @@ class _Run:
         self.shares = _shares if self.in_turn else _Shares()
 
     def go(self) -> bool:
-        """Work. Returns whether time was up while there was still something to do."""
+        """Work until nothing is due or time is up. Return whether anything was left to do."""
         end = clock.monotonic() + self.budget
         all_folded = False
         with self.session:
@@ -172,9 +172,9 @@ class _Run:
     # -- turns ------------------------------------------------------------------------------------
 
     def _serve(self) -> bool:
-        """Make and push one claim, for the account that was served least. Returns whether there was anything."""
+        """Make and push one claim, for the account that was served least. Return whether there was anything."""
         if not self.integrations.active:
-            # The orders are planned, so that they say so.
+            # Without an integration, orders are planned once, so that each shows why it waits.
             return self._push(retry_transient(functools.partial(claim, conf().CLAIM_SIZE)))
         accounts = {integration.account.pk: integration.account for integration in self.integrations.running}
         # Orders that wait for an integration out of use may go elsewhere now.
@@ -234,11 +234,11 @@ class _Run:
         return self._next_claim(account, lanes, size, deletes)
 
     def _wait(self, account: Account) -> float:
-        """Return the seconds until the account may be sent a request that others have had time to join."""
+        """Return the seconds until the account's next request, including the pause in which more orders can join it."""
         return max(retry_transient(functools.partial(limiter.wait, account)), self.paced_until - clock.monotonic())
 
     def _wait_for_rate(self, account: Account) -> bool:
-        """Wait a moment until a request may be sent that others have had time to join. Returns whether it may."""
+        """Wait a moment until a request may be sent that others have had time to join. Return whether it may."""
         wait = self._wait(account)
         if wait > self.session.wait_budget:
             self.skipped[account.pk] = wait
@@ -257,7 +257,7 @@ class _Run:
         return taken if taken.entries else self._accepted(lanes)
 
     def _has_accepted(self, lanes: list[Lane], seconds: float = 0.0) -> bool:
-        """Return whether an accepted order has been due for its confirmation for so many seconds."""
+        """Return whether an accepted order has been due for its confirmation for this many seconds."""
         since = clock.now() - dt.timedelta(seconds=seconds)
         rows = OutboxEntry.objects.due(since).filter(in_lanes(lanes), is_accepted=True, attempts__lt=DEAD_AFTER)
         return bool(retry_transient(rows.exists))
@@ -267,7 +267,7 @@ class _Run:
         return retry_transient(functools.partial(claim, CONFIRMED_TOGETHER, is_accepted=True, lanes=lanes))
 
     def _to_push(self, account: Account, lanes: list[Lane], size: int, deletes: int) -> Claim:
-        """Claim from the lane that was served least; deletions, at most so many, in proportion to upserts."""
+        """Claim from the lane that was served least; deletions in proportion to upserts, up to a limit."""
         deletes_first = self.shares.deletes_first(account.pk)
         kinds = [(lane, is_deletion) for lane in lanes for is_deletion in (deletes_first, not deletes_first)]
         lately = clock.monotonic() - EMPTY_SECONDS

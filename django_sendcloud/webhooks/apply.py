@@ -56,9 +56,9 @@ def drain(limit: int | None = None, now: dt.datetime | None = None, seconds: flo
     """Apply the due events and run the due follow-ups, until none is left.
 
     Args:
-        limit: Apply at most so many events.
+        limit: Maximum number of events to apply.
         now: The time, for tests; the database's by default.
-        seconds: Stop after so many seconds, between two events.
+        seconds: Seconds after which it stops, between two events.
 
     Returns:
         How many events were applied, or given up.

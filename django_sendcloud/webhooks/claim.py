@@ -26,7 +26,7 @@ def claim(kind: Literal["apply", "follow_ups"], size: int, now: dt.datetime) -> 
 
     Args:
         kind: The events to apply, or the applied ones whose follow-ups are due.
-        size: At most so many.
+        size: Maximum number of events.
         now: The time by the database's clock.
     """
     database = conf().DATABASE
@@ -60,5 +60,5 @@ def _alone(events: list[WebhookEvent]) -> list[WebhookEvent]:
 
 
 def wait(failures: int) -> dt.timedelta:
-    """Return how long to wait after so many failures."""
+    """Return how long to wait after a number of failures."""
     return dt.timedelta(seconds=min(LONGEST_WAIT, FIRST_WAIT * 2 ** min(failures - 1, 16)))

@@ -35,7 +35,7 @@ PEAKS = ((0.25, 1 / 3), (2 / 3, 0.75))
 PEAK_RATE = 300.0
 OUTAGE = (0.46, 0.46 + 1 / 6)
 CANCELLED = 0.02
-# A drain that takes longer than so many times the ideal is an error, not a measurement.
+# Multiple of the ideal time from which on a drain is an error, not a measurement.
 MOST_DRAINS = 20
 
 

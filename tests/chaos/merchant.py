@@ -13,7 +13,7 @@ PAUSE_SECONDS = 0.2
 # Parcels that meet a problem, once on their way.
 DETOURS = (8, 15, 62989)
 DETOUR = 0.1
-# A label in so many is for two parcels.
+# One label in this many is for two parcels.
 TWO_PARCELS = 5
 
 

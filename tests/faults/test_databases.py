@@ -79,7 +79,7 @@ class Visitors:
         return log.read_text().count(word) if log.exists() else 0
 
     def go_on(self, word: str, count: int) -> None:
-        """Wait until so many more transactions are ``committed`` or ``failed``."""
+        """Wait until this many more transactions are ``committed`` or ``failed``."""
         before = self.count(word)
         self.project.wait_for(lambda: self.count(word) >= before + count, what=f"{count} more: {word}")
 

@@ -137,7 +137,7 @@ def keep_for(sendcloud_settings: Any) -> None:
 
 
 def shipped(integration: Integration, sandbox: Any, *phases: str, days: float = 101, **values: Any) -> Order:
-    """Push an order, and let its parcels be in these phases, with the last update so many days ago."""
+    """Push an order, and let its parcels be in these phases, with the last update that many days ago."""
     order = factories.order(**values)
     push_due()
     factories.forget_transaction()

@@ -262,7 +262,7 @@ class V3Backend(Backend):
     def is_missing(self, shipment: Shipment) -> bool:
         """Ask for an order that the list does not show (operation: GET /orders/{id}).
 
-        Nothing says that labelled orders stay in the list.
+        The contract (v3, GET /orders) does not say that labelled orders stay in the list.
         """
         if shipment.remote_id:
             return self._get(shipment.remote_id) is None

@@ -15,7 +15,7 @@ from .session import PushSession
 
 __all__ = ["DELETES_PER_CLAIM", "UPSERTS_PER_DELETE", "delete"]
 
-# Of the requests of a run, one in so many may be a deletion while there are upserts to do.
+# Upserts for each deletion of a run, while there are upserts to do.
 UPSERTS_PER_DELETE = 4
 # A deletion costs a request of its own.
 DELETES_PER_CLAIM = 20

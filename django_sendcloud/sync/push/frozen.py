@@ -220,7 +220,7 @@ class Conflict:
 
 
 def note_conflicts(conflicts: Iterable[Conflict]) -> None:
-    """Store the conflicts of frozen shipments, and take back those that are settled or that an operator accepted."""
+    """Store the conflicts of frozen shipments, and clear those that are resolved or that an operator accepted."""
     for conflict in conflicts:
         shipment, kept = conflict.shipment, conflict.shipment.label_kept
         values: dict[str, Any] = {"label_conflict": "", "label_differences": [], "label_wanted": "", "label_kept": kept}

@@ -27,7 +27,7 @@ logger = logging.getLogger("django_sendcloud.sync")
 
 # Seconds of lease that must be left, beside the whole HTTP deadline, to send anything.
 MARGIN = 2.0
-# The orders of a paused integration are looked at again after this, unless it is resumed before.
+# Seconds until the orders of a paused integration are planned again, unless it is resumed before.
 HOLD_SECONDS = 6 * 3600.0
 
 
@@ -36,7 +36,7 @@ class Stop:
     """The order to send nothing more for an integration with this claim.
 
     Args:
-        wait: Seconds until its orders are looked at again.
+        wait: Seconds until its orders are planned again.
         problem: The reason, if it is more than their turn.
     """
 

@@ -22,7 +22,7 @@ __all__ = ["Ledger"]
 
 # Results wait this long for others, to be settled together.
 SETTLE_EVERY = 0.5
-# An order without an integration is looked at again after this, or when an integration changes.
+# Seconds until an order without an integration is planned again, unless an integration changes before.
 UNASSIGNED_SECONDS = 900.0
 # Two orders with the same ids: the other one is settled soon.
 CONFLICT_SECONDS = 2.0

@@ -214,7 +214,7 @@ def _load(adapter: OrderAdapter[Any], pks: Iterable[str], order_type: str) -> di
 def _leave_to_others(
     adapter: OrderAdapter[Any], orders: dict[str, models.Model], order_type: str, entries: Sequence[Claimed]
 ) -> None:
-    """Leave orders to the entry that is theirs: they count as gone here, and are recorded there.
+    """Leave orders to the entry of their own model or key: they count as gone here, and are recorded there.
 
     A recorded change knows only the model that sent the signal (that of the parent, of a line, of a bulk write), and
     the key as that row bears it, which may be another text for the same key.

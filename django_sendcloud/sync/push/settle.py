@@ -37,9 +37,9 @@ __all__ = ["Settled", "Verdict", "settle"]
 logger = logging.getLogger("django_sendcloud.sync")
 
 BACKOFF_BASE_SECONDS = 2.0
-# An entry that another transaction has locked is tried again so many times.
+# Tries to settle an entry that another transaction has locked.
 LOCKED_TRIES = 6
-# From so many failed attempts on, each one quarters the batch of an order that may be their cause.
+# Failed attempts from which on each one quarters the batch of an order that may be their cause.
 SUSPECT_AFTER = 3
 # The same for orders whose batch Sendcloud is still processing after so long.
 CONFLICT_ISOLATION_SECONDS = 15.0
@@ -108,7 +108,7 @@ class _Stored:
 
 
 def backoff(failures: int) -> float:
-    """Return the seconds to wait after so many failed attempts: full jitter, doubling, bounded."""
+    """Return the seconds to wait after a number of failed attempts: full jitter, doubling, bounded."""
     return clock.jitter(min(conf().BACKOFF_MAX_SECONDS, BACKOFF_BASE_SECONDS * 2 ** min(failures, 20)))
 
 
@@ -138,7 +138,7 @@ def settle(claim: Claim, settled: Settled) -> None:
 def _write(
     claim: Claim, verdicts: Sequence[Verdict], pushed: Mapping[int, Shipment], saved: Collection[int] = ()
 ) -> tuple[list[Verdict], list[Verdict]]:
-    """Write everything. Returns the verdicts on entries that were lost, and on those that another transaction holds.
+    """Write everything. Return the verdicts on entries that were lost, and on those that another transaction holds.
 
     An entry that is held for longer loses its lease, and is pushed again.
     """
@@ -260,7 +260,7 @@ def _write_rejected(verdicts: Sequence[Verdict], stored: Mapping[int, _Stored], 
 
 
 def _push_again(lost: Sequence[Verdict]) -> None:
-    """Queue orders again, for when nothing late can land any more, and remember why."""
+    """Requeue orders after the quarantine, marked as in doubt."""
     database = conf().DATABASE
     rest_until = clock.now() + dt.timedelta(seconds=conf().QUARANTINE_SECONDS)
     entries = [verdict.plan.entry for verdict in lost]
@@ -345,7 +345,7 @@ def _is_all_accepted(plan: Plan) -> bool:
 def _times(
     verdict: Verdict, stored: Mapping[int, _Stored], now: dt.datetime, wait: float, *, changed: bool
 ) -> dict[str, Any]:
-    """Return the end of the lease: when the order may be sent again, and when it is looked at."""
+    """Return the end of the lease: when the order may be sent again, and when it is due."""
     rest = conf().QUARANTINE_SECONDS if verdict.unknown or _overtaken(verdict, stored) else 0.0
     if verdict.state == "accepted":
         # Sendcloud still saves it: a change must wait as well.

@@ -87,7 +87,7 @@ def batches(plans: Sequence[Plan]) -> Iterator[Batch]:
 
 
 def _send(session: PushSession, ledger: Ledger, gate: Gate, batch: Batch) -> Sequence[Batch]:
-    """Send one request and note its results. Returns the parts of a batch that was rejected as a whole."""
+    """Send one request and note its results. Return the parts of a batch that was rejected as a whole."""
     upserts = [(part.plan, upsert) for part in batch.parts for upsert in part.upserts]
     try:
         items = []
