@@ -74,7 +74,7 @@ _PASSES_WITHIN = {"unreachable": dt.timedelta(minutes=10), "orders_failing": dt.
 #: Problems of the connection to Sendcloud, or of Sendcloud itself.
 UNREACHABLE = frozenset({"not_sent", "no_answer", "server_error", "unreadable_answer"})
 #: Problems of waiting orders that heal without the shop's developer or an operator.
-HEALING = UNREACHABLE | {"adapter_slow", "answer_incomplete", "conflict", "not_confirmed", "paused", "rate_limited"}
+HEALING = UNREACHABLE | {"adapter_slow", "answer_incomplete", "not_confirmed", "paused", "processing", "rate_limited"}
 
 
 class Level(StrEnum):
@@ -325,7 +325,7 @@ _UNCOUNTED = (
     *sorted(AT_REST),
     "rate_limited",
     *UNASSIGNED,
-    "order_conflict",
+    "same_ids",
 )
 
 

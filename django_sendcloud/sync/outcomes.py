@@ -36,7 +36,7 @@ __all__ = ["AT_REST", "SUSPICIOUS", "Reaction", "reaction_to"]
 # Problems of orders that are on hold until a person, or the probe, resumes their integration.
 AT_REST = frozenset({"paused", "credentials", "permission", "tls", "redirected", "address", "gone"})
 # Problems that a request may have met because of one of its orders, so that it is tried in a smaller batch.
-SUSPICIOUS = frozenset({"server_error", "unreadable_answer", "answer_incomplete", "no_answer", "conflict"})
+SUSPICIOUS = frozenset({"server_error", "unreadable_answer", "answer_incomplete", "no_answer", "processing"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,7 +84,7 @@ def reaction_to(error: Exception) -> Reaction:
             return Reaction(problem("rate_limited"), release=True, block=True)
         case StillProcessing():
             # Nothing is wrong and nothing was done: the batch waits as a whole.
-            return Reaction(problem("conflict"), wait=1 + clock.jitter(4), is_failure=False)
+            return Reaction(problem("processing"), wait=1 + clock.jitter(4), is_failure=False)
         case TooLarge() | RequestRejected():
             return Reaction(problem("rejected", final=True), divide=True)
         case RequestNotSent():

@@ -39,7 +39,7 @@ AGREED = {
     "no_answer",
     "no_integration",
     "not_sent",
-    "order_conflict",
+    "same_ids",
     "payload_invalid",
     "permission",
     "rate_limited",

@@ -191,7 +191,7 @@ def test_headline_counts_stopped_orders(boss: Client, well: Integration) -> None
 
 @pytest.mark.long
 def test_waiting_problem_that_stays_is_task(boss: Client, well: Integration) -> None:
-    entry(integration=well, error_code="order_conflict")
+    entry(integration=well, error_code="same_ids")
     assert titles(boss) == ["Bike shop: Another order has the same id at Sendcloud"]
     assert says(boss) == ("bad", "1 order is not going out"), "the integration sends all others"
     OutboxEntry.objects.all().delete()

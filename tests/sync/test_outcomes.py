@@ -70,7 +70,7 @@ def test_409_waits_seconds_then_ever_longer(
     for _ in range(18):
         push_due()
         entry = factories.outbox().get()
-        assert (entry.state, entry.error_code, entry.failures) == (EntryState.PENDING, "conflict", 0)
+        assert (entry.state, entry.error_code, entry.failures) == (EntryState.PENDING, "processing", 0)
         seen.append(waits(entry))
         later(waits(entry) + 0.1)
     assert all(0.5 < seconds <= 5 for seconds in seen[:10])

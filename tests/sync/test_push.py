@@ -456,7 +456,7 @@ def test_second_order_with_same_ids_is_rejected(sandbox: Any, integration: Integ
         push(sandbox)
         assert sandbox.shipment("same")["address"] == "First 1"
         entry = factories.outbox().get()
-        assert (entry.state, entry.error_code) == (EntryState.REJECTED, "order_conflict")
+        assert (entry.state, entry.error_code) == (EntryState.REJECTED, "same_ids")
         # The ids are free once the first order is deleted.
         forget_transaction()
         first.delete()

@@ -445,7 +445,7 @@ def test_endless_conflict_holds_up_only_its_order(
         push_due()
     assert ids(sandbox) == {str(order.pk) for order in made} - {culprit}
     entry = OutboxEntry.objects.get()
-    assert (entry.order_pk, entry.state, entry.error_code) == (culprit, EntryState.PENDING, "conflict")
+    assert (entry.order_pk, entry.state, entry.error_code) == (culprit, EntryState.PENDING, "processing")
 
 
 def test_unknown_integration_pauses_and_rejects_none(integration: Integration, sandbox: Any) -> None:
@@ -655,7 +655,7 @@ def test_moved_orders_of_one_id_never_overwrite(
     push()
     assert not upserts(sandbox)
     found = OutboxEntry.objects.values_list("state", "error_code")
-    assert list(found) == [(EntryState.REJECTED, "order_conflict")] * 2
+    assert list(found) == [(EntryState.REJECTED, "same_ids")] * 2
 
 
 @pytest.mark.parametrize("together", [True, False])
@@ -675,7 +675,7 @@ def test_orders_of_one_v3_id_never_overwrite(
     entry = OutboxEntry.objects.get()
     assert (entry.state, entry.error_code, [*entry.error_fields]) == (
         EntryState.REJECTED,
-        "order_conflict",
+        "same_ids",
         ["external_order_id"],
     )
     cancel(next(order for order in made if str(order.pk) == entry.order_pk))

@@ -109,7 +109,7 @@ ERRORS: Mapping[str, Explanation] = {
         _("Sendcloud identifies shipments by their ids; of two with the same ids only one would remain."),
         _("Ask your developer to give each shipment of an order its own external_shipment_id."),
     ),
-    "order_conflict": Explanation(
+    "same_ids": Explanation(
         _("Another order has the same id at Sendcloud"),
         _("Two orders share their external ids. Sendcloud would keep only one of them, so this one is on hold."),
         _(
@@ -213,7 +213,7 @@ ERRORS: Mapping[str, Explanation] = {
         _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
         heals=True,
     ),
-    "conflict": Explanation(
+    "processing": Explanation(
         _("Sendcloud was still busy with this order"),
         _("An earlier change of the same order is still being worked on there."),
         _("No action needed: it is sent again in a few seconds."),

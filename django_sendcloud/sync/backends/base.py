@@ -31,7 +31,7 @@ class Outcome(enum.Enum):
     #: Another shipment of the batch was at fault: the engine sends this one again immediately.
     SENT_WITH_CULPRIT = "sent_with_culprit"
     #: Sendcloud could not do it yet: the engine repeats it after ``wait`` seconds, without counting a failure.
-    BUSY = "busy"
+    STILL_PROCESSING = "still_processing"
     #: The answer does not say. The engine quarantines the order.
     UNKNOWN = "unknown"
 
@@ -53,7 +53,7 @@ class ItemResult:
         uuid: Sendcloud's ``shipment_uuid``, if the answer has one.
         remote_id: Sendcloud's id of the order, in generations that have one.
         errors: The messages by field, of a rejected shipment.
-        wait: Seconds for which the order is not sent again (``ACCEPTED``, ``BUSY``).
+        wait: Seconds for which the order is not sent again (``ACCEPTED``, ``STILL_PROCESSING``).
     """
 
     outcome: Outcome
@@ -173,7 +173,7 @@ class Backend(abc.ABC):
         """Delete one shipment; one that is not there counts as deleted.
 
         Returns:
-            ``DELETED``; or ``BUSY`` where a request that is still processed may bring it into being.
+            ``DELETED``; or ``STILL_PROCESSING`` where a request that is still processed may bring it into being.
 
         Raises:
             APIError: it did not end well.
@@ -202,7 +202,7 @@ class Backend(abc.ABC):
         """Delete a saved shipment so that it can be created again without the parts that it has kept.
 
         Returns:
-            ``DELETED``; ``UPDATED`` where it must stay as it is; ``BUSY`` where it cannot be said yet.
+            ``DELETED``; ``UPDATED`` where it must stay as it is; ``STILL_PROCESSING`` where it cannot be said yet.
 
         Raises:
             APIError: it did not end well.

@@ -222,26 +222,26 @@ class V3Backend(Backend):
 
         A person may have split it in the panel, so that there are several; and an answer may have been lost, so that
         its id is unknown. While an accepted order may still appear, or a change of it be saved, nothing is final: the
-        result is ``BUSY``.
+        result is ``STILL_PROCESSING``.
         """
         if not self._may_ask("safe"):
-            return ItemResult(Outcome.BUSY, wait=1.0)
+            return ItemResult(Outcome.STILL_PROCESSING, wait=1.0)
         found = self._matches(shipment)
         appearing = self._seconds_to_appear(shipment)
         if appearing and not any(_stamp(order) == shipment.stamp for order in found):
-            return ItemResult(Outcome.BUSY, wait=min(appearing, conf().CONFIRM_SECONDS))
+            return ItemResult(Outcome.STILL_PROCESSING, wait=min(appearing, conf().CONFIRM_SECONDS))
         ids = {str(order.id) for order in found} | ({shipment.remote_id} - {""})
         # The caller asked for one turn.
         for number, remote_id in enumerate(sorted(ids)):
             if number and not self._may_ask("unsafe"):
-                return ItemResult(Outcome.BUSY, wait=1.0)
+                return ItemResult(Outcome.STILL_PROCESSING, wait=1.0)
             self.client.v3.orders.delete(int(remote_id))
         return ItemResult(Outcome.DELETED)
 
     def clear(self, shipment: Shipment) -> ItemResult:
         """Delete the order, unless a person has split it (operations: GET /orders, DELETE /orders/{id})."""
         if not self._may_ask("safe"):
-            return ItemResult(Outcome.BUSY, wait=1.0)
+            return ItemResult(Outcome.STILL_PROCESSING, wait=1.0)
         if len(self._matches(shipment)) > 1:
             return ItemResult(Outcome.UPDATED)
         self.client.v3.orders.delete(int(shipment.remote_id))

@@ -25,11 +25,11 @@ SETTLE_EVERY = 0.5
 # Seconds until an order without an integration is planned again, unless an integration changes before.
 UNASSIGNED_SECONDS = 900.0
 # Two orders with the same ids: the other one is settled soon.
-CONFLICT_SECONDS = 2.0
+SAME_IDS_SECONDS = 2.0
 # For an order that was claimed and not reached.
 SOON_SECONDS = 0.5
 # An order that Sendcloud is still processing after so long is asked for less and less often.
-CONFLICT_GRACE_SECONDS = 60.0
+PROCESSING_GRACE_SECONDS = 60.0
 
 # The gravest of its shipments' results is the order's.
 _GRAVITY = {"done": 0, "accepted": 1, "rejected": 2, "release": 3, "retry": 4}
@@ -141,9 +141,10 @@ class Ledger:
                 self._add(Verdict(plan, "accepted", wait=result.wait) if accepted else Verdict(plan, "done"))
             case Outcome.REJECTED:
                 self.rejected(plan, upsert, Problem("rejected", fields=remote_errors(result.errors)))
-            case Outcome.BUSY | Outcome.SENT_WITH_CULPRIT:
-                busy = Problem("conflict", final=False) if result.outcome is Outcome.BUSY else None
-                self._add(Verdict(plan, "retry", busy, wait=result.wait, is_failure=False))
+            case Outcome.STILL_PROCESSING | Outcome.SENT_WITH_CULPRIT:
+                is_processing = result.outcome is Outcome.STILL_PROCESSING
+                problem = Problem("processing", final=False) if is_processing else None
+                self._add(Verdict(plan, "retry", problem, wait=result.wait, is_failure=False))
             case _:
                 text = "Sendcloud's answer did not say what became of it."
                 self._add(Verdict(plan, "retry", Problem("answer_incomplete", text, final=False), unknown=True))
@@ -178,8 +179,8 @@ class Ledger:
 
     def cleared(self, plan: Plan, shipment: Shipment, result: ItemResult) -> None:
         """Note the deletion of a saved shipment that had kept parts which its order has lost: it is created again."""
-        if result.outcome is Outcome.BUSY:
-            self._add(Verdict(plan, "retry", Problem("conflict", final=False), wait=result.wait, is_failure=False))
+        if result.outcome is Outcome.STILL_PROCESSING:
+            self._add(Verdict(plan, "retry", Problem("processing", final=False), wait=result.wait, is_failure=False))
             return
         if result.outcome is not Outcome.DELETED:
             self.confirmed(plan, shipment, saved=True)
@@ -192,7 +193,7 @@ class Ledger:
     def deleted(self, plan: Plan, shipment: Shipment, result: ItemResult) -> None:
         """Note the result of one deletion."""
         if result.outcome is not Outcome.DELETED:
-            self._add(Verdict(plan, "retry", Problem("conflict", final=False), wait=result.wait, is_failure=False))
+            self._add(Verdict(plan, "retry", Problem("processing", final=False), wait=result.wait, is_failure=False))
             return
         shipment.status = ShipmentStatus.DELETED
         shipment.errors, shipment.digest = {}, ""
@@ -229,7 +230,7 @@ class Ledger:
         if reaction.wait is None or reaction.is_failure or since is None:
             return reaction.wait
         age = (clock.now() - since).total_seconds()
-        return reaction.wait if age < CONFLICT_GRACE_SECONDS else min(age, conf().BACKOFF_MAX_SECONDS)
+        return reaction.wait if age < PROCESSING_GRACE_SECONDS else min(age, conf().BACKOFF_MAX_SECONDS)
 
     def _pushed(self, plan: Plan, upsert: Upsert) -> None:
         shipment = upsert.shipment
@@ -276,8 +277,8 @@ def _problem_verdict(plan: Plan, problem: Problem) -> Verdict:
     """Return the verdict on an order that was not sent because of a problem."""
     if problem.final:
         return Verdict(plan, "rejected", problem)
-    if problem.code == "order_conflict":
-        return Verdict(plan, "retry", problem, wait=CONFLICT_SECONDS, is_failure=False)
+    if problem.code == "same_ids":
+        return Verdict(plan, "retry", problem, wait=SAME_IDS_SECONDS, is_failure=False)
     if problem.code in UNASSIGNED:
         return Verdict(plan, "retry", problem, wait=UNASSIGNED_SECONDS, is_failure=False)
     return Verdict(plan, "retry", problem)

@@ -33,7 +33,7 @@ def reserve(claim: Claim, plans: Sequence[Plan]) -> None:
             upsert.parts = backend_class(upsert.integration).lasting_parts(upsert.payload)
             if upsert.shipment is None and new.setdefault(_key(upsert), (plan, upsert))[1] is not upsert:
                 plan.problem = Problem(
-                    "order_conflict", "Another order of this batch has the same external ids.", final=False
+                    "same_ids", "Another order of this batch has the same external ids.", final=False
                 )
     for key in _reject_namesakes(sent):
         new.pop(key, None)
@@ -69,7 +69,7 @@ def _reject_namesakes(sent: dict[Key, tuple[Plan, Upsert]]) -> set[Key]:
         if others & (there | (sent.keys() - rejected)):
             rejected.add(key)
             text = "Two orders may not share their external ids: Sendcloud keeps one of them."
-            sent[key][0].problem = Problem("order_conflict", text, {"external_order_id": [text]})
+            sent[key][0].problem = Problem("same_ids", text, {"external_order_id": [text]})
     return rejected
 
 
@@ -104,7 +104,7 @@ def _insert(new: dict[Key, tuple[Plan, Upsert]]) -> None:
             _take_over(plan, shipment)
     for plan, upsert in new.values():
         if upsert.shipment is None:
-            plan.problem = Problem("order_conflict", "Its ids cannot be distinguished from another's.", final=False)
+            plan.problem = Problem("same_ids", "Its ids cannot be distinguished from another's.", final=False)
 
 
 def _take_over(plan: Plan, shipment: Shipment) -> None:
@@ -114,13 +114,11 @@ def _take_over(plan: Plan, shipment: Shipment) -> None:
         name = f"{shipment.order_type} {shipment.order_pk}"
         if OutboxEntry.objects.filter(**owner, state=EntryState.PENDING).exists():
             text = f"{name} has the same external ids and is being settled first."
-            plan.problem = Problem("order_conflict", text, final=False)
+            plan.problem = Problem("same_ids", text, final=False)
             return
         if shipment.order() is not None:
             text = "Two orders may not share their external ids: Sendcloud keeps one of them."
-            plan.problem = Problem(
-                "order_conflict", f"{name} has the same external ids.", {"external_order_id": [text]}
-            )
+            plan.problem = Problem("same_ids", f"{name} has the same external ids.", {"external_order_id": [text]})
             return
     mine = {"order_type": plan.entry.order_type, "order_pk": plan.entry.order_pk}
     Shipment.objects.filter(pk=shipment.pk, **owner).update(**mine)

@@ -42,7 +42,7 @@ LOCKED_TRIES = 6
 # Failed attempts from which on each one quarters the batch of an order that may be their cause.
 SUSPECT_AFTER = 3
 # The same for orders whose batch Sendcloud is still processing after so long.
-CONFLICT_ISOLATION_SECONDS = 15.0
+PROCESSING_ISOLATION_SECONDS = 15.0
 
 # The fields of a shipment that a push may change.
 _PUSHED = [
@@ -376,11 +376,11 @@ def _failure(verdict: Verdict, now: dt.datetime) -> dict[str, Any]:
     entry, problem = verdict.plan.entry, verdict.problem
     isolation = entry.isolation
     if not verdict.is_failure:
-        if problem is None or problem.code != "conflict":
+        if problem is None or problem.code != "processing":
             return {"isolation": isolation}
         # An order that Sendcloud is never done with must not hold up the others of its batch.
         since = entry.failing_since or now
-        if now - since > dt.timedelta(seconds=CONFLICT_ISOLATION_SECONDS):
+        if now - since > dt.timedelta(seconds=PROCESSING_ISOLATION_SECONDS):
             isolation = min(ALONE, isolation + 2)
         return {"isolation": isolation, "failing_since": since}
     if problem and problem.code in SUSPICIOUS and entry.failures + 1 >= SUSPECT_AFTER:
