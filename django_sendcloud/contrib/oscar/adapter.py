@@ -14,12 +14,12 @@ from django.utils.translation import gettext_lazy as _
 
 from ...adapters import NotShippable, OrderAdapter, ParcelChange, watch
 from ...conf import conf
+from ...core.pipeline import next_on_the_way
 from ...enums import Currency, ParcelPhase
 from ...exceptions import OrderProblem
 from ...models import OutboxEntry, Parcel
 from ...payloads import OtherCurrency, ParcelItem, Status, kilograms
 from . import installed
-from .pipeline import next_on_the_way
 from .shop import get_class, get_model
 
 __all__ = ["OscarOrderAdapter"]

@@ -16,12 +16,12 @@ from django.template.loader_tags import ExtendsNode
 
 from ...checks import TAG, _error, _meant, _warning
 from ...conf import conf, is_configured
+from ...core.pipeline import reachable
 from ...enums import Currency
 from ...payloads import kilograms
 from ...registry import registry
 from .adapter import OscarOrderAdapter
 from .installed import APP
-from .pipeline import reachable
 from .shop import get_model
 
 __all__ = ["check_data", "check_oscar", "register"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
 from typing import Any, ClassVar
@@ -14,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from salesman.conf import app_settings
 
 from ...adapters import NotShippable, OrderAdapter, watch
+from ...core.pipeline import Pipeline, next_on_the_way
 from ...exceptions import OrderProblem
 from ...payloads import ParcelItem, Status, kilograms
 from . import installed
@@ -103,7 +103,7 @@ class SalesmanOrderAdapter(OrderAdapter[Any]):
     def is_shippable(self, order: Any) -> bool | NotShippable | None:
         if order.status in self.shippable_statuses:
             return True
-        reason = format_lazy(_("The order has the status “{status}”."), status=order.status_display)
+        reason = format_lazy(_("The order's status is “{status}”."), status=order.status_display)
         return NotShippable(str(order.status).lower(), reason)
 
     def get_fields(self, order: Any) -> Mapping[str, Any]:
@@ -139,23 +139,15 @@ class SalesmanOrderAdapter(OrderAdapter[Any]):
     def next_status(self, order: Any, wanted: Any) -> Any:
         """Return the next status on the shortest way to ``wanted`` that the shop's status enum allows."""
         statuses = app_settings.SALESMAN_ORDER_STATUS
-        step = _first_step(statuses, str(order.status), str(wanted))
+        step = next_on_the_way(_pipeline(statuses, str(order.status)), str(order.status), str(wanted))
         try:
             return None if step is None else statuses.validate_transition(step, order)
         except (ValidationError, KeyError):
             return None
 
 
-def _first_step(statuses: Any, present: str, wanted: str) -> str | None:
-    """Return the first step of the shortest way from one status to another, ``None`` if there is none."""
-    transitions = {str(status): [str(each) for each in after] for status, after in statuses.get_transitions().items()}
-    steps: dict[str, str] = {}
-    waiting = deque([present])
-    while waiting and wanted not in steps:
-        status = waiting.popleft()
-        # A status without an entry may change to any other.
-        for following in transitions.get(status, statuses.values):
-            if following != present and following not in steps:
-                steps[following] = steps.get(status, following)
-                waiting.append(following)
-    return steps.get(wanted)
+def _pipeline(statuses: Any, present: str) -> Pipeline:
+    """Return the transitions of the shop's status enum."""
+    # A status without an entry may change to any other.
+    found = {status: [*statuses.values] for status in (present, *statuses.values)}
+    return found | {str(status): [str(each) for each in after] for status, after in statuses.get_transitions().items()}

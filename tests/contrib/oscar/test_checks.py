@@ -18,7 +18,7 @@ from oscar.core.loading import get_model
 
 from django_sendcloud.contrib.oscar import checks
 from django_sendcloud.contrib.oscar.installed import check_installed
-from django_sendcloud.contrib.oscar.pipeline import next_on_the_way
+from django_sendcloud.core.pipeline import next_on_the_way
 from django_sendcloud.registry import registry, temporarily_registered
 
 from ..checked import block, check_pasted, errors_without_app

@@ -1,4 +1,4 @@
-"""Ways along an order status pipeline, ``{status: (statuses that may follow, ...)}``."""
+"""Ways along a pipeline of statuses, ``{status: (statuses that may follow, ...)}``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-__all__ = ["next_on_the_way", "reachable"]
+__all__ = ["Pipeline", "next_on_the_way", "reachable"]
 
 Pipeline = Mapping[str, Iterable[str]]
 
@@ -25,7 +25,7 @@ def next_on_the_way(pipeline: Pipeline, present: str, wanted: str) -> str | None
 
 
 def reachable(pipeline: Pipeline, begin: Iterable[str]) -> set[Any]:
-    """Return the statuses that an order can reach from these, themselves included."""
+    """Return the statuses that can be reached from these, themselves included."""
     found: set[str] = set()
     waiting = list(begin)
     while waiting:
