@@ -57,17 +57,20 @@ def register() -> None:
     checks.register(check_stored, TAG, checks.Tags.database)
 
 
-def _error(number: int, message: str, hint: str, obj: Any = None) -> checks.Error:
+def error_message(number: int, message: str, hint: str, obj: Any = None) -> checks.Error:
+    """Return an error of this number. Its hint leads to the documentation."""
     code = f"sendcloud.E{number:03}"
     return checks.Error(message, hint=f"{hint} {DOCS.format(code)}", obj=obj, id=code)
 
 
-def _warning(number: int, message: str, hint: str, obj: Any = None) -> checks.Warning:
+def warning_message(number: int, message: str, hint: str, obj: Any = None) -> checks.Warning:
+    """Return a warning of this number. Its hint leads to the documentation."""
     code = f"sendcloud.W{number:03}"
     return checks.Warning(message, hint=f"{hint} {DOCS.format(code)}", obj=obj, id=code)
 
 
-def _info(number: int, message: str, hint: str, obj: Any = None) -> checks.Info:
+def info_message(number: int, message: str, hint: str, obj: Any = None) -> checks.Info:
+    """Return a piece of advice of this number. Its hint leads to the documentation."""
     code = f"sendcloud.I{number:03}"
     return checks.Info(message, hint=f"{hint} {DOCS.format(code)}", obj=obj, id=code)
 
@@ -88,7 +91,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     W008 the days of a delivery's tasks.
     """
     found: list[checks.CheckMessage] = [
-        _error(1, f"SENDCLOUD[{key!r}] {text}", "Correct it in your settings.")
+        error_message(1, f"SENDCLOUD[{key!r}] {text}", "Correct it in your settings.")
         for key, text in problems(getattr(settings, "SENDCLOUD", {}))
     ]
     if found:
@@ -96,7 +99,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     values = conf()
     if values.LEASE_SECONDS < values.DEADLINE_SECONDS + LEASE_MARGIN:
         found.append(
-            _error(
+            error_message(
                 2,
                 f"SENDCLOUD['LEASE_SECONDS'] is {values.LEASE_SECONDS:g} and DEADLINE_SECONDS is "
                 f"{values.DEADLINE_SECONDS:g}: a worker would lose an order before its request can have ended, and "
@@ -107,10 +110,10 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     try:
         keyring()
     except SendcloudConfigurationError as error:
-        found.append(_error(3, str(error), "Correct SENDCLOUD['ENCRYPTION_KEYS']."))
+        found.append(error_message(3, str(error), "Correct SENDCLOUD['ENCRYPTION_KEYS']."))
     if router.db_for_write(OutboxEntry) != values.DATABASE:
         found.append(
-            _error(
+            error_message(
                 6,
                 f"SENDCLOUD['DATABASE'] is {values.DATABASE!r}, but this app's models are routed to "
                 f"{router.db_for_write(OutboxEntry)!r}.",
@@ -120,7 +123,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         )
     found += _check_addresses(values)
     found += [
-        _warning(
+        warning_message(
             8,
             f"SENDCLOUD[{name!r}] is {getattr(values, name):g}, and DELIVERY_TASK_DAYS is "
             f"{values.DELIVERY_TASK_DAYS:g}: a delivery leaves the tasks before it becomes one.",
@@ -133,7 +136,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     for status, phase in values.PARCEL_PHASES.items():
         if not isinstance(status, int) or phase not in phases:
             found.append(
-                _error(
+                error_message(
                     5,
                     f"SENDCLOUD['PARCEL_PHASES'] maps {status!r} to {phase!r}.",
                     f"Map Sendcloud's status ids (numbers) to one of: {', '.join(phases)}.",
@@ -156,7 +159,7 @@ def _check_addresses(values: Settings) -> Iterator[checks.CheckMessage]:
     }
     wrong = _wrong_addresses(values)
     for name, problem in wrong.items():
-        yield _error(7, f"SENDCLOUD[{name!r}] is {_shown(getattr(values, name))!r}: {problem}", hints[name])
+        yield error_message(7, f"SENDCLOUD[{name!r}] is {_shown(getattr(values, name))!r}: {problem}", hints[name])
     if "BASE_URL" in wrong:
         return
     from .models.connection import check_connection
@@ -164,7 +167,7 @@ def _check_addresses(values: Settings) -> Iterator[checks.CheckMessage]:
     try:
         check_connection()
     except AddressError as error:
-        yield _error(7, str(error), "Correct it in your settings.")
+        yield error_message(7, str(error), "Correct it in your settings.")
 
 
 def _address_problem(url: str) -> str:
@@ -195,7 +198,7 @@ def check_adapters(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """Check that there is an adapter (W010), and each of them (E011 to E019, E061 to W072)."""
     if not len(registry):
         return [
-            _warning(
+            warning_message(
                 10,
                 "No Sendcloud adapter is registered: no order will ever be sent.",
                 "Write a class that inherits from django_sendcloud.OrderAdapter in a module sendcloud.py of an app in "
@@ -226,7 +229,7 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
         yield from _check_idle_status_attributes(adapter, name)
     yield from _check_related(adapter, name)
     if adapter.queryset is not None and not issubclass(adapter.queryset.model, model):
-        yield _error(
+        yield error_message(
             14,
             f"{name}.queryset is of {adapter.queryset.model._meta.label}, not of {model._meta.label}.",
             f"Begin it with {model.__name__}.objects.",
@@ -236,14 +239,14 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
     yield from _check_routers(adapter, name)
     yield from _check_database_deletes(adapter, name)
     if isinstance(model._meta.pk, getattr(models, "CompositePrimaryKey", ())):
-        yield _error(
+        yield error_message(
             15,
             f"{model._meta.label} has a composite primary key, which an outbox entry cannot name.",
             "Register a model with a primary key of one field.",
             cls,
         )
     if (getattr(model._meta.pk, "max_length", None) or 0) > MAX_KEY_LENGTH:
-        yield _error(
+        yield error_message(
             19,
             f"The primary key of {model._meta.label} may have {model._meta.pk.max_length} characters, and an outbox "
             f"entry can name an order by at most {MAX_KEY_LENGTH}: longer ones would not be recorded.",
@@ -251,7 +254,7 @@ def _check_adapter(adapter: OrderAdapter[Any]) -> Iterator[checks.CheckMessage]:
             cls,
         )
     if is_configured() and router.db_for_write(model) != conf().DATABASE:
-        yield _warning(
+        yield warning_message(
             16,
             f"{model._meta.label} is written to the database {router.db_for_write(model)!r}, and the outbox to "
             f"{conf().DATABASE!r}: no transaction spans both, so a crash at the wrong moment delays a change.",
@@ -266,7 +269,7 @@ def _check_shipments(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.C
     if cls.get_shipments is not OrderAdapter.get_shipments:
         return
     if cls.get_fields is OrderAdapter.get_fields:
-        yield _error(
+        yield error_message(
             11,
             f"{name} has neither get_fields() nor get_shipments().",
             "Define get_fields(self, order) and return the fields of ShipmentPayload; or define "
@@ -277,7 +280,7 @@ def _check_shipments(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.C
         missing = (
             "get_lines(self, order)" if cls.get_lines is OrderAdapter.get_lines else "get_item(self, line, quantity)"
         )
-        yield _error(
+        yield error_message(
             69,
             f"{name} has only one of get_lines() and get_item().",
             f"Define {missing}: shipments have items with both of them.",
@@ -323,7 +326,9 @@ def _check_types(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Check
         value = getattr(adapter, attribute)
         if not fits(value):
             shown = "a method" if callable(value) else repr(value)
-            yield _error(71, f"{name}.{attribute} is {shown}; it must be {what}.", f"Write: {example}.", type(adapter))
+            yield error_message(
+                71, f"{name}.{attribute} is {shown}; it must be {what}.", f"Write: {example}.", type(adapter)
+            )
     for method, original in inspect.getmembers(OrderAdapter, inspect.isfunction):
         value = getattr(adapter, method)
         if method.startswith("_"):
@@ -331,22 +336,24 @@ def _check_types(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Check
         arguments = list(inspect.signature(original).parameters)
         call = f"def {method}({', '.join(arguments)})"
         if not callable(value):
-            yield _error(71, f"{name}.{method} is {value!r}; it must be a method.", f"Write: {call}.", type(adapter))
+            yield error_message(
+                71, f"{name}.{method} is {value!r}; it must be a method.", f"Write: {call}.", type(adapter)
+            )
             continue
         try:
             inspect.signature(value).bind(*arguments[1:])
         except TypeError:
             given = f"{method}{inspect.signature(value)}"
-            yield _error(71, f"{name}.{given} cannot be called.", f"Write: {call}.", type(adapter))
+            yield error_message(71, f"{name}.{given} cannot be called.", f"Write: {call}.", type(adapter))
         except ValueError:
             pass  # A built-in that does not say what it takes.
 
 
 def _check_times(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
     if found := _time_problem(adapter, "changed_at"):
-        yield _error(12, f"{name}.{found[0]}", found[1], type(adapter))
+        yield error_message(12, f"{name}.{found[0]}", found[1], type(adapter))
     if found := _time_problem(adapter, "created_at"):
-        yield _error(66, f"{name}.{found[0]}", found[1], type(adapter))
+        yield error_message(66, f"{name}.{found[0]}", found[1], type(adapter))
 
 
 def _time_problem(adapter: OrderAdapter[Any], attribute: str) -> tuple[str, str] | None:
@@ -357,11 +364,13 @@ def _time_problem(adapter: OrderAdapter[Any], attribute: str) -> tuple[str, str]
         return None
     return (
         f"{attribute} is {value!r}, which is no DateTimeField of {model._meta.label}.",
-        f"{_meant(value, times)}Its DateTimeFields: {', '.join(times) or 'none'}. Leave out {attribute} without one.",
+        f"{did_you_mean(value, times)}Its DateTimeFields: {', '.join(times) or 'none'}. "
+        f"Leave out {attribute} without one.",
     )
 
 
-def _meant(name: str, names: Iterable[str]) -> str:
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Return a question for the name that was likely meant, with a blank behind it; ``""`` if none is near."""
     near = difflib.get_close_matches(name, list(names), n=1)
     return f"Did you mean {near[0]!r}? " if near else ""
 
@@ -372,7 +381,7 @@ def _check_hooks(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Check
     for each in sorted(own):
         near = difflib.get_close_matches(each, hooks, n=1, cutoff=0.9)
         if not each.startswith("_") and near and each not in hooks and near[0] not in own:
-            yield _warning(
+            yield warning_message(
                 62,
                 f"{name} has {each!r}, which nothing calls.",
                 f"Did you mean {near[0]!r}? Begin the name with an underscore if it is your own.",
@@ -398,10 +407,10 @@ def _check_queryset(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Ch
     if adapter.queryset is None:
         return
     for method, path, model, part, names in [*_broken_prefetches(adapter.queryset), *_broken_selects(adapter.queryset)]:
-        yield _error(
+        yield error_message(
             61,
             f"{name}.queryset has {method}({path!r}): {model._meta.label} has no relation {part!r}.",
-            f"{_meant(part, names)}Its relations: {', '.join(sorted(names)) or 'none'}.",
+            f"{did_you_mean(part, names)}Its relations: {', '.join(sorted(names)) or 'none'}.",
             type(adapter),
         )
     named = list(_resolved_related(adapter))
@@ -412,7 +421,7 @@ def _check_queryset(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Ch
         if not any(issubclass(model, other) or issubclass(other, model) for other in named)
     }
     for model in sorted(missing, key=lambda model: model._meta.label):
-        yield _warning(
+        yield warning_message(
             63,
             f"{name}.queryset prefetches {model._meta.label}, which is not in related: a change to one of its rows "
             "alone is not pushed.",
@@ -517,7 +526,7 @@ def _check_routers(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Che
         deciding = next(
             (each for each in router.routers if getattr(each, "db_for_read", lambda model: None)(model)), None
         )
-        yield _info(
+        yield info_message(
             64,
             f"{type(deciding).__qualname__} reads {model._meta.label} from {reads!r} and writes it to {writes!r}. "
             f"What {name} reads comes from {writes!r}: {reads!r} may lag behind the change that is pushed.",
@@ -535,7 +544,7 @@ def _check_database_deletes(adapter: OrderAdapter[Any], name: str) -> Iterator[c
                 continue
             on_delete = getattr(field.remote_field, "on_delete", None)
             if on_delete is not None and on_delete in by_database:
-                yield _warning(
+                yield warning_message(
                     65,
                     f"{model._meta.label}.{field.name} leaves it to the database what happens when a "
                     f"{target._meta.label} is deleted, which sends no signal: {name} does not notice.",
@@ -550,7 +559,7 @@ def _check_number_field(adapter: OrderAdapter[Any], name: str) -> Iterator[check
     if adapter.number_field not in columns:
         near = difflib.get_close_matches(adapter.number_field, columns, n=1)
         meant = f"Did you mean {near[0]!r}? " if near else ""
-        yield _error(
+        yield error_message(
             18,
             f"{name}.number_field is {adapter.number_field!r}, which is no field of {model._meta.label}.",
             f"{meant}Its fields: {', '.join(columns)}. Leave number_field out where there is none.",
@@ -561,10 +570,10 @@ def _check_number_field(adapter: OrderAdapter[Any], name: str) -> Iterator[check
 def _check_site_field(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
     names = [field.name for field in adapter.model._meta.get_fields() if getattr(field, "concrete", False)]
     if adapter.site_field not in names:
-        yield _error(
+        yield error_message(
             68,
             f"{name}.site_field is {adapter.site_field!r}, which is no field of {adapter.model._meta.label}.",
-            f"{_meant(adapter.site_field, names)}Its fields: {', '.join(names)}. Without one, leave it out.",
+            f"{did_you_mean(adapter.site_field, names)}Its fields: {', '.join(names)}. Without one, leave it out.",
             type(adapter),
         )
 
@@ -573,10 +582,10 @@ def _check_phase_statuses(adapter: OrderAdapter[Any], name: str) -> Iterator[che
     phases = [phase.value for phase in ParcelPhase]
     for phase in adapter.phase_statuses:
         if phase not in phases:
-            yield _error(
+            yield error_message(
                 17,
                 f"{name}.phase_statuses has {phase!r}, which is no phase.",
-                f"{_meant(str(phase), phases)}The phases: {', '.join(phases)}.",
+                f"{did_you_mean(str(phase), phases)}The phases: {', '.join(phases)}.",
                 type(adapter),
             )
     names = [field.name for field in adapter.model._meta.concrete_fields]
@@ -585,10 +594,10 @@ def _check_phase_statuses(adapter: OrderAdapter[Any], name: str) -> Iterator[che
     except FieldDoesNotExist:
         # A property will do: it is read and set as a field is.
         if not hasattr(adapter.model, adapter.status_field):
-            yield _error(
+            yield error_message(
                 17,
                 f"{name}.status_field is {adapter.status_field!r}, which is no field of {adapter.model._meta.label}.",
-                f"{_meant(adapter.status_field, names)}Name the field that phase_statuses sets, or override "
+                f"{did_you_mean(adapter.status_field, names)}Name the field that phase_statuses sets, or override "
                 "set_order_status().",
                 type(adapter),
             )
@@ -600,11 +609,11 @@ def _check_phase_statuses(adapter: OrderAdapter[Any], name: str) -> Iterator[che
     ):
         for status in statuses:
             if known and status not in known:
-                yield _warning(
+                yield warning_message(
                     72,
                     f"{name}.{attribute} has the status {status!r}, which is no choice of "
                     f"{adapter.model._meta.label}.{adapter.status_field}.",
-                    f"{_meant(str(status), map(str, known))}Its choices: {', '.join(map(str, known))}.",
+                    f"{did_you_mean(str(status), map(str, known))}Its choices: {', '.join(map(str, known))}.",
                     type(adapter),
                 )
 
@@ -613,7 +622,7 @@ def _check_idle_status_attributes(adapter: OrderAdapter[Any], name: str) -> Iter
     """Check for attributes that have no effect without ``phase_statuses``."""
     for attribute in ("status_beginnings", "next_status", "set_order_status"):
         if any(attribute in vars(cls) for cls in type(adapter).__mro__ if cls not in OrderAdapter.__mro__):
-            yield _warning(
+            yield warning_message(
                 72,
                 f"{name} has {attribute} and no phase_statuses: parcels never move the status of an order.",
                 'Name the status for each phase, as in phase_statuses = {"delivered": "completed"}.',
@@ -629,7 +638,7 @@ def _check_related(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Che
             try:
                 model: Any = apps.get_model(key)
             except (LookupError, ValueError):
-                yield _error(
+                yield error_message(
                     13,
                     f"{name}.related names the model {key!r}, which does not exist.",
                     'Write it as "app_label.Model", or give the class.',
@@ -639,14 +648,14 @@ def _check_related(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Che
         else:
             model = key
         if not (isinstance(model, type) and issubclass(model, models.Model)):
-            yield _error(
+            yield error_message(
                 13,
                 f"{name}.related has {model!r} as a key, which is no model.",
                 'Give the model class, or "app_label.Model".',
                 type(adapter),
             )
         elif not callable(path) and not isinstance(path, str):
-            yield _error(
+            yield error_message(
                 13,
                 f"{name}.related[{model.__name__}] is {path!r}, which is no path.",
                 f'Name the relation from {model._meta.label} to {adapter.model._meta.label}, as in "order".',
@@ -654,7 +663,7 @@ def _check_related(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Che
             )
         elif not callable(path) and (problem := _path_problem(adapter, model, path)):
             relations = sorted(field.name for field in model._meta.get_fields() if field.is_relation)
-            yield _error(
+            yield error_message(
                 13,
                 f"{name}.related[{model.__name__}] is {path!r}: {problem}",
                 f"Name the relation from {model._meta.label} to {adapter.model._meta.label}. Its relations: "
@@ -665,11 +674,11 @@ def _check_related(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Che
             names = [field.name for field in model._meta.get_fields()]
             for field_name in watched.fields:
                 if field_name not in names:
-                    yield _error(
+                    yield error_message(
                         67,
                         f"{name}.related[{model.__name__}] watches {field_name!r}, which is no field of "
                         f"{model._meta.label}.",
-                        f"{_meant(field_name, names)}Its fields: {', '.join(sorted(names))}.",
+                        f"{did_you_mean(field_name, names)}Its fields: {', '.join(sorted(names))}.",
                         type(adapter),
                     )
 
@@ -701,7 +710,7 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     found: list[checks.CheckMessage] = []
     if not settings.USE_TZ:
         found.append(
-            _error(
+            error_message(
                 22,
                 "USE_TZ is False: Sendcloud's times have a zone, and could not be stored.",
                 "Set USE_TZ = True. TIME_ZONE stays as it is.",
@@ -709,7 +718,7 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         )
     if not apps.is_installed("rest_framework"):
         found.append(
-            _warning(
+            warning_message(
                 20,
                 "rest_framework is not in INSTALLED_APPS.",
                 'Add "rest_framework" to INSTALLED_APPS: the webhook is a view of Django REST framework.',
@@ -719,7 +728,7 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
         reverse("django_sendcloud:webhook", args=["00000000-0000-0000-0000-000000000000"])
     except NoReverseMatch:
         found.append(
-            _warning(
+            warning_message(
                 21,
                 "The webhook's URLs are not included: Sendcloud cannot report parcels to the shop.",
                 'Add path("sendcloud/", include("django_sendcloud.urls")) to the urlpatterns of '
@@ -729,7 +738,7 @@ def check_project(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> lis
     except Exception as error:
         # A URLconf that cannot be imported is for Django's own checks to report.
         found.append(
-            _warning(21, f"The URLs could not be looked at ({type(error).__name__}).", "Correct your URLconf.")
+            warning_message(21, f"The URLs could not be looked at ({type(error).__name__}).", "Correct your URLconf.")
         )
     return found
 
@@ -741,7 +750,7 @@ def check_admin(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list[
     from .admin.orders.extend import not_extended
 
     return [
-        _error(
+        error_message(
             70,
             f"extend_order_admin({model.__name__}): {model._meta.label} is not registered on the admin site "
             f"{site.name!r}.",
@@ -761,7 +770,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     app = celery_app()
     if app.main == "default" and not app.conf.broker_url:
         return [
-            _warning(
+            warning_message(
                 30,
                 "There is no Celery app: changes are recorded, and nothing pushes them.",
                 "Create a Celery app, and import it in your project's __init__.py "
@@ -777,7 +786,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         broker = next(iter(broker), "")
     if not broker:
         found.append(
-            _warning(
+            warning_message(
                 31,
                 f"The Celery app {app.main!r} has no broker_url: it would try a RabbitMQ on this machine.",
                 'Set CELERY_BROKER_URL in your settings (with app.config_from_object("django.conf:settings", '
@@ -786,7 +795,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         )
     elif str(broker).startswith("memory://") and not settings.DEBUG:
         found.append(
-            _warning(
+            warning_message(
                 32,
                 "Celery's broker is memory://, which no other process can see.",
                 "Use Redis or RabbitMQ, or filesystem:// for a trial without a server.",
@@ -796,7 +805,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
         # Not the address: it may hold a password.
         scheme = str(broker).partition(":")[0].partition("+")[0]
         found.append(
-            _warning(
+            warning_message(
                 35,
                 f"Celery cannot talk to its broker ({scheme}): {problem}.",
                 f'Install what it needs, for instance: pip install "celery[{EXTRAS.get(scheme, scheme)}]".',
@@ -811,7 +820,7 @@ def check_celery(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     scheduled = {entry.get("task") for entry in (app.conf.beat_schedule or {}).values() if isinstance(entry, dict)}
     if "django_sendcloud.sweep" not in scheduled and "django_celery_beat" not in str(app.conf.beat_scheduler):
         found.append(
-            _warning(
+            warning_message(
                 33,
                 "The periodic tasks are not scheduled: what failed once, or whose notification was lost, would wait "
                 "for its next change.",
@@ -843,7 +852,7 @@ def check_sqlite(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> list
     ):
         return []
     return [
-        _warning(
+        warning_message(
             34,
             "SQLite begins its transactions deferred: a worker and the shop would meet 'database is locked'.",
             'Set its OPTIONS to {"transaction_mode": "IMMEDIATE", "timeout": 20}, or use PostgreSQL.',
@@ -865,7 +874,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     found: list[checks.CheckMessage] = []
     if not values.ENCRYPTION_KEYS:
         found.append(
-            _warning(
+            warning_message(
                 40,
                 "SENDCLOUD['ENCRYPTION_KEYS'] is not set: credentials are encrypted with a key derived from SECRET_KEY "
                 "and are lost when it changes.",
@@ -877,7 +886,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
     base = urlsplit(values.BASE_URL)
     if base.scheme != "https" and base.hostname not in LOOPBACK:
         found.append(
-            _error(
+            error_message(
                 42,
                 f"SENDCLOUD['BASE_URL'] is {_shown(values.BASE_URL)!r}: API keys would travel unencrypted.",
                 "Use https.",
@@ -885,7 +894,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         )
     elif base.hostname != SENDCLOUD_HOST:
         found.append(
-            _warning(
+            warning_message(
                 41,
                 f"SENDCLOUD['BASE_URL'] is {_shown(values.BASE_URL)!r}: orders do not go to Sendcloud.",
                 "Leave it out in production; the default is Sendcloud's address.",
@@ -893,7 +902,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         )
     if not values.WEBHOOK_BASE_URL:
         found.append(
-            _warning(
+            warning_message(
                 43,
                 "SENDCLOUD['WEBHOOK_BASE_URL'] is not set: webhook addresses are proposed from the request of the "
                 "operator who connects an integration.",
@@ -902,7 +911,7 @@ def check_deployment(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> 
         )
     elif urlsplit(values.WEBHOOK_BASE_URL).scheme != "https":
         found.append(
-            _warning(
+            warning_message(
                 44,
                 f"SENDCLOUD['WEBHOOK_BASE_URL'] is {_shown(values.WEBHOOK_BASE_URL)!r}: data would travel unencrypted.",
                 "Use https.",
@@ -928,7 +937,7 @@ def check_stored(
     if unapplied_migrations():
         return [
             # No error, which would keep ``migrate`` from running.
-            _warning(
+            warning_message(
                 53,
                 "The tables of django_sendcloud are missing or older than its code: orders are not recorded.",
                 f"Run migrate --database {conf().DATABASE}, and sendcloud_sync for the orders changed until then.",
@@ -941,11 +950,11 @@ def check_stored(
             integration.webhook_secrets()
         except DecryptionError as error:
             found.append(
-                _error(50, f"Integration {integration}: {error}", "Restore the key, or enter the secret again.")
+                error_message(50, f"Integration {integration}: {error}", "Restore the key, or enter the secret again.")
             )
         if not integration.public_key or not integration.secret_key:
             found.append(
-                _warning(
+                warning_message(
                     51,
                     f"Integration {integration} has no API keys.",
                     "Enter them in the admin, or run sendcloud_connect. They are in Sendcloud's panel under Settings > "
@@ -957,7 +966,7 @@ def check_stored(
             hooks = ("get_integration", "get_package_integration")
             if all(getattr(type(adapter), hook) is getattr(OrderAdapter, hook) for hook in hooks):
                 found.append(
-                    _warning(
+                    warning_message(
                         52,
                         f"{len(active)} integrations are active, and {type(adapter).__qualname__} does not say which "
                         "one an order goes to.",

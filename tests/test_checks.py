@@ -51,9 +51,9 @@ def adapter(**changes: Any) -> type[OrderAdapter[Order]]:
 def test_checks_are_documented_at_their_anchor() -> None:
     package = Path(checks.__file__).parent
     source = "".join(path.read_text() for path in [package / "checks.py", *package.glob("contrib/*/*.py")])
-    errors = {f"E{int(number):03}" for number in re.findall(r"_error\(\s*(\d+)", source)}
-    warnings = {f"W{int(number):03}" for number in re.findall(r"_warning\(\s*(\d+)", source)}
-    infos = {f"I{int(number):03}" for number in re.findall(r"_info\(\s*(\d+)", source)}
+    errors = {f"E{int(number):03}" for number in re.findall(r"error_message\(\s*(\d+)", source)}
+    warnings = {f"W{int(number):03}" for number in re.findall(r"warning_message\(\s*(\d+)", source)}
+    infos = {f"I{int(number):03}" for number in re.findall(r"info_message\(\s*(\d+)", source)}
     documented = re.findall(r'<a id="sendcloud\.(\w+)">', (ROOT / "docs/reference/checks.md").read_text())
     assert set(documented) == errors | warnings | infos
     assert len(documented) == len(set(documented))

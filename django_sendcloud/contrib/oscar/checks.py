@@ -14,7 +14,7 @@ from django.db import connections
 from django.template import Engine, Origin, TemplateDoesNotExist, TemplateSyntaxError, engines
 from django.template.loader_tags import ExtendsNode
 
-from ...checks import TAG, _error, _meant, _warning
+from ...checks import TAG, did_you_mean, error_message, warning_message
 from ...conf import conf, is_configured
 from ...core.pipeline import reachable
 from ...enums import Currency
@@ -69,7 +69,7 @@ def _check_templates() -> Iterator[checks.CheckMessage]:
         return
     for name, tag in TEMPLATES.items():
         if origin := _template_without_us(engine, name, tag):
-            yield _warning(
+            yield warning_message(
                 81,
                 f"The template {origin} replaces {name}, and shows nothing of Sendcloud.",
                 f'Begin it with {{% extends "{name}" %}}, or write into it: {tag}',
@@ -101,7 +101,7 @@ def _check_statuses(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Ch
     pipeline, setting = adapter.model.pipeline, "OSCAR_ORDER_STATUS_PIPELINE"
     known = {*pipeline, *(status for following in pipeline.values() for status in following)}
     if not adapter.shippable_statuses or isinstance(adapter.shippable_statuses, str):
-        yield _error(
+        yield error_message(
             82,
             f"{name}.shippable_statuses names no statuses: no order would be sent.",
             "Name those of paid orders, as a tuple: "
@@ -111,7 +111,7 @@ def _check_statuses(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Ch
         return
     if not pipeline:
         if adapter.phase_statuses:
-            yield _error(
+            yield error_message(
                 83,
                 f"{name}.phase_statuses moves orders along {setting}, which is empty.",
                 f'Set it, for instance {setting} = {{"Paid": ("Shipped",), "Shipped": ()}}.',
@@ -123,10 +123,10 @@ def _check_statuses(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Ch
     named += [("status_beginnings", status) for status in adapter.status_beginnings or ()]
     unknown = [(attribute, status) for attribute, status in dict.fromkeys(named) if status not in known]
     for attribute, status in unknown:
-        yield _error(
+        yield error_message(
             83,
             f"{name}.{attribute} has {status!r}, which is no status of {setting}.",
-            f"{_meant(str(status), sorted(known))}Its statuses: {', '.join(sorted(known))}.",
+            f"{did_you_mean(str(status), sorted(known))}Its statuses: {', '.join(sorted(known))}.",
             type(adapter),
         )
     if unknown:
@@ -134,7 +134,7 @@ def _check_statuses(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Ch
     begin = [*adapter.shippable_statuses, *(adapter.status_beginnings or ())]
     for phase, status in adapter.phase_statuses.items():
         if status not in reachable(pipeline, begin):
-            yield _error(
+            yield error_message(
                 83,
                 f"{name}.phase_statuses[{phase!r}] is {status!r}, and no way in {setting} leads there from "
                 f"{', '.join(map(repr, begin))}.",
@@ -142,7 +142,7 @@ def _check_statuses(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Ch
                 type(adapter),
             )
         if status not in adapter.shippable_statuses:
-            yield _warning(
+            yield warning_message(
                 84,
                 f"{name}.phase_statuses[{phase!r}] is {status!r}, which is not among shippable_statuses: an order that "
                 "reaches it without a label is deleted at Sendcloud.",
@@ -157,7 +157,7 @@ def _check_weight(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Chec
     try:
         kilograms(1, adapter.weight_unit)
     except ValueError:
-        yield _error(
+        yield error_message(
             85,
             f"{name}.weight_unit is {adapter.weight_unit!r}, which is no unit.",
             f'Name the unit of the attribute {adapter.weight_attribute!r}: "mg", "g", "kg", "t", "oz" or "lb".',
@@ -169,10 +169,10 @@ def _check_split(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Check
     line = get_model("order.Line")
     fields = {attribute for field in line._meta.concrete_fields for attribute in (field.name, field.attname)}
     if adapter.split_by and not hasattr(line, adapter.split_by) and adapter.split_by not in fields:
-        yield _error(
+        yield error_message(
             86,
             f"{name}.split_by is {adapter.split_by!r}, which is no attribute of {line._meta.label}.",
-            f"{_meant(adapter.split_by, sorted(fields))}Its fields: {', '.join(sorted(fields))}.",
+            f"{did_you_mean(adapter.split_by, sorted(fields))}Its fields: {', '.join(sorted(fields))}.",
             type(adapter),
         )
 
@@ -191,7 +191,7 @@ def _check_handler(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Che
         handler = adapter.get_event_handler()
     except Exception as error:
         # The shop's own code may raise anything.
-        yield _error(
+        yield error_message(
             87,
             f"{name}: the shop's EventHandler cannot be made with EventHandler(None) ({type(error).__name__}).",
             "Give its arguments defaults, as Oscar's own has, or override get_event_handler(self) in the adapter.",
@@ -202,7 +202,7 @@ def _check_handler(adapter: OscarOrderAdapter, name: str) -> Iterator[checks.Che
         try:
             inspect.signature(getattr(handler, method)).bind(*args, **options)
         except (AttributeError, TypeError):
-            yield _error(
+            yield error_message(
                 87,
                 f"{name}: {type(handler).__module__}.{type(handler).__qualname__}.{method}() does not take ({given}).",
                 "Let it take **kwargs, as Oscar's own does, or override get_event_handler(self) in the adapter.",
@@ -214,7 +214,7 @@ def _check_currency() -> Iterator[checks.CheckMessage]:
     default = getattr(settings, "OSCAR_DEFAULT_CURRENCY", "")
     accepted = [each.value for each in Currency]
     if default and default not in accepted and is_configured() and not conf().ANY_CURRENCY:
-        yield _warning(
+        yield warning_message(
             88,
             f"OSCAR_DEFAULT_CURRENCY is {default!r}: Sendcloud documents {', '.join(accepted)}, and orders in another "
             "currency are rejected here before they are sent.",
@@ -256,9 +256,9 @@ def _has_table(manager: Any) -> bool:
 
 def _missing(name: str, attribute: str, value: str, what: str, known: Iterable[str]) -> checks.CheckMessage:
     there = sorted(known)
-    return _warning(
+    return warning_message(
         89,
         f"{name}.{attribute} is {value!r}, which is no {what} in the database.",
-        f"{_meant(value, there)}There are: {', '.join(there) or 'none yet'}. Create it in the dashboard, or name "
+        f"{did_you_mean(value, there)}There are: {', '.join(there) or 'none yet'}. Create it in the dashboard, or name "
         "another.",
     )

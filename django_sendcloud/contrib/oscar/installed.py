@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.core import checks
 
-from ...checks import TAG, _error
+from ...checks import TAG, error_message
 
 __all__ = ["APP", "check_installed", "register"]
 
@@ -34,4 +34,4 @@ def check_installed(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
         problem = ""
     if not problem:
         return []
-    return [_error(80, f"{APP} {problem}.", f'Write "{APP}" in front of "oscar.config.Shop".')]
+    return [error_message(80, f"{APP} {problem}.", f'Write "{APP}" in front of "oscar.config.Shop".')]

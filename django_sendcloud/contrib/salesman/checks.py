@@ -9,7 +9,7 @@ from django.apps import AppConfig
 from django.core import checks
 from salesman.conf import app_settings
 
-from ...checks import TAG, _error, _meant
+from ...checks import TAG, did_you_mean, error_message
 from ...conf import conf, is_configured
 from ...enums import Currency
 from ...payloads import OtherCurrency, kilograms
@@ -35,7 +35,7 @@ def _check(adapter: SalesmanOrderAdapter) -> Iterator[checks.CheckMessage]:
     name = f"{cls.__module__}.{cls.__qualname__}"
     hooks = ("get_address", "get_fields", "get_shipments")
     if all(getattr(cls, hook) is getattr(SalesmanOrderAdapter, hook) for hook in hooks):
-        yield _error(
+        yield error_message(
             90,
             f"{name} has no get_address(): Salesman's addresses are free texts.",
             "Define get_address(self, order) and return name, address, postal_code, city and country.",
@@ -51,22 +51,22 @@ def _check(adapter: SalesmanOrderAdapter) -> Iterator[checks.CheckMessage]:
     ]
     for attribute, status in named:
         if str(status) not in known:
-            yield _error(
+            yield error_message(
                 92,
                 f"{name}.{attribute} has {str(status)!r}, which is no status of SALESMAN_ORDER_STATUS.",
-                f"{_meant(str(status), known)}Its statuses: {', '.join(known)}.",
+                f"{did_you_mean(str(status), known)}Its statuses: {', '.join(known)}.",
                 cls,
             )
     try:
         kilograms(1, adapter.weight_unit)
     except ValueError as error:
-        yield _error(93, f"{name}.weight_unit: {error}", "Name the unit of your products' weights.", cls)
+        yield error_message(93, f"{name}.weight_unit: {error}", "Name the unit of your products' weights.", cls)
 
 
 def _check_currency(adapter: SalesmanOrderAdapter, name: str) -> Iterator[checks.CheckMessage]:
     accepted, currency = [each.value for each in Currency], adapter.currency
     if not currency:
-        yield _error(
+        yield error_message(
             91, f"{name} has no currency.", 'Name the currency of your prices: currency = "EUR".', type(adapter)
         )
         return
@@ -74,11 +74,11 @@ def _check_currency(adapter: SalesmanOrderAdapter, name: str) -> Iterator[checks
         return
     if isinstance(currency, OtherCurrency) and conf().ANY_CURRENCY:
         return
-    yield _error(
+    yield error_message(
         91,
         f"{name}.currency is {str(currency)!r}: Sendcloud documents {', '.join(accepted)}, and orders in another "
         "currency are rejected here before they are sent.",
-        f"{_meant(currency.upper(), accepted)}If your account takes it by API v3, write currency = "
+        f"{did_you_mean(currency.upper(), accepted)}If your account takes it by API v3, write currency = "
         f"OtherCurrency({str(currency)!r}) and set SENDCLOUD['ANY_CURRENCY'] = True. Otherwise, convert the amounts in "
         "get_fields() and get_item().",
         type(adapter),

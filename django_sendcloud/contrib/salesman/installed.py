@@ -8,7 +8,7 @@ from typing import Any
 from django.apps import AppConfig, apps
 from django.core import checks
 
-from ...checks import TAG, _error
+from ...checks import TAG, error_message
 
 __all__ = ["APP", "check_installed", "register"]
 
@@ -27,7 +27,7 @@ def check_installed(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> l
     if "salesman.orders" not in names or APP in names:
         return []
     return [
-        _error(
+        error_message(
             94,
             f"{APP} is not in INSTALLED_APPS: Salesman's admin has no panel, and the adapter is not checked.",
             f'Add "{APP}" to INSTALLED_APPS.',
