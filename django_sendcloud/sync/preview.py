@@ -140,7 +140,8 @@ def _preview(
     integrations: Integrations,
     ships_from: str,
 ) -> Preview:
-    ref, frame, shippable = OrderRef.of(order), "", False
+    # An adapter that raises has not said that the order does not belong in Sendcloud.
+    ref, frame, shippable = OrderRef.of(order), "", True
     number, problem, wanted = str(order.pk), None, list[Wanted]()
     try:
         number = adapter.order_number(order) or number

@@ -147,7 +147,7 @@ class OrderRowAdmin(SearchedAdmin[OrderRowT]):
             return {"explanation": ERRORS["adapter_error"], "detail": type(error).__name__}
         if found is None:
             return {"nothing": _("The order is gone. What Sendcloud still has of it is deleted there.")}
-        if found.problem and not found.payloads and (found.is_shippable or found.frame):
+        if found.problem and not found.payloads and found.is_shippable:
             return {
                 "explanation": explain(found.problem),
                 "fields": _fields_of(found.notes),
