@@ -11,7 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from ...core.schema import RUN_MIGRATE, unapplied_migrations
 from ...payloads import COUNTRIES, NoteLevel
 from ...sync.preview import Preview, preview_orders
-from .sendcloud_sync import Command as OrdersCommand
+from ..selection import OrdersCommand
 
 MARKS = {
     NoteLevel.REJECTED: "would be rejected",
