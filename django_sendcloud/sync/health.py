@@ -49,13 +49,13 @@ __all__ = [
     "health",
     "inbox",
     "is_alarming",
-    "is_retried",
+    "is_pushed_again",
     "late_after",
     "later",
     "mark_sweep",
+    "pushed_again",
     "pushed_since",
     "rates",
-    "retried",
     "shipments_alive",
     "start_of_day",
     "sweep_age",
@@ -345,7 +345,7 @@ def later(now: dt.datetime) -> Q:
     return Q(state=EntryState.PENDING) & rests
 
 
-def retried(prefix: str = "") -> Q:
+def pushed_again(prefix: str = "") -> Q:
     """Return the condition for entries whose order changed, or was pushed again, after their last problem.
 
     Args:
@@ -355,7 +355,7 @@ def retried(prefix: str = "") -> Q:
     return Q(**values) & ~Q(**{f"{prefix}error_code__in": ["", *_UNCOUNTED]})
 
 
-def is_retried(entry: OutboxEntry) -> bool:
+def is_pushed_again(entry: OutboxEntry) -> bool:
     """Return the same of one entry."""
     if entry.state != EntryState.PENDING or entry.failing_since is not None or not entry.error_code:
         return False
@@ -387,7 +387,7 @@ def _groups(now: dt.datetime) -> list[_Group]:
         .values_list("integration", "state", "error_code")
         .annotate(
             number=Count("pk"),
-            failing=Count("pk", filter=~Q(error_code="") & ~retried()),
+            failing=Count("pk", filter=~Q(error_code="") & ~pushed_again()),
             due=Count("pk", filter=due(now)),
             claimed=Count("pk", filter=claimed(now)),
             oldest_due=Min("due_at", filter=due(now)),

@@ -73,7 +73,7 @@ def test_push_reports_order_that_is_sent(boss: Client, data: Data, where: str) -
 
 
 def test_retried_order_of_pause_is_on_hold(boss: Client, data: Data) -> None:
-    """It is not *Fixed, sending…*, and its page says what it waits for."""
+    """It is not *To be sent again*, and its page says what it waits for."""
     data.integration.pause(PauseReason.PERSON, by="ann")
     OutboxEntry.objects.all().retry()
     for page in (
@@ -82,10 +82,10 @@ def test_retried_order_of_pause_is_on_hold(boss: Client, data: Data) -> None:
     ):
         html = boss.get(page).content.decode()
         assert "On hold" in html
-        assert "sending…" not in html
+        assert "sent again" not in html
         assert "Bike shop: Paused by ann" in html
     html = boss.get(reverse("backoffice:django_sendcloud_outboxentry_changelist")).content.decode()
-    assert "sending…" not in html
+    assert "sent again" not in html
 
 
 def test_fresh_order_of_pause_is_on_hold(boss: Client, connected: Integration) -> None:

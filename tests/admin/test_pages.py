@@ -162,7 +162,7 @@ def test_outbox_list_shows_short_problem(boss: Client, data: Data) -> None:
         ({}, "Waiting"),
         ({"is_deletion": True}, "Waiting"),
         ({"error_code": "server_error", "failing_since": timezone.now()}, "Waiting"),
-        ({"error_code": "payload_invalid"}, "Sending"),
+        ({"error_code": "payload_invalid"}, "Waiting"),
         ({"error_code": "adapter_error", "failing_since": timezone.now()}, "On hold"),
         ({"error_code": "credentials"}, "On hold"),
         ({"lease": "x", "not_before": timezone.now() + dt.timedelta(hours=1)}, "Sending"),
@@ -172,6 +172,22 @@ def test_outbox_list_shows_short_problem(boss: Client, data: Data) -> None:
 def test_entry_state_is_one_badge(values: dict[str, Any], words: str, boss: Client) -> None:
     OutboxEntry.objects.create(order_type="shop.order", order_pk="1", **values)
     assert f"</span> {words}</span>" in page(boss, "outboxentry_changelist")
+
+
+@pytest.mark.parametrize("lease", ["", "x"])
+def test_unchanged_order_is_not_called_fixed(boss: Client, data: Data, lease: str) -> None:
+    """A person pushed it again, and it may be as wrong as before."""
+    OutboxEntry.objects.all().retry()
+    if lease:
+        OutboxEntry.objects.update(lease=lease, not_before=timezone.now() + dt.timedelta(hours=1))
+    words = "Sending again…" if lease else "To be sent again"
+    for html in (
+        page(boss, "outboxentry_changelist"),
+        page(boss, "outboxentry_change", data.entry.pk),
+        boss.get(reverse("backoffice:shop_order_change", args=[data.order.pk])).content.decode(),
+    ):
+        assert words in html
+        assert "Fixed" not in html
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ from django.utils.translation import gettext
 
 from ...models import OutboxEntry
 from ...sync import problems
-from ...sync.health import retried
+from ...sync.health import pushed_again
 from ...sync.problems import CAUSE
 from .errors import explain, field_label
 
@@ -41,7 +41,7 @@ def cause_of(entry: OutboxEntry) -> Cause:
 
 def causes(entries: QuerySet[OutboxEntry]) -> dict[Cause, int]:
     """Return the causes that these entries have now with their numbers, the most common first. One query."""
-    rows = entries.exclude(retried()).filter(error_code__gt="").values_list(*CAUSE)
+    rows = entries.exclude(pushed_again()).filter(error_code__gt="").values_list(*CAUSE)
     return {Cause(*cause): number for *cause, number in rows.annotate(number=Count("pk")).order_by("-number", *CAUSE)}
 
 
@@ -50,4 +50,4 @@ def with_causes(entries: QuerySet[OutboxEntry], keys: Iterable[str]) -> QuerySet
     wanted = Q(pk__in=())
     for key in keys:
         wanted |= Q(*zip(CAUSE, Cause.of_key(key), strict=True))
-    return entries.exclude(retried()).filter(wanted)
+    return entries.exclude(pushed_again()).filter(wanted)

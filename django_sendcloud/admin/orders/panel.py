@@ -10,14 +10,13 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 
 from ...models import EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
-from ...sync.health import is_retried
 from ..actions.action import Action
 from ..explanations.errors import ERRORS, Explanation, FieldProblem, explain_entry, fields_of
 from ..explanations.health import explain_stopped, is_stopped
 from ..explanations.labels import changed_fields, explain_conflict
 from ..explanations.statuses import advice_for
 from ..health import fold_once
-from ..outbox.admin import due_of, is_moving, is_on_hold
+from ..outbox.admin import due_of, has_problem, is_moving, sent_again
 from ..outbox.why import NotSent, why_not_sent
 from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
 from ..ui.badges import SHIPMENT_TONES, badge
@@ -73,7 +72,7 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
     links, may_see_payload = _Links(desk, request), desk.has_sendcloud_payload_permission(request)
     return {
         "badge": state.badge(),
-        "is_retried": state.entry is not None and is_retried(state.entry) and not is_on_hold(state.entry),
+        "sent_again": sent_again(state.entry) if state.entry is not None else "",
         "refresh": REFRESH_SECONDS if is_moving(state.entry) else 0,
         "why": _why_not_sent(order, state),
         "tone": state.tone,
@@ -138,7 +137,7 @@ class _Problem:
 
 def _problems_of(state: OrderState, stopped: Integration | None) -> list[_Problem]:
     entry = state.entry
-    if entry is not None and entry.error_code and not is_retried(entry):
+    if entry is not None and has_problem(entry):
         code, fields = entry.error_code, fields_of(entry.error_fields)
         return [_Problem(explain_entry(entry.state, code), fields, detail=entry.error_detail, code=code)]
     if stopped is not None:

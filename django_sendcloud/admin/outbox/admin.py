@@ -24,7 +24,7 @@ from ...core.silent_post import silent_post
 from ...models import EntryState, Integration, OutboxEntry, Shipment
 from ...orders import OrderRef
 from ...registry import registry
-from ...sync.health import HEALING, is_retried
+from ...sync.health import HEALING, is_pushed_again
 from ...sync.problems import UNASSIGNED
 from ..actions.action import Question, Rows, action, asked
 from ..explanations.causes import cause_of, causes, with_causes
@@ -101,7 +101,7 @@ def ask_push_alike(request: HttpRequest, selected: QuerySet[OutboxEntry]) -> Que
 
 def has_problem(entry: OutboxEntry) -> bool:
     """Return whether an entry has a problem that its order has not changed since."""
-    return bool(entry.error_code) and not is_retried(entry)
+    return bool(entry.error_code) and not is_pushed_again(entry)
 
 
 @action(
@@ -155,7 +155,14 @@ def is_moving(entry: OutboxEntry | None) -> bool:
     """Return whether an entry is likely to be sent within seconds, so that its page refreshes itself."""
     if entry is None or entry.state != EntryState.PENDING or is_on_hold(entry):
         return False
-    return entry.is_leased or is_retried(entry) or not entry.error_code
+    return entry.is_leased or not has_problem(entry)
+
+
+def sent_again(entry: OutboxEntry) -> StrOrPromise:
+    """Return the words for an entry that is pushed again after a problem; ``""`` for any other."""
+    if not is_pushed_again(entry) or is_on_hold(entry):
+        return ""
+    return _("Sending again…") if entry.is_leased else _("To be sent again")
 
 
 def entry_badge(entry: OutboxEntry) -> SafeString:
@@ -163,18 +170,18 @@ def entry_badge(entry: OutboxEntry) -> SafeString:
     if entry.state == EntryState.PENDING:
         if is_on_hold(entry):
             return badge(_("On hold"), "bad")
-        if entry.is_leased or is_retried(entry):
+        if entry.is_leased:
             return badge(_("Sending"), "busy")
-        if entry.error_code:
+        if has_problem(entry):
             return badge(_("Waiting"), "warn")
     return badge(entry.get_state_display(), ENTRY_TONES.get(entry.state, "off"))
 
 
 def entry_badge_with_problem(entry: OutboxEntry) -> SafeString:
     """Return the badge with its problem and the first field below."""
-    if is_retried(entry) and not is_on_hold(entry):
-        return badge_with(entry_badge(entry), _("Fixed, sending…"))
-    if not entry.error_code or is_retried(entry):
+    if again := sent_again(entry):
+        return badge_with(entry_badge(entry), again)
+    if not has_problem(entry):
         return badge_with(entry_badge(entry), _("Will be deleted at Sendcloud") if entry.is_deletion else "")
     problems = fields_of(entry.error_fields)
     detail = ""
@@ -341,7 +348,7 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
     def panel(self, request: HttpRequest, obj: OutboxEntry) -> dict[str, Any]:
         return {
             **explained(obj),
-            "is_retried": is_retried(obj) and not is_on_hold(obj),
+            "sent_again": sent_again(obj),
             "is_moving": is_moving(obj),
             "attempts": attempts_of(obj.order_type, obj.order_pk),
             "details_withheld": not self.has_payload_permission(request),
