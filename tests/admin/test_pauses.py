@@ -51,6 +51,8 @@ def test_timed_pause_stores_end_name_and_note(boss: Client, connected: Integrati
     assert dt.timedelta() <= connected.paused_until - before - dt.timedelta(hours=hours) < dt.timedelta(minutes=1)
     assert (connected.paused_by, connected.paused_detail) == ("admin", "stocktaking")
     assert "Sending resumes automatically" in html
+    assert html.count("stocktaking") == 1
+    assert "Technical details" not in html
     stored = LogEntry.objects.get().change_message
     assert json.loads(stored)["values"] == {"time": {"time": connected.paused_until.isoformat()}}
     with translation.override("de"):
