@@ -340,7 +340,7 @@ def boss(db: None) -> Client:
 # Page, whose page it is, and a few of the headings that English readers find there.
 PAGES = [
     ("overview_changelist", "", ["Overview", "To do", "The last 24 hours", "As a table", "Hour"]),
-    ("integration_changelist", "", ["Need a fix", "Last success", "Last webhook"]),
+    ("integration_changelist", "", ["Fix needed", "Stopped", "Last success", "Last webhook"]),
     ("integration_add", "", ["Keys", "Secret key", "Authentication", "In use"]),
     ("integration_change", "integration", ["Connecting, step by step", "Keys", "At Sendcloud"]),
     ("integration_settings", "integration", ["Settings at Sendcloud", "Change at Sendcloud", "Setting", "Here"]),

@@ -181,11 +181,6 @@ class Backlog:
         """Return the number of orders that go out without an operator, now or later."""
         return self.due + self.claimed + self.later
 
-    @property
-    def stuck(self) -> int:
-        """Return the number of orders that need an operator."""
-        return self.rejected + self.dead
-
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class IntegrationHealth:

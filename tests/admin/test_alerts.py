@@ -250,7 +250,7 @@ def test_digest_comes_once_each_morning(alerted: Callable[..., None], monkeypatc
         numbers.append(len(mail.outbox))
     assert numbers == [0, 1, 1, 2]
     assert mail.outbox[0].subject == "Sendcloud: all orders are reaching Sendcloud"
-    assert "Webshop: sent in the last 24 hours: 0, waiting: 0, fix needed: 0." in mail.outbox[0].body
+    assert "Webshop: sent in the last 24 hours: 0, waiting: 0, fix needed: 0, stopped: 0." in mail.outbox[0].body
 
 
 @pytest.mark.parametrize(

@@ -885,7 +885,7 @@ def test_figures_match_their_lists(boss: Client, data: Data) -> None:
     Integration.objects.update(is_active=True)
     assert lists(data.integration) == {"fix needed": (1, 1)}
     html = boss.get(reverse("admin:django_sendcloud_integration_changelist")).content.decode()
-    assert f"?state=stuck&amp;integration__id__exact={other.pk}" in html
+    assert f"?state=rejected&amp;integration__id__exact={other.pk}" in html
 
 
 def test_outbox_figures_need_permission(as_role: Callable[..., Client], data: Data) -> None:
@@ -898,7 +898,8 @@ def test_outbox_figures_need_permission(as_role: Callable[..., Client], data: Da
     assert response.context["buttons"] == []
     columns = client.get(reverse("admin:django_sendcloud_integration_changelist")).content.decode()
     assert "outboxentry" not in columns
-    assert "column-stuck" not in columns
+    assert "column-rejected" not in columns
+    assert "column-dead" not in columns
     assert "column-waiting" not in columns
 
 

@@ -188,9 +188,13 @@ def _digest(found: Health, causes: Sequence[Cause], now: dt.datetime) -> list[st
             "name": each.integration,
             "sent": grouped(pushed.get(each.integration.pk, 0)),
             "waiting": grouped(each.backlog.waiting),
-            "stuck": grouped(each.backlog.stuck),
+            "rejected": grouped(each.backlog.rejected),
+            "dead": grouped(each.backlog.dead),
         }
-        text = gettext("%(name)s: sent in the last 24 hours: %(sent)s, waiting: %(waiting)s, fix needed: %(stuck)s.")
+        text = gettext(
+            "%(name)s: sent in the last 24 hours: %(sent)s, waiting: %(waiting)s, fix needed: %(rejected)s, "
+            "stopped: %(dead)s."
+        )
         lines.append(text % values)
     if url := _overview():
         lines += ["", url]

@@ -254,7 +254,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     """Admin of integrations. Credentials are write-only; Sendcloud's own settings are read-only."""
 
     form = IntegrationForm
-    list_display = ["integration", "health_and_reason", "waiting", "stuck", "pushed", "heard"]
+    list_display = ["integration", "health_and_reason", "waiting", "rejected", "dead", "pushed", "heard"]
     list_display_links = ["integration"]
     exported = ("name", "remote_id", "account", "is_active", "paused_since", "paused_reason", "last_success_at")
     list_select_related = ["account"]
@@ -287,7 +287,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         columns = super().get_list_display(request)
         if request.user.has_perm("django_sendcloud.view_outboxentry"):
             return columns
-        return [name for name in columns if name not in ("waiting", "stuck")]
+        return [name for name in columns if name not in ("waiting", "rejected", "dead")]
 
     # -- permissions ----------------------------------------------------------------------------
 
@@ -598,9 +598,13 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     def waiting(self, row: Integration) -> Any:
         return self._counted(row, "pending")
 
-    @admin.display(description=_("need a fix"))
-    def stuck(self, row: Integration) -> Any:
-        return self._counted(row, "stuck")
+    @admin.display(description=_("fix needed"))
+    def rejected(self, row: Integration) -> Any:
+        return self._counted(row, "rejected")
+
+    @admin.display(description=_("stopped"))
+    def dead(self, row: Integration) -> Any:
+        return self._counted(row, "dead")
 
     def _counted(self, row: Integration, state: str) -> Any:
         found = _health(row)
