@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                 ('remote_id', models.PositiveBigIntegerField(unique=True, validators=[django.core.validators.MinValueValidator(1)], verbose_name="Sendcloud's id")),
                 ('name', django_sendcloud.models.fields.StorableCharField(blank=True, max_length=250, verbose_name='name')),
                 ('shop_url', django_sendcloud.models.fields.StorableCharField(blank=True, max_length=500, verbose_name='shop URL')),
-                ('is_active', models.BooleanField(default=True, help_text='New orders go to the active integration. Nothing is sent to others.', verbose_name='in use')),
+                ('is_active', models.BooleanField(default=True, help_text='New orders may go to it. Nothing is sent through an integration that is not in use.', verbose_name='in use')),
                 ('for_countries', models.JSONField(blank=True, default=list, verbose_name='countries')),
                 ('for_sites', models.JSONField(blank=True, default=list, verbose_name='sites')),
                 ('api_generation', models.CharField(choices=[('v2', 'v2'), ('v3', 'v3')], default='v2', max_length=2, verbose_name='API generation')),

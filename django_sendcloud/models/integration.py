@@ -82,7 +82,9 @@ class Integration(SendcloudModel):
         verbose_name=_("account"),
     )
     is_active = models.BooleanField(
-        _("in use"), default=True, help_text=_("New orders go to the active integration. Nothing is sent to others.")
+        _("in use"),
+        default=True,
+        help_text=_("New orders may go to it. Nothing is sent through an integration that is not in use."),
     )
 
     # Orders it takes, where several are in use (``sync.routing``)
