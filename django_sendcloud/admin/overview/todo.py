@@ -303,7 +303,8 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
             "%(number)s parcel belongs to no order", "%(number)s parcels belong to no order", snapshot.unmatched
         )
         text = _(
-            "Made by hand at Sendcloud, or for an order number that several orders have. Assign them, or leave them."
+            "Made by hand at Sendcloud, or for an order number that several orders have. "
+            "Assign each to its order, or dismiss it."
         )
         shown = show(snapshot.unmatched, snapshot.list(Parcel, matched="no"))
         yield Task(70, sentence % {"number": grouped(snapshot.unmatched)}, text, shown)
