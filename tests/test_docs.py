@@ -23,7 +23,7 @@ DOCUMENTS = [*(ROOT / name for name in ROOT_PAGES), *sorted((ROOT / "docs").rglo
 # Texts that are made of several ones, the words of a command, and the name of a group.
 EXAMPLES = {
     "12 orders have been waiting for Sendcloud since 10:32",
-    "3 orders not going out, 1 integration stopped",
+    "3 orders not going out, 1 integration sends no orders",
     "Webshop is being connected",
     "Country is not valid",
     "should be gone",

@@ -13,11 +13,11 @@ from django.contrib.admin.utils import quote
 from django.urls import NoReverseMatch, reverse
 from django.utils.text import capfirst
 
-from ..admin.ui.humanize import stopped_once
+from ..admin.ui.humanize import without_double_stop
 
 # Django imports every tag library with the first template of a process: the tags import their rooms when they are used.
 register = template.Library()
-register.filter("stopped_once", stopped_once)
+register.filter("without_double_stop", without_double_stop)
 
 
 @register.inclusion_tag("admin/django_sendcloud/alerts/incidents.html", takes_context=True)

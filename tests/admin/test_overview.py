@@ -171,19 +171,21 @@ def test_headline_warns_about_delays(boss: Client, well: Integration) -> None:
 
 
 @pytest.mark.long
-def test_headline_counts_stopped_orders(boss: Client, well: Integration) -> None:
+def test_headline_counts_orders_and_integrations(boss: Client, well: Integration) -> None:
     entry(integration=well, state="rejected", error_code="rejected")
     assert says(boss) == ("bad", "1 order is not going out")
     entry(integration=well, state="dead", error_code="gave_up")
     assert says(boss) == ("bad", "2 orders are not going out")
     well.pause(PauseReason.PERSON)
-    assert says(boss) == ("bad", "2 orders not going out, 1 integration stopped")
+    assert says(boss) == ("bad", "2 orders not going out, 1 integration sends no orders")
     assert "Most urgent: Bike shop: Paused by an operator." in boss.get(reverse(PAGE)).content.decode()
     entry(integration=well)
     entry(integration=well)
-    assert says(boss) == ("bad", "4 orders not going out, 1 integration stopped"), "those that wait are not hidden"
+    assert says(boss) == ("bad", "4 orders not going out, 1 integration sends no orders"), (
+        "those that wait are not hidden"
+    )
     Integration.objects.update(secret_key="")
-    assert says(boss) == ("bad", "4 orders not going out, 1 integration stopped"), "nor counted twice"
+    assert says(boss) == ("bad", "4 orders not going out, 1 integration sends no orders"), "nor counted twice"
     Integration.objects.update(secret_key="s")
     OutboxEntry.objects.all().delete()
     assert says(boss) == ("bad", "1 integration sends no orders")

@@ -76,7 +76,7 @@ def test_full_overview_is_accessible(operator: Operator) -> None:
     everything(operator.connect())
     operator.open("overview_changelist")
     expect(
-        operator.page.get_by_role("heading", name="1,244 orders not going out, 1 integration stopped")
+        operator.page.get_by_role("heading", name="1,244 orders not going out, 1 integration sends no orders")
     ).to_be_visible()
     operator.page.get_by_text("As a table").click()
     assert findings(operator.page) == []

@@ -21,7 +21,7 @@ from ..explanations.failures import explain_failure
 from ..explanations.health import explain_finding
 from ..health import health_of
 from ..permissions import Permissions
-from ..ui.humanize import clock_time, grouped, quoted, stopped_once
+from ..ui.humanize import clock_time, grouped, quoted, without_double_stop
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ def _incident(
     if finding.detail == PauseReason.PERSON and health.integration.paused_detail:
         sentences.append(quoted(health.integration.paused_detail))
     sentences.append(explanation.advice)
-    text = stopped_once(" ".join(str(sentence) for sentence in sentences))
+    text = without_double_stop(" ".join(str(sentence) for sentence in sentences))
     return Incident(TONES[finding.code], title, text, permissions.url(health.integration))
 
 

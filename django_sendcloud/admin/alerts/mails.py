@@ -39,7 +39,7 @@ from ...sync.health import Code, Finding, Health, Level, pushed_since
 from ..explanations import causes as problems
 from ..explanations.errors import Explanation, explain_entry
 from ..explanations.health import explain_finding
-from ..ui.humanize import clock_time, grouped, stopped_once
+from ..ui.humanize import clock_time, grouped, without_double_stop
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:
@@ -164,7 +164,7 @@ def _problems(causes: Sequence[Cause]) -> list[str]:
         explanation = _explanation(cause)
         facts: list[StrOrPromise] = [explanation.why, explanation.advice]
         if cause.since:
-            facts.insert(0, stopped_once(gettext("Since %(time)s.") % {"time": clock_time(cause.since)}))
+            facts.insert(0, without_double_stop(gettext("Since %(time)s.") % {"time": clock_time(cause.since)}))
         if cause.number:
             what = (
                 ngettext("%(number)s webhook.", "%(number)s webhooks.", cause.number)

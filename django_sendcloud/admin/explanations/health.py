@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from ...core.clock import clock
 from ...models import Integration, PauseReason
 from ...sync.health import Code, Finding, IntegrationHealth, Level
-from ..ui.humanize import clock_time, quoted, stopped_once
+from ..ui.humanize import clock_time, quoted, without_double_stop
 from .errors import Explanation, explain, explain_pause
 
 if TYPE_CHECKING:
@@ -26,9 +26,9 @@ __all__ = [
     "WORDS",
     "explain_finding",
     "explain_health",
+    "explain_hold",
     "explain_paused",
-    "explain_stopped",
-    "is_stopped",
+    "holds_orders",
 ]
 
 LABELS: Mapping[Level, StrOrPromise] = {
@@ -160,17 +160,17 @@ def explain_paused(integration: Integration) -> Explanation:
     # Without a worker, the end of the pause passes by.
     if integration.paused_until is not None and integration.paused_until > clock.now():
         advice = gettext("Sending resumes automatically: %(time)s. Resume it to send earlier.")
-        advice = stopped_once(advice % {"time": clock_time(integration.paused_until)})
+        advice = without_double_stop(advice % {"time": clock_time(integration.paused_until)})
     return Explanation(title, why, advice)
 
 
-def is_stopped(integration: Integration) -> bool:
-    """Return whether it sends nothing until a person or a probe starts it again."""
+def holds_orders(integration: Integration) -> bool:
+    """Return whether its orders are on hold, because it is paused or not in use."""
     return integration.is_paused or not integration.is_active
 
 
-def explain_stopped(integration: Integration) -> Explanation:
-    """Explain why nothing is sent through a stopped integration, to a reader who sees one of its orders."""
+def explain_hold(integration: Integration) -> Explanation:
+    """Explain why an integration holds its orders, to a reader who sees one of them."""
     if integration.is_active:
         found = explain_paused(integration)
     elif integration.paused_reason == PauseReason.COPY:

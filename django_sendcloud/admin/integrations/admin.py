@@ -39,7 +39,7 @@ from ..explanations.health import LABELS, TONES, explain_health, explain_paused
 from ..health import health_of
 from ..ui.badges import badge, badge_with
 from ..ui.cells import EMPTY, ago, link
-from ..ui.humanize import clock_time, stopped_once
+from ..ui.humanize import clock_time, without_double_stop
 from ..ui.pages import admin_page
 from . import pending_secrets
 from .copies import is_a_copy, may_be_copy, ships_here
@@ -192,7 +192,7 @@ def pause(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> No
     sentence = ngettext("%(number)d integration is paused now.", "%(number)d integrations are paused now.", number)
     if number and until is not None:
         resumes = gettext("Sending resumes automatically: %(time)s.") % {"time": clock_time(until)}
-        sentence += " " + stopped_once(resumes)
+        sentence += " " + without_double_stop(resumes)
     if number:
         report_count(request, number, sentence % {"number": number})
 

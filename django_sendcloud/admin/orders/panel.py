@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from ...models import EntryState, Integration, OutboxEntry, Shipment, ShipmentStatus
 from ..actions.action import Action
 from ..explanations.errors import ERRORS, Explanation, FieldProblem, explain_entry, fields_of
-from ..explanations.health import explain_stopped, is_stopped
+from ..explanations.health import explain_hold, holds_orders
 from ..explanations.labels import changed_fields, explain_conflict
 from ..explanations.statuses import advice_for
 from ..health import fold_once
@@ -65,7 +65,7 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
     if state is None:
         return {"problems": [_Problem(ERRORS["adapter_missing"])]}
     models.prefetch_related_objects(state.parcels, "timeline")
-    stopped = _stopped_for(state)
+    holder = _held_by(state)
     # The last push of a removed shipment was its removal.
     there = [shipment for shipment in state.shipments if shipment.deleted_at is None]
     last_pushed_at = max((shipment.last_pushed_at for shipment in there if shipment.last_pushed_at), default=None)
@@ -79,7 +79,7 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
         "last_sent": ago(last_pushed_at) if last_pushed_at else "",
         "due": _due(state.entry),
         "entry_url": links.url(state.entry),
-        "problems": [*_problems_of(state, stopped), *_conflicts_of(state)],
+        "problems": [*_problems_of(state, holder), *_conflicts_of(state)],
         "details_withheld": not may_see_payload,
         "shipments": [
             (shipment, links.url(shipment), badge(shipment.get_status_display(), SHIPMENT_TONES[shipment.status]))
@@ -135,13 +135,13 @@ class _Problem:
         self.explanation, self.fields, self.detail, self.code = explanation, fields or [], detail, code
 
 
-def _problems_of(state: OrderState, stopped: Integration | None) -> list[_Problem]:
+def _problems_of(state: OrderState, holder: Integration | None) -> list[_Problem]:
     entry = state.entry
     if entry is not None and has_problem(entry):
         code, fields = entry.error_code, fields_of(entry.error_fields)
         return [_Problem(explain_entry(entry.state, code), fields, detail=entry.error_detail, code=code)]
-    if stopped is not None:
-        return [_Problem(explain_stopped(stopped))]
+    if holder is not None:
+        return [_Problem(explain_hold(holder))]
     if entry is not None:
         return []
     rejected = [shipment for shipment in state.shipments if shipment.status == ShipmentStatus.REJECTED]
@@ -158,12 +158,12 @@ def _conflicts_of(state: OrderState) -> list[_Problem]:
     return found
 
 
-def _stopped_for(state: OrderState) -> Integration | None:
-    """Return the integration that an order waits for, if it is paused or not in use."""
+def _held_by(state: OrderState) -> Integration | None:
+    """Return the integration that holds an order, because it is paused or not in use."""
     if state.entry is None or state.entry.state != EntryState.PENDING:
         return None
     integration = state.entry.integration
-    return integration if integration is not None and is_stopped(integration) else None
+    return integration if integration is not None and holds_orders(integration) else None
 
 
 def _due(entry: OutboxEntry | None) -> Any:

@@ -29,14 +29,14 @@ from ...sync.problems import UNASSIGNED
 from ..actions.action import Question, Rows, action, asked
 from ..explanations.causes import cause_of, causes, with_causes
 from ..explanations.errors import explain, explain_entry, fields_of
-from ..explanations.health import explain_stopped, is_stopped
+from ..explanations.health import explain_hold, holds_orders
 from ..health import health_of
 from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
 from ..lists.search import MOST, numbered, spellings
 from ..permissions import ORDER, Permissions
 from ..ui.badges import ENTRY_TONES, badge, badge_with
 from ..ui.cells import EMPTY, in_time
-from ..ui.humanize import clock_time, stopped_once
+from ..ui.humanize import clock_time, without_double_stop
 from .fixing import desk_url, fixing_view
 from .order_rows import OrderRowAdmin, attempts_of, know_numbers
 from .pushing import push_entries
@@ -135,7 +135,7 @@ def is_on_hold(entry: OutboxEntry) -> bool:
     if entry.state != EntryState.PENDING or entry.is_leased:
         return False
     integration = entry.integration if OutboxEntry.integration.is_cached(entry) else None
-    if integration is not None and is_stopped(integration):
+    if integration is not None and holds_orders(integration):
         return True
     return has_problem(entry) and entry.error_code not in HEALING
 
@@ -146,7 +146,7 @@ def due_of(entry: OutboxEntry) -> Any:
         return _("now")
     at = max(entry.due_at, entry.not_before)
     integration = entry.integration
-    if is_on_hold(entry) and (at <= timezone.now() or (integration is not None and is_stopped(integration))):
+    if is_on_hold(entry) and (at <= timezone.now() or (integration is not None and holds_orders(integration))):
         return ""
     return in_time(at)
 
@@ -203,7 +203,7 @@ def explained(entry: OutboxEntry) -> dict[str, Any]:
             "code": entry.error_code,
         }
     if entry.integration is not None and is_on_hold(entry):
-        return {"explanation": explain_stopped(entry.integration)}
+        return {"explanation": explain_hold(entry.integration)}
     return {}
 
 
@@ -316,11 +316,11 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
         if url and shipment.deleted_at is not None:
             text = gettext("%(order)s was removed at Sendcloud (%(time)s).")
             values = {"order": shipment, "time": clock_time(shipment.deleted_at)}
-            messages.success(request, stopped_once(text % values))
+            messages.success(request, without_double_stop(text % values))
         elif url and shipment.last_pushed_at is not None:
             text = gettext("%(order)s was sent (%(time)s).")
             values = {"order": shipment, "time": clock_time(shipment.last_pushed_at)}
-            messages.success(request, stopped_once(text % values))
+            messages.success(request, without_double_stop(text % values))
         return url
 
     def search_exactly(self, words: Sequence[str], permissions: Permissions) -> Sequence[QuerySet[Any, Any]]:

@@ -70,21 +70,23 @@ def headline(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
 
 
 def _no(stopping: Sequence[Task]) -> Headline:
-    # An integration may be stopped by two problems, by which the same orders wait.
-    stopped: dict[int, int] = {}
+    # An integration may have two problems, by which the same orders wait.
+    held: dict[int, int] = {}
     for task in stopping:
         if task.integration is not None:
-            stopped[task.integration.pk] = max(task.orders, stopped.get(task.integration.pk, 0))
-    orders = sum(task.orders for task in stopping if task.integration is None) + sum(stopped.values())
-    integrations = len(stopped)
+            held[task.integration.pk] = max(task.orders, held.get(task.integration.pk, 0))
+    orders = sum(task.orders for task in stopping if task.integration is None) + sum(held.values())
+    integrations = len(held)
     ordered = ngettext("%(number)s order", "%(number)s orders", orders) % {"number": grouped(orders)}
     connected = ngettext("%(number)s integration", "%(number)s integrations", integrations)
     connected %= {"number": grouped(integrations)}
     if orders and integrations:
-        sentence = gettext("%(orders)s not going out, %(integrations)s stopped") % {
-            "orders": ordered,
-            "integrations": connected,
-        }
+        sentence = ngettext(
+            "%(orders)s not going out, %(integrations)s sends no orders",
+            "%(orders)s not going out, %(integrations)s send no orders",
+            integrations,
+        )
+        sentence %= {"orders": ordered, "integrations": connected}
     elif orders:
         sentence = ngettext("%(orders)s is not going out", "%(orders)s are not going out", orders) % {"orders": ordered}
     elif integrations:

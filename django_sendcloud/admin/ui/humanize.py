@@ -16,7 +16,17 @@ from ...core.dates import clock_time
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["clock_time", "grouped", "in_future", "in_past", "quoted", "sent_today", "since", "stopped_once", "when"]
+__all__ = [
+    "clock_time",
+    "grouped",
+    "in_future",
+    "in_past",
+    "quoted",
+    "sent_today",
+    "since",
+    "when",
+    "without_double_stop",
+]
 
 # Django's own units are in the nominative, and German declines them after "vor" and "in".
 _UNITS: dict[str, Any] = {
@@ -71,7 +81,7 @@ def sent_today() -> str:
     return gettext("sent today (%(zone)s)") % {"zone": timezone.get_default_timezone_name()}
 
 
-def stopped_once(text: str) -> str:
+def without_double_stop(text: str) -> str:
     """Return sentences without the second full stop after a time that ends with one: *11 p.m.*"""
     return text.replace("..", ".")
 
