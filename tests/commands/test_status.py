@@ -73,7 +73,7 @@ def test_missing_beat_exits_with_two(integration: Any) -> None:
     Account.objects.update(swept_at=timezone.now() - dt.timedelta(hours=1))
     code, said = run()
     assert code == 2
-    assert "is Celery beat running?" in said
+    assert "is sendcloud_work running, or Celery beat?" in said
 
 
 def test_rejected_orders_exit_with_one(beat: None, integration: Any) -> None:

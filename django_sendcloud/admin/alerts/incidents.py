@@ -18,7 +18,7 @@ from ...conf import SendcloudConfigurationError, conf
 from ...models import Integration, OutboxEntry, PauseReason
 from ...sync.health import Code, Finding, Health, IntegrationHealth
 from ..explanations.failures import explain_failure
-from ..explanations.health import explain_finding
+from ..explanations.health import START_WORKER, explain_finding
 from ..health import health_of
 from ..permissions import Permissions
 from ..ui.humanize import clock_time, grouped, quoted, without_double_stop
@@ -98,7 +98,7 @@ def _incidents(
         if age is not None:
             moment = clock_time(found.now - dt.timedelta(seconds=age))
             title = gettext("The periodic work has not run since %(time)s") % {"time": moment}
-        yield Incident("warn", title, _("Ask your developer to start Celery beat with the schedule of this app."))
+        yield Incident("warn", title, START_WORKER)
 
 
 def _is_short(finding: Finding, now: dt.datetime) -> bool:

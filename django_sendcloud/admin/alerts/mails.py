@@ -38,7 +38,7 @@ from ...sync.alerts import (
 from ...sync.health import Code, Finding, Health, Level, pushed_since
 from ..explanations import causes as problems
 from ..explanations.errors import Explanation, explain_entry
-from ..explanations.health import explain_finding
+from ..explanations.health import START_WORKER, explain_finding
 from ..ui.humanize import clock_time, grouped, without_double_stop
 from ..ui.links import admin_url
 
@@ -63,7 +63,7 @@ _OWN: dict[str, Explanation] = {
     NO_PERIODIC_WORK: Explanation(
         _("The periodic work does not run"),
         "",
-        _("Ask your developer to start Celery beat with the schedule of this app."),
+        START_WORKER,
     ),
 }
 # Findings of orders that wait, and that are no alert, or not yet.

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -22,6 +23,7 @@ __all__ = [
     "ASKS_OPERATOR",
     "LABELS",
     "NO_KEYS",
+    "START_WORKER",
     "TONES",
     "WORDS",
     "explain_finding",
@@ -48,6 +50,7 @@ TONES: Mapping[Level, str] = {
     Level.CONNECTING: "busy",
 }
 
+START_WORKER = _("Ask your developer to start the worker: Celery's worker and beat, or sendcloud_work.")
 NO_KEYS = Explanation(
     _("API keys are missing"),
     _("Without a public key and a secret key, nothing can be sent to Sendcloud."),
@@ -85,7 +88,7 @@ WORDS: Mapping[Code, Explanation] = {
     Code.NO_WORKER: Explanation(
         _("No worker is running"),
         _("Orders have been due for minutes, and no worker has sent them."),
-        _("Ask your developer to start the Celery worker and beat. No order is lost; all are sent then."),
+        format_lazy("{} {}", START_WORKER, _("No order is lost; all are sent then.")),
     ),
     Code.REJECTED: Explanation(
         _("Some orders need a fix"),

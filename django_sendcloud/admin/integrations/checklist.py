@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from django.utils.html import format_html
+from django.utils.text import format_lazy
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -15,6 +16,7 @@ from ...conf import conf
 from ...models import Integration, PauseReason, WebhookEvent
 from ...sync.health import sweep_age
 from ...webhooks.address import reachability
+from ..explanations.health import START_WORKER
 from ..ui.cells import ago
 from .webhook import NO_ADDRESS, is_registered
 
@@ -77,7 +79,7 @@ def _work() -> Step:
     title, age = _("Worker and schedule"), sweep_age()
     if age is not None and age < max(300.0, 10 * conf().SWEEP_SECONDS):
         return Step(title, True, _("They are running."))
-    text = _("No worker is running. Ask your developer to start the Celery worker and beat.")
+    text = format_lazy("{} {}", _("No worker is running."), START_WORKER)
     return Step(title, False, text, watched=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 
+from django.utils.text import format_lazy
 from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
@@ -14,7 +15,7 @@ from ...sync.health import Code, Finding, IntegrationHealth, Level, late_after
 from ...sync.problems import UNASSIGNED
 from ..explanations.causes import Cause, causes
 from ..explanations.errors import explain, explain_entry
-from ..explanations.health import ASKS_OPERATOR, WORDS, explain_finding
+from ..explanations.health import ASKS_OPERATOR, START_WORKER, WORDS, explain_finding
 from ..integrations.copies import is_a_copy, may_be_copy, ships_here
 from ..integrations.webhook import can_be_asked
 from ..ui.humanize import grouped
@@ -251,10 +252,7 @@ def _of_the_work(snapshot: Snapshot) -> Iterator[Task]:
     yield Task(
         10,
         _("The periodic work does not run"),
-        _(
-            "Failed orders are not retried, and missed changes are not found. Ask your developer to start "
-            "Celery beat with the schedule of this app."
-        ),
+        format_lazy("{} {}", _("Failed orders are not retried, and missed changes are not found."), START_WORKER),
         stops=waits,
     )
 
@@ -273,9 +271,10 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
             sentence = ngettext(
                 "%(number)s webhook waits to be applied", "%(number)s webhooks wait to be applied", number
             )
-            text = _(
-                "Sendcloud sent updates, and no worker has applied them. Ask your developer to start the Celery "
-                "worker and beat. No update is lost."
+            text = format_lazy(
+                "{} {}",
+                _("Sendcloud sent updates, and no worker has applied them. No update is lost."),
+                START_WORKER,
             )
             shown = show(number, snapshot.list(WebhookEvent, state__exact=EventState.RECEIVED.value))
             yield Task(45, sentence % {"number": grouped(number)}, text, shown)

@@ -244,9 +244,9 @@ class Command(TablesCommand):
         sweep_age = sweep_late_after() if options["max_sweep_age"] is None else options["max_sweep_age"]
         age = report.health.sweep_age
         if age is None and report.health.integrations:
-            yield "The periodic sweep never ran: is Celery beat running, with beat_schedule() in its schedule?"
+            yield "The periodic sweep never ran: is sendcloud_work running, or Celery beat with beat_schedule()?"
         elif age is not None and age > sweep_age:
-            yield f"The periodic sweep last ran {age:.0f} s ago: is Celery beat running?"
+            yield f"The periodic sweep last ran {age:.0f} s ago: is sendcloud_work running, or Celery beat?"
 
     def attention(self, report: Report, options: dict[str, Any]) -> Iterator[str]:
         """Yield the findings an operator has to act on."""
