@@ -215,7 +215,7 @@ def test_conflict_that_changed_is_not_kept(boss: Client, order: Order) -> None:
     change(order, city="Breda", address="Markt 1")
     press(boss, "keep_label", confirmed="yes", number="1", criteria=criteria)
     assert Shipment.objects.get().label_differences == ["address", "city"]
-    assert "1 order changed again meanwhile, so its label is still open." in text_of(boss)
+    assert "1 order changed again meanwhile, so its label conflict stays open." in text_of(boss)
 
 
 @pytest.mark.parametrize("name", ["cancel_label", "keep_label"])

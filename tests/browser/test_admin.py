@@ -80,7 +80,7 @@ def test_connecting_leads_from_nothing_to_green(operator: Operator, settings: An
     expect(panel.locator("main")).to_be_visible()
     panel.close()
     operator.apply_webhooks()
-    operator.follow("Look again")
+    operator.follow("Refresh this page")
     expect(step(page, "Test")).to_contain_text("done")
     step(page, "Test").locator("summary").click()
     expect(step(page, "Test")).to_contain_text("A webhook has arrived and was understood")

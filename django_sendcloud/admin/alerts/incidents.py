@@ -142,6 +142,6 @@ def _nothing_in_use(site: admin.AdminSite, request: HttpRequest, found: Health) 
     return Incident(
         "bad",
         _("No Sendcloud integration is connected and in use"),
-        _("Changes of orders are recorded, and sent once there is one."),
+        _("Changed orders are recorded, and sent once an integration is in use."),
         admin_url(site, Integration._meta, None, page),
     )

@@ -258,7 +258,7 @@ ERRORS: Mapping[str, Explanation] = {
 #: Rejection of an operator's request.
 REJECTED = Explanation(
     _("Sendcloud does not accept this"),
-    _("It names the reason at the end of this message."),
+    _("Sendcloud's reason stands at the end of this message."),
     _("Nothing was changed. Fix the named fields, and try again."),
 )
 TRY_AGAIN = _("Nothing was changed as far as is known. Try again in a little while.")

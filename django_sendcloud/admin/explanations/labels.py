@@ -33,7 +33,10 @@ def explain_conflict(shipment: Shipment, parcels: list[Parcel]) -> Explanation:
             "as it is."
         )
     else:
-        advice = _("The carrier has the parcel already, so the label cannot be cancelled. Keep it to settle this.")
+        advice = _(
+            "The carrier has the parcel already, so the label cannot be cancelled. Press “Keep the label” to close "
+            "this task."
+        )
     return Explanation(_("The label does not fit the order any more"), _WHY[_kind(shipment)], advice)
 
 

@@ -27,7 +27,7 @@ _IT_GOES_ON = _("Nothing to do: the parcel is on its way.")
 
 #: Advice by Sendcloud's status id, where it is more exact than the phase's.
 BY_STATUS: Mapping[int, StrOrPromise] = {
-    4: _("Inform the buyer that it is late if they ask. Ask the carrier if nothing moves for three days."),
+    4: _("If the buyer asks, say that the parcel is late. Ask the carrier if nothing moves for three days."),
     6: _("Wait a day: the carrier sorts it by hand. Ask the carrier if nothing moves for three days."),
     8: _("The carrier usually tries again or brings it to a service point. Refer the buyer to the tracking page."),
     13: _("The carrier did not get the parcel. Check that it was handed over, and have it collected again."),

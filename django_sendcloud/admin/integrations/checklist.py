@@ -92,7 +92,7 @@ def _webhook(integration: Integration, address: str) -> Step:
     if integration.webhook_active and integration.webhook_url:
         text = gettext("Sendcloud reports parcels to another address, {other}. Let it report them to this shop: {url}")
     else:
-        text = gettext("Let Sendcloud report what becomes of parcels to this shop: {url}")
+        text = gettext("Register the webhook, so that Sendcloud sends parcel updates to {url}")
     shown = format_html(text, other=_code(integration.webhook_url), url=_code(address))
     return Step(title, False, shown, ("register_webhook",), warnings=reachability(address))
 

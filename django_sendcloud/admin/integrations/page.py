@@ -42,7 +42,9 @@ __all__ = ["Button", "IntegrationPage", "counted", "outbox_url"]
 #: Description of each rare action.
 ABOUT: Mapping[str, StrOrPromise] = {
     "pause": _("Stops sending until you resume. New orders are kept and sent then."),
-    "resume": _("Try again as it is. That also happens automatically every few minutes, unless an operator paused it."),
+    "resume": _(
+        "Resumes with the present keys. Also tried automatically every few minutes, unless an operator paused it."
+    ),
     "test_order": _("An order is made at Sendcloud, seen there, and deleted again. No label is made."),
     "ships_here": _("This site sends orders through it from now on. The other site must not."),
     "is_a_copy": _("It is not used here. Nothing changes at Sendcloud or at the site that ships."),

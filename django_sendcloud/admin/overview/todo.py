@@ -197,8 +197,8 @@ def _not_in_use(snapshot: Snapshot, health: IntegrationHealth) -> Iterator[Task]
         buttons = _which_ships(snapshot, integration)
     shown = show(number, snapshot.of(integration, OutboxEntry, state="pending"))
     text = _(
-        "Nothing is sent through it. Use it again, and they go out automatically; or save them in the "
-        "shop, if it sends them elsewhere by now."
+        "Nothing is sent through it. Use it again to send them. If the shop now sends them through another "
+        "integration, save the orders."
     )
     title = sentence % {"number": grouped(number), "name": integration}
     yield Task(1, title, text, buttons + shown, number, stops=True)

@@ -173,8 +173,8 @@ def keep_action(
             log(request, mine, _("Kept the label for the order as it is now."))
         if changed:
             sentence = ngettext(
-                "%(number)d order changed again meanwhile, so its label is still open.",
-                "%(number)d orders changed again meanwhile, so their labels are still open.",
+                "%(number)d order changed again meanwhile, so its label conflict stays open.",
+                "%(number)d orders changed again meanwhile, so their label conflicts stay open.",
                 changed,
             )
             messages.warning(request, sentence % {"number": changed})
