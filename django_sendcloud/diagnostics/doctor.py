@@ -146,7 +146,7 @@ WORDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     ),
     "webhook_failed": (
         _("The shop's own webhook address does not work (%(detail)s)."),
-        _("Press “Check the address” on its page in the admin: it explains the obstacle."),
+        _("Press “Check the webhook address” on its page in the admin: it explains the obstacle."),
     ),
     "rate_limited": (_("Sendcloud asked to wait."), _("Nothing to do: it goes on automatically.")),
     "failing": (

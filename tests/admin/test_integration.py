@@ -769,7 +769,7 @@ def test_working_integration_offers_each_action_once(boss: Client, working: Inte
             "Settings at Sendcloud",
             "Failed requests at Sendcloud",
             "Differences",
-            "Check the address",
+            "Check the webhook address",
             "Ask Sendcloud",
         ],
         "more": [
@@ -822,7 +822,7 @@ def test_credentials_pause_offers_new_keys(boss: Client, working: Integration) -
     assert found == {
         "buttons": ["Enter the keys"],
         "steps": [],
-        "there": ["Differences", "Check the address", "Ask Sendcloud"],
+        "there": ["Differences", "Check the webhook address", "Ask Sendcloud"],
         "more": ["Resume", "Accept keys by webhook…", "Disconnect…"],
     }
     html = page_of(boss, working).content.decode()

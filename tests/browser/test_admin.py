@@ -68,7 +68,7 @@ def test_connecting_leads_from_nothing_to_green(operator: Operator, settings: An
     WebhookEvent.objects.all().delete()
     page.reload()
     settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": operator.url}
-    step(page, "Test").get_by_role("button", name="Check the address").click()
+    step(page, "Test").get_by_role("button", name="Check the webhook address").click()
     expect(page.get_by_text("recognised the signature, and proved to be this shop")).to_be_visible()
     assert not WebhookEvent.objects.exists()
     expect(step(page, "Test")).to_contain_text("to do")

@@ -111,7 +111,7 @@ def _test(integration: Integration) -> Step:
         return Step(title, False, format_html(text, ago=ago(arrived)), watched=True)
     text = gettext(
         "In Sendcloud's panel, under Settings > Integrations > Configure, press “Test API webhook”. The "
-        "test shows here within seconds. You can check the address from here, too."
+        "test shows here within seconds. You can check the webhook address from here, too."
     )
     return Step(title, False, text, ("check_address",), watched=True)
 

@@ -177,7 +177,7 @@ NOT_OURS = Explanation(
 
 
 @action(
-    _("Check the address"),
+    _("Check the webhook address"),
     permission="test",
     offered=lambda integration: bool(integration.secret_key and integration.webhook_path()),
     emphasis="quiet",
