@@ -34,7 +34,7 @@ from .problems import Problem
 __all__ = ["AT_REST", "SUSPICIOUS", "Reaction", "reaction_to"]
 
 # Problems of orders that are on hold until a person, or the probe, resumes their integration.
-AT_REST = frozenset({"paused", "credentials", "permission", "tls", "redirected", "address", "gone"})
+AT_REST = frozenset({"paused", "credentials", "permission", "tls", "redirected", "wrong_address", "gone"})
 # Problems that a request may have met because of one of its orders, so that it is tried in a smaller batch.
 SUSPICIOUS = frozenset({"server_error", "unreadable_answer", "answer_incomplete", "no_answer", "processing"})
 
@@ -69,7 +69,7 @@ def reaction_to(error: Exception) -> Reaction:
 
     match error:
         case AddressError() | WrongAddress():
-            return Reaction(problem("address"), release=True, pause=PauseReason.CONFIGURATION)
+            return Reaction(problem("wrong_address"), release=True, pause=PauseReason.CONFIGURATION)
         case SendcloudConfigurationError() | AuthenticationError():
             return Reaction(problem("credentials"), release=True, pause=PauseReason.CREDENTIALS)
         case PermissionDenied():

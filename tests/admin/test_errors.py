@@ -29,7 +29,6 @@ from django_sendcloud.payloads.customs import Money, TaxNumber, TaxNumbers
 AGREED = {
     "adapter_error",
     "adapter_missing",
-    "address",
     "answer_incomplete",
     "credentials",
     "duplicate_shipment",
@@ -50,6 +49,7 @@ AGREED = {
     "too_many_shipments",
     "unreadable_answer",
     "worker_died",
+    "wrong_address",
 }
 
 
@@ -157,7 +157,7 @@ def test_single_message_equals_list() -> None:
         (exceptions.InvalidResponse("HTML"), "unreadable_answer"),
         (exceptions.ServerError(status=500), "server_error"),
         (exceptions.Redirected(status=302), "redirected"),
-        (exceptions.WrongAddress(status=404), "address"),
+        (exceptions.WrongAddress(status=404), "wrong_address"),
         (KeyError("x"), "internal_error"),
     ],
 )

@@ -95,7 +95,7 @@ def test_wrong_address_is_named_not_the_keys(
     assert f"SENDCLOUD['{setting}']" in integration.paused_detail
     assert address.rpartition("@")[2] in integration.paused_detail
     assert "pa55word" not in integration.paused_detail
-    assert factories.outbox().get().error_code == "address"
+    assert factories.outbox().get().error_code == "wrong_address"
     # A person sees the same.
     assert explain_failure(AddressError("x"), integration) is MISCONFIGURED
     with pytest.raises(CommandError, match="SENDCLOUD"):

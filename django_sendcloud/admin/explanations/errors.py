@@ -232,7 +232,7 @@ ERRORS: Mapping[str, Explanation] = {
         _("The server answered with a redirect. The keys are never sent along, so nothing was sent."),
         _("Ask your developer to check SENDCLOUD['BASE_URL']; then resume the integration."),
     ),
-    "address": Explanation(
+    "wrong_address": Explanation(
         _("The address is not Sendcloud's API"),
         _("The address that the shop has for Sendcloud leads somewhere else, or cannot be used. The details name it."),
         _("Ask your developer to check SENDCLOUD['BASE_URL']."),

@@ -46,7 +46,7 @@ MISCONFIGURED = Explanation(
     _("A setting cannot work, or would not be safe. The end of this message names it."),
     _("Ask your developer to fix it."),
 )
-NOWHERE = ERRORS["address"]
+NOWHERE = ERRORS["wrong_address"]
 
 
 def demands_oauth2(error: Exception) -> bool:
