@@ -335,7 +335,7 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'parcel',
                 'verbose_name_plural': 'parcels',
-                'permissions': [('assign_parcel', 'Can assign parcels to shipments'), ('print_label', 'Can open labels'), ('cancel_label', 'Can cancel labels, or keep them for a changed order')],
+                'permissions': [('assign_parcel', 'Can assign parcels to shipments'), ('print_label', 'Can print labels'), ('cancel_label', 'Can cancel labels, or keep them for a changed order')],
                 'abstract': False,
                 'base_manager_name': 'objects',
             },

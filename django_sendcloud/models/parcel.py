@@ -96,7 +96,7 @@ class Parcel(Dismissible):
         indexes = [models.Index(fields=["phase", "status_at"], name="sendcloud_parcel_phase")]
         permissions = [
             ("assign_parcel", _("Can assign parcels to shipments")),
-            ("print_label", _("Can open labels")),
+            ("print_label", _("Can print labels")),
             ("cancel_label", _("Can cancel labels, or keep them for a changed order")),
         ]
 

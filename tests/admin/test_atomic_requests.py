@@ -116,7 +116,7 @@ def test_f35_list_action_leaves_both_sides_equal(
     sides_agree(sandbox)
 
 
-@pytest.mark.parametrize(("page", "name"), [("shipments", "open_labels"), ("orders", "sendcloud_labels")])
+@pytest.mark.parametrize(("page", "name"), [("shipments", "print_labels"), ("orders", "sendcloud_labels")])
 def test_f35_labels_of_list_hold_no_lock(orders: list[Order], boss: Client, sandbox: Any, page: str, name: str) -> None:
     for shipment in Shipment.objects.all():
         (made,) = sandbox.create_label(shipment.external_order_id)

@@ -28,7 +28,7 @@ LIST = "admin:django_sendcloud_parcel_changelist"
 
 def select(client: Client, parcels: list[Parcel], layout: str = "a6", **more: Any) -> Any:
     """Request labels on the list and confirm the layout."""
-    chosen = {"action": "open_label", "_selected_action": [parcel.pk for parcel in parcels], **more}
+    chosen = {"action": "print_label", "_selected_action": [parcel.pk for parcel in parcels], **more}
     question = client.post(reverse(LIST), chosen)
     asked_for = (question.context or {}).get("question")
     criteria = asked_for.criteria if asked_for else []
@@ -37,7 +37,7 @@ def select(client: Client, parcels: list[Parcel], layout: str = "a6", **more: An
 
 
 def asked(client: Client, parcels: list[Parcel]) -> Any:
-    return client.post(reverse(LIST), {"action": "open_label", "_selected_action": [each.pk for each in parcels]})
+    return client.post(reverse(LIST), {"action": "print_label", "_selected_action": [each.pk for each in parcels]})
 
 
 def said(client: Client) -> str:
@@ -50,7 +50,7 @@ def packer(as_role: Callable[..., Client]) -> Client:
 
 
 def test_label_opens_from_parcel_page(packer: Client, parcels: list[Parcel]) -> None:
-    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
+    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "print_label"])
     page = packer.get(reverse("admin:django_sendcloud_parcel_change", args=[parcels[0].pk])).content.decode()
     assert f'action="{url}"' in page
     answer = packer.post(url)
@@ -72,7 +72,7 @@ def test_labels_open_from_list(packer: Client, parcels: list[Parcel], layout: st
 def test_labels_need_permission(as_role: Callable[..., Client], parcels: list[Parcel], role: str, sandbox: Any) -> None:
     client = as_role(role)
     before = len(sandbox.requests)
-    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
+    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "print_label"])
     assert client.post(url).status_code == 403
     assert select(client, parcels).get("Content-Type") != "application/pdf"
     assert client.get(url).status_code == 405
@@ -81,7 +81,7 @@ def test_labels_need_permission(as_role: Callable[..., Client], parcels: list[Pa
 
 
 def test_label_url_and_keys_stay_on_server(packer: Client, parcels: list[Parcel], sandbox: Any) -> None:
-    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
+    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "print_label"])
     sandbox.fail_next(500, times=5, match="label")
     packer.post(url)
     for page in (said(packer), packer.get(reverse("admin:django_sendcloud_parcel_change", args=[parcels[0].pk]))):
@@ -119,7 +119,7 @@ def test_first_hundred_labels_are_printed(
     packer: Client, parcels: list[Parcel], integration: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(labels, "MOST", 4)
-    chosen = {"action": "open_label", "select_across": "1", "_selected_action": [parcels[0].pk]}
+    chosen = {"action": "print_label", "select_across": "1", "_selected_action": [parcels[0].pk]}
     page = packer.post(reverse(LIST), chosen)
     assert "The first 4 of 6 are printed now." in page.content.decode()
     answer = packer.post(reverse(LIST), {**chosen, "confirmed": "yes", "number": "6", "layout": "a6", "again": "no"})
@@ -142,7 +142,7 @@ def test_label_question_counts_whole_selection(
 ) -> None:
     monkeypatch.setattr(labels, "MOST", 2)
     monkeypatch.setattr(labels, "MOST_SELECTED", 4)
-    chosen = {"action": "open_label", "select_across": "1", "_selected_action": [parcels[0].pk]}
+    chosen = {"action": "print_label", "select_across": "1", "_selected_action": [parcels[0].pk]}
     page = packer.post(reverse(LIST), chosen)
     assert page.context["title"] == "Print 6 labels"
     assert "The first 2 of 6 are printed now." in page.content.decode()
@@ -162,9 +162,9 @@ def test_document_keeps_the_order_of_the_list(packer: Client, parcels: list[Parc
     Parcel.objects.filter(pk=by_number[0].pk).update(order_number="ZZZ")
     answer = select(packer, parcels, sorting="number", again="yes")
     assert numbers_of(answer)[-1] == by_number[0].tracking_number
-    listed = packer.post(f"{reverse(LIST)}?o=1", {"action": "open_label", "_selected_action": [p.pk for p in parcels]})
+    listed = packer.post(f"{reverse(LIST)}?o=1", {"action": "print_label", "_selected_action": [p.pk for p in parcels]})
     criteria = listed.context["question"].criteria
-    chosen = {"action": "open_label", "_selected_action": [p.pk for p in parcels], "criteria": criteria}
+    chosen = {"action": "print_label", "_selected_action": [p.pk for p in parcels], "criteria": criteria}
     chosen |= {"confirmed": "yes", "layout": "a6", "sorting": "list", "again": "yes"}
     assert numbers_of(packer.post(f"{reverse(LIST)}?o=1", chosen)) == sorted(wanted)
 
@@ -181,7 +181,7 @@ def test_printing_is_stored_with_operator(packer: Client, parcels: list[Parcel])
 
 
 def test_printing_again_is_asked(packer: Client, parcels: list[Parcel]) -> None:
-    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
+    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "print_label"])
     assert packer.post(url)["Content-Type"] == "application/pdf"
     page = packer.post(url)
     assert page["Content-Type"].startswith("text/html")
@@ -198,7 +198,7 @@ def test_printing_again_is_asked(packer: Client, parcels: list[Parcel]) -> None:
 
 def test_two_packers_do_not_print_twice(as_role: Callable[..., Client], parcels: list[Parcel]) -> None:
     first, second = as_role("viewer", "print_label"), as_role("viewer", "print_label")
-    chosen = {"action": "open_label", "_selected_action": [parcel.pk for parcel in parcels[:2]]}
+    chosen = {"action": "print_label", "_selected_action": [parcel.pk for parcel in parcels[:2]]}
     criteria = second.post(reverse(LIST), chosen).context["question"].criteria
     select(first, parcels[:2])
     answer = second.post(
@@ -214,11 +214,11 @@ def test_returns_are_printed_apart(packer: Client, parcels: list[Parcel]) -> Non
     assert page.context["title"] == "Print 1 label"
     assert "2 return labels are left out." in page.content.decode()
     assert numbers_of(select(packer, parcels[:3])) == [parcels[2].tracking_number]
-    apart = select(packer, parcels[:3], action="open_return_label")
+    apart = select(packer, parcels[:3], action="print_return_label")
     assert numbers_of(apart) == [each.tracking_number for each in parcels[1::-1]]
     page = packer.get(reverse("admin:django_sendcloud_parcel_change", args=[parcels[0].pk])).content.decode()
-    assert "/open_return_label/" in page
-    assert "/open_label/" not in page
+    assert "/print_return_label/" in page
+    assert "/print_label/" not in page
 
 
 def test_queue_holds_labels_to_print(packer: Client, parcels: list[Parcel]) -> None:
@@ -255,7 +255,7 @@ def test_layout_is_remembered_and_sheet_continues(packer: Client, parcels: list[
     assert chosen_beforehand() == "a4_1", "three labels fill the sheet that began at its second place"
     select(packer, parcels[:1], "a4_1")
     assert chosen_beforehand() == "a4_2"
-    packer.post(reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"]))
+    packer.post(reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "print_label"]))
     assert chosen_beforehand() == "a4_2", "one label from its own page is no sheet"
     select(packer, parcels[:1], "a6")
     assert chosen_beforehand() == "a6"
@@ -263,7 +263,7 @@ def test_layout_is_remembered_and_sheet_continues(packer: Client, parcels: list[
 
 def test_document_opens_in_new_tab(packer: Client, parcels: list[Parcel]) -> None:
     page = packer.get(reverse("admin:django_sendcloud_parcel_change", args=[parcels[0].pk])).content.decode()
-    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "open_label"])
+    url = reverse("admin:django_sendcloud_parcel_action", args=[parcels[0].pk, "print_label"])
     assert f'action="{url}" target="_blank"' in page
     assert '<form method="post" target="_blank">' in asked(packer, parcels).content.decode()
 
@@ -272,7 +272,7 @@ def test_document_opens_in_new_tab(packer: Client, parcels: list[Parcel]) -> Non
 def test_shipment_labels_exclude_returns_and_cancelled(packer: Client, parcels: list[Parcel]) -> None:
     url = reverse("admin:django_sendcloud_shipment_changelist")
     shipments = list(Shipment.objects.filter(parcels__isnull=False).distinct())
-    chosen = {"action": "open_labels", "_selected_action": [shipment.pk for shipment in shipments]}
+    chosen = {"action": "print_labels", "_selected_action": [shipment.pk for shipment in shipments]}
     Parcel.objects.filter(pk=parcels[0].pk).update(is_return=True)
     Parcel.objects.filter(pk=parcels[1].pk).update(phase="cancelled")
     page = packer.post(url, chosen)
@@ -283,7 +283,7 @@ def test_shipment_labels_exclude_returns_and_cancelled(packer: Client, parcels: 
     logged = LogEntry.objects.filter(content_type__model="shipment").values_list("object_id", flat=True)
     assert set(logged) == {str(shipment.pk) for shipment in printed}
     one = printed[0]
-    button = reverse("admin:django_sendcloud_shipment_action", args=[one.pk, "open_labels"])
+    button = reverse("admin:django_sendcloud_shipment_action", args=[one.pk, "print_labels"])
     assert (
         f'action="{button}" target="_blank"'
         in packer.get(reverse("admin:django_sendcloud_shipment_change", args=[one.pk])).content.decode()
@@ -378,7 +378,7 @@ def test_assigning_needs_permission(as_role: Callable[..., Client], stray: Parce
 
 
 def own_page(client: Client, parcel: Parcel, **answer: Any) -> Any:
-    return client.post(reverse("admin:django_sendcloud_parcel_action", args=[parcel.pk, "open_label"]), answer)
+    return client.post(reverse("admin:django_sendcloud_parcel_action", args=[parcel.pk, "print_label"]), answer)
 
 
 def test_cancelled_label_is_asked(packer: Client, parcels: list[Parcel]) -> None:
@@ -408,7 +408,7 @@ def test_left_out_labels_are_named_apart(packer: Client, parcels: list[Parcel]) 
     html = asked(packer, parcels[:4]).content.decode()
     assert "2 return labels are left out." in html
     assert "1 is left out: it has no label" in html
-    chosen = {"action": "open_return_label", "_selected_action": [each.pk for each in parcels[:4]]}
+    chosen = {"action": "print_return_label", "_selected_action": [each.pk for each in parcels[:4]]}
     html = packer.post(reverse(LIST), chosen).content.decode()
     assert "2 are left out: they are not returns." in html
     assert "no label" not in html

@@ -92,7 +92,7 @@ def test_story_is_whole_after_entry_is_gone(boss: Client, integration: Integrati
     assert steps[0] == "Rejected: Country is not valid"
     assert steps[4:] == [
         "Label created: 3STORY1",
-        "Label opened: 3STORY1 by bert",
+        "Label printed: 3STORY1 by bert",
         "Scanned by the carrier: 3STORY1",
         "Delivered: 3STORY1",
         "Label created: return 3SBACK",

@@ -204,7 +204,7 @@ PAGES: dict[str, Callable[[Operator], None]] = {
     "a question": confirmation("Pause"),
     "a dangerous question": confirmation("Disconnect"),
     "a question about shipments": question(Shipment, "delete_at_sendcloud"),
-    "a question about the paper": question(Parcel, "open_label"),
+    "a question about the paper": question(Parcel, "print_label"),
     "a question about webhooks": question(WebhookEvent, "replay"),
     "a search that finds nothing": nothing_found,
     "a search that finds what is meant": exactly_found,

@@ -89,7 +89,7 @@ def test_queue_is_printed_in_four_clicks(labelled: Operator, clicks: Clicks) -> 
     clicks.follow("Ready to print (3)")
     expect(rows(page)).to_have_count(3)
     page.locator("#action-toggle").click()
-    page.locator('select[name="action"]').select_option("open_label")
+    page.locator('select[name="action"]').select_option("print_label")
     clicks.number += 2
     page.locator('.actions button[type="submit"]').click()
     expect(page.get_by_role("heading", name="Print 3 labels").first).to_be_visible()

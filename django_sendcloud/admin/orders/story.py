@@ -119,7 +119,7 @@ def _of_parcel(parcel: Parcel) -> Iterator[Step]:
             yield Step(status.at, PHASE_TONES.get(status.phase, "off"), _title(status.phase), name)
             before = status.phase
     if parcel.printed_at is not None:
-        yield Step(parcel.printed_at, "off", _("Label opened"), name, parcel.printed_by)
+        yield Step(parcel.printed_at, "off", _("Label printed"), name, parcel.printed_by)
 
 
 def _title(phase: str) -> StrOrPromise:

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 else:
     _ModelChoiceField = forms.ModelChoiceField
 
-__all__ = ["ParcelAdmin", "open_label", "phase_badge", "timeline_of", "tracking_link"]
+__all__ = ["ParcelAdmin", "phase_badge", "print_label", "timeline_of", "tracking_link"]
 
 
 def phase_badge(parcel: Parcel) -> SafeString:
@@ -110,16 +110,16 @@ def _without_others(rows: Rows) -> tuple[int, str]:
     return number, sentence % {"number": number}
 
 
-open_label = label_action(
-    "open_label",
+print_label = label_action(
+    "print_label",
     _("Label"),
     _with_labels,
     belongs_to="pk",
     offered=lambda parcel: bool(parcel.labels) and not parcel.is_return,
     left_out=_without_returns,
 )
-open_return_label = label_action(
-    "open_return_label",
+print_return_label = label_action(
+    "print_return_label",
     _("Return labels"),
     _returns,
     belongs_to="pk",
@@ -216,8 +216,8 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
     search_fields = ["tracking_number"]
     search_help_text = _("Search by tracking number, order number, external ids or Sendcloud's id.")
     ordering = ["-pk"]
-    actions = [open_label, open_return_label, cancel_label, dismiss_parcels, reopen_parcels]
-    page_actions = (open_label, open_return_label, cancel_label, dismiss_parcels, reopen_parcels)
+    actions = [print_label, print_return_label, cancel_label, dismiss_parcels, reopen_parcels]
+    page_actions = (print_label, print_return_label, cancel_label, dismiss_parcels, reopen_parcels)
     panel_template = "admin/django_sendcloud/parcels/panel.html"
     readonly_fields = [
         "phase_badge",

@@ -189,9 +189,9 @@ def label_action(
             Parcel.objects.filter(pk__in=[parcel.pk for parcel in printed]).update(
                 printed_at=timezone.now(), printed_by=user
             )
-            log(request, printed, _("Opened the label."))
+            log(request, printed, _("Printed the label."))
             if mine := list(owners(model_admin, request, printed)):
-                log(request, mine, _("Opened the labels."))
+                log(request, mine, _("Printed the labels."))
         return answer
 
     run.__name__ = name

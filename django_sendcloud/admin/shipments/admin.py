@@ -258,8 +258,8 @@ def _owners(model_admin: ShipmentAdmin, request: HttpRequest, parcels: list[Parc
     return Shipment.objects.filter(pk__in={parcel.shipment_id for parcel in parcels})
 
 
-open_labels = label_action(
-    "open_labels",
+print_labels = label_action(
+    "print_labels",
     _("Labels"),
     _parcels_of,
     belongs_to="shipment",
@@ -357,11 +357,11 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
     search_fields = ["order_number"]
     search_help_text = _("Search by order number, external ids, shipment UUID or tracking number.")
     ordering = ["-pk"]
-    actions = [push_again, push_all_alike, refresh, open_labels, keep, cancel_label, mark_handled, delete_at_sendcloud]
+    actions = [push_again, push_all_alike, refresh, print_labels, keep, cancel_label, mark_handled, delete_at_sendcloud]
     page_actions = (
         push_again,
         push_all_alike,
-        open_labels,
+        print_labels,
         keep,
         cancel_label,
         mark_handled,
