@@ -632,7 +632,7 @@ def test_refused_webhook_registration_stores_nothing(boss: Client, fake: FakeSen
     assert "Enter a valid URL" in message
     connected.refresh_from_db()
     assert connected.webhook_active is False
-    assert history() == ["Register the webhook: it was not done. Sendcloud does not accept this."]
+    assert history() == ["Register the webhook: it was not done. Sendcloud rejects this."]
 
 
 def test_register_webhook_keeps_other_differences(boss: Client, fake: FakeSendcloud, connected: Integration) -> None:

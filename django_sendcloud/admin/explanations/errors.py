@@ -67,7 +67,7 @@ ERRORS: Mapping[str, Explanation] = {
     ),
     "rejected": Explanation(
         _("Sendcloud rejected the order"),
-        _("Sendcloud does not accept this order's data. Other orders are not affected."),
+        _("Sendcloud rejects this order's data. Other orders are not affected."),
         _("Fix it in the order or product. Saving sends it again."),
     ),
     "deletion_rejected": Explanation(
@@ -257,7 +257,7 @@ ERRORS: Mapping[str, Explanation] = {
 
 #: Rejection of an operator's request.
 REJECTED = Explanation(
-    _("Sendcloud does not accept this"),
+    _("Sendcloud rejects this"),
     _("Sendcloud's reason stands at the end of this message."),
     _("Nothing was changed. Fix the named fields, and try again."),
 )

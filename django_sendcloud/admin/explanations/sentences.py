@@ -21,7 +21,7 @@ NOTES: Mapping[str, StrOrPromise] = {
     "time_in_the_future": _("Its time lay in the future, so the time of its arrival was used."),
     "keys_not_expected": _("It brought keys without a request for keys by webhook, so they were discarded."),
     "keys_accepted": _("It brought keys. Sendcloud accepts them, and they are in use now."),
-    "keys_rejected": _("It brought keys. Sendcloud does not accept them, so those that were there stay in use."),
+    "keys_rejected": _("It brought keys. Sendcloud rejects them, so those that were there stay in use."),
     "erased": _("It is about an order that was erased, so nothing of it was kept."),
     "not_json": _("It cannot be read: it is not what Sendcloud sends."),
     "no_object": _("It cannot be read: it is not what Sendcloud sends."),

@@ -66,9 +66,7 @@ def _keys(integration: Integration) -> Step:
     if not (integration.public_key and integration.secret_key):
         return Step(title, False, _("Enter both keys of Sendcloud's panel below."), needs_keys=True)
     if integration.paused_reason == PauseReason.CREDENTIALS:
-        return Step(
-            title, False, _("Sendcloud does not accept them any more. Enter them again below."), needs_keys=True
-        )
+        return Step(title, False, _("Sendcloud rejects them now. Enter them again below."), needs_keys=True)
     if integration.refreshed_at is None:
         text = _("They are stored, but Sendcloud has not been asked yet whether they are right.")
         return Step(title, False, text, ("refresh",))
