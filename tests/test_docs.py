@@ -127,7 +127,7 @@ def test_permissions_are_explained() -> None:
 
 def test_order_states_are_documented() -> None:
     text = (ROOT / "docs/adapter.md").read_text()
-    for state in shipping.SyncState.values:
+    for state in shipping.SyncState:
         assert f'"{state}"' in text
 
 

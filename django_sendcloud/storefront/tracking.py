@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import logging
 from collections.abc import Iterable
+from enum import StrEnum
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -50,13 +51,13 @@ _SHOPS_PROBLEMS = {15, 94, ANNOUNCEMENT_FAILED}
 JOURNEY = (ParcelPhase.ANNOUNCED, ParcelPhase.IN_TRANSIT, ParcelPhase.DELIVERED)
 
 
-class SyncState(models.TextChoices):
+class SyncState(StrEnum):
     """Whether Sendcloud knows the order as it is now."""
 
-    ABSENT = "absent", "not at Sendcloud"
-    WAITING = "waiting", "on its way to Sendcloud"
-    SYNCED = "synced", "at Sendcloud"
-    REJECTED = "rejected", "needs a correction"
+    ABSENT = "absent"
+    WAITING = "waiting"
+    SYNCED = "synced"
+    REJECTED = "rejected"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -270,8 +270,8 @@ def test_shipment_page_hides_forbidden_parcels(data: Data, as_role: Callable[...
 
 STATES = {
     "waiting": [("pending", "", "synced"), (None, "", "pending"), ("pending", "server_error", "rejected")],
-    "correction": [("rejected", "payload_invalid", "synced"), ("rejected", "adapter_error", "deleted")],
-    "given_up": [("dead", "server_error", "synced")],
+    "fix_needed": [("rejected", "payload_invalid", "synced"), ("rejected", "adapter_error", "deleted")],
+    "stopped": [("dead", "server_error", "synced")],
     "rejected": [(None, "", "rejected")],
     "synced": [(None, "", "synced")],
     "deleted": [(None, "", "deleted")],
@@ -317,7 +317,7 @@ def test_shipment_filter_matches_badge(
 ) -> None:
     for state, keys in STATES.items():
         assert rows(boss, "shipment", state=state) == {in_every_state[key].pk for key in keys}, state
-    stuck = [key for state in ("correction", "given_up", "rejected") for key in STATES[state]]
+    stuck = [key for state in ("fix_needed", "stopped", "rejected") for key in STATES[state]]
     assert rows(boss, "shipment", state="stuck") == {in_every_state[key].pk for key in stuck}
     assert rows(boss, "shipment", state="nonsense") == {shipment.pk for shipment in in_every_state.values()}
 

@@ -111,8 +111,8 @@ class ShipmentStateFilter(admin.SimpleListFilter):
         return [
             ("stuck", _("Fix needed or stopped")),
             ("waiting", _("Waiting")),
-            ("correction", _("Fix needed")),
-            ("given_up", _("Stopped")),
+            ("fix_needed", _("Fix needed")),
+            ("stopped", _("Stopped")),
             ("rejected", _("Rejected by Sendcloud")),
             ("synced", _("Sent")),
             ("deleted", _("Removed")),
@@ -125,8 +125,8 @@ class ShipmentStateFilter(admin.SimpleListFilter):
             "stuck": Q(Exists(entries.stuck())) | settled & Q(status=ShipmentStatus.REJECTED),
             "waiting": Q(Exists(entries.pending()))
             | settled & Q(status__in=(ShipmentStatus.PENDING, ShipmentStatus.ACCEPTED)),
-            "correction": Q(Exists(entries.filter(state=EntryState.REJECTED))),
-            "given_up": Q(Exists(entries.filter(state=EntryState.DEAD))),
+            "fix_needed": Q(Exists(entries.filter(state=EntryState.REJECTED))),
+            "stopped": Q(Exists(entries.filter(state=EntryState.DEAD))),
             "rejected": settled & Q(status=ShipmentStatus.REJECTED),
             "synced": settled & Q(status=ShipmentStatus.SYNCED),
             "deleted": settled & Q(status=ShipmentStatus.DELETED),
