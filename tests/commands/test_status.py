@@ -124,7 +124,7 @@ def test_status_shows_the_rate_left(beat: None, integration: Any, sendcloud_sett
 
     def left() -> tuple[int, int]:
         health = json.loads(run("--json")[1])["integrations"][0]
-        return health["changes_left"], health["reads_left"]
+        return health["writes_left"], health["reads_left"]
 
     assert left() == (5, 50)
     for expected in (4, 3, 2, 1, 0, 0):
@@ -335,7 +335,7 @@ def test_lasting_failure_of_orders_is_reported(beat: None, integration: Integrat
 
 
 def test_failing_adapter_needs_a_person(beat: None) -> None:
-    """With a queryset that cannot be loaded, every order waits for 72 hours before it is given up."""
+    """With a queryset that cannot be loaded, every order waits for 72 hours before it is stopped."""
 
     class Misspelt(ShopOrder):
         queryset = Order.objects.prefetch_related("linez")

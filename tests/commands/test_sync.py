@@ -167,7 +167,7 @@ def test_due_orders_are_pushed_without_waiting(integration: Any, sandbox: Any, s
     assert sandbox.shipment(str(due.pk))
     assert sandbox.shipment(str(later.pk)) is None
     assert "1 orders settled" in said
-    assert "1 wait for later, 0 need a person" in said
+    assert "1 wait for later, 0 need a fix or are stopped" in said
     assert "recorded" not in said
 
 
@@ -177,7 +177,7 @@ def test_unpushed_due_orders_are_reported(integration: Any, sandbox: Any) -> Non
     sandbox.fail_next(500, times=100)
     said = run("--due")
     assert sandbox.count("POST", "/shipments") == 1, "once"
-    assert "1 wait for later, 1 need a person" in said
+    assert "1 wait for later, 1 need a fix or are stopped" in said
 
 
 def test_sync_waits_for_the_debounce(integration: Any, sandbox: Any, sendcloud_settings: Any) -> None:

@@ -34,7 +34,7 @@ class AccountAdmin(SendcloudAdmin[Account]):
     search_fields = ["name"]
     ordering = ["name"]
     fields = ["name"]
-    readonly_fields = ["shared_by", "speed", "changes_left", "readings_left", "trouble"]
+    readonly_fields = ["shared_by", "speed", "writes_left", "reads_left", "trouble"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return super().get_queryset(request).annotate(number_of_integrations=Count("integrations"))
@@ -44,10 +44,10 @@ class AccountAdmin(SendcloudAdmin[Account]):
             return [(None, {"fields": ["name"]})]
         shares = ["shared_by"] if request.user.has_perm("django_sendcloud.view_integration") else []
         description = _(
-            "Sendcloud counts the requests of all integrations of one account together, and allows 100 that change "
-            "something and 1,000 that read in any minute. This shop stays below that."
+            "Sendcloud counts the requests of all integrations of one account together, and allows 100 writes and "
+            "1,000 reads in any minute. This shop stays below that."
         )
-        limit = ["speed", "changes_left", "readings_left", "trouble"]
+        limit = ["speed", "writes_left", "reads_left", "trouble"]
         return [
             (None, {"fields": ["name", *shares]}),
             (_("Sending speed"), {"fields": limit, "description": description}),
@@ -92,12 +92,12 @@ class AccountAdmin(SendcloudAdmin[Account]):
             return badge(words % {"time": in_time(until)}, "warn")
         return badge(_("as fast as Sendcloud allows"), "good")
 
-    @admin.display(description=_("changes"))
-    def changes_left(self, row: Account) -> SafeString:
+    @admin.display(description=_("writes"))
+    def writes_left(self, row: Account) -> SafeString:
         return _left(_room(row)["unsafe"], conf().UNSAFE_BURST, conf().UNSAFE_REQUESTS_PER_MINUTE)
 
     @admin.display(description=_("reads"))
-    def readings_left(self, row: Account) -> SafeString:
+    def reads_left(self, row: Account) -> SafeString:
         return _left(_room(row)["safe"], conf().SAFE_BURST, conf().SAFE_REQUESTS_PER_MINUTE)
 
     @admin.display(description=_("failures"))

@@ -18,7 +18,7 @@ from ..tables import TablesCommand
 
 class Command(TablesCommand):
     help = (
-        "Try again what failed: orders that were rejected or given up, and webhooks that could not be applied. Orders "
+        "Try again what failed: orders that need a fix or are stopped, and webhooks that could not be applied. Orders "
         "are sent as they are now; webhooks are applied once more, where their bodies are still kept. Harmless to "
         "repeat."
     )
@@ -28,7 +28,7 @@ class Command(TablesCommand):
         parser.add_argument(
             "--state",
             choices=[EntryState.REJECTED.value, EntryState.DEAD.value],
-            help="Only orders that were rejected, or only those that were given up.",
+            help="Only orders that need a fix (rejected), or only those that are stopped (dead).",
         )
         parser.add_argument("--problem", metavar="CODE", help="Only orders with this problem, e.g. payload_invalid.")
         parser.add_argument("--action", metavar="ACTION", help="Only webhooks of this action.")

@@ -39,7 +39,7 @@ from ..tables import TablesCommand
 _COUNTED = (Code.REJECTED, Code.DEAD, Code.NO_WORKER)
 
 HEADINGS = (
-    "due", "oldest", "in flight", "later", "rejected", "given up", "inbox", "lag", "failed", "last success", "breaker",
+    "due", "oldest", "sending", "later", "fix needed", "stopped", "inbox", "lag", "failed", "last success", "breaker",
     "writes left", "reads left",
 )  # fmt: skip
 
@@ -52,7 +52,7 @@ WORDS = {
     Code.KEYS_NEEDED: "its API keys are still to be entered",
     Code.NO_WORKER: "no worker pushes its orders",
     Code.REJECTED: "orders need a fix",
-    Code.DEAD: "orders were given up",
+    Code.DEAD: "orders are stopped",
     Code.FAILING_THERE: "Sendcloud reports that it fails",
     Code.RATE_LIMITED: "Sendcloud asked to wait",
     Code.UNREACHABLE: "Sendcloud cannot be reached",
@@ -156,7 +156,7 @@ class Report:
             "shipments": self.shipments.get(integration.pk, 0),
             "sent_today": self.sent_today.get(integration.pk, 0),
             "breaker": breaker.state(integration.account, self.health.now),
-            "changes_left": left["unsafe"],
+            "writes_left": left["unsafe"],
             "reads_left": left["safe"],
             **dataclasses.asdict(self.figures(each)),
         }
@@ -171,7 +171,7 @@ def _plain(value: Any) -> Any:
 class Command(TablesCommand):
     help = (
         "Show waiting orders and the health of each integration. Exit code 0: all is well; 1: an operator has to act "
-        "(rejected or given-up orders, failed webhooks, a paused integration, orders that fail by the adapter); "
+        "(orders that need a fix or are stopped or fail by the adapter, failed webhooks, a paused integration); "
         "2: work is not being done."
     )
 
@@ -192,8 +192,8 @@ class Command(TablesCommand):
             "--max-inbox-age", type=float, default=None, help="Seconds the oldest webhook may wait (as --max-age)."
         )
         parser.add_argument("--max-due", type=int, default=None, help="Maximum number of due orders (no limit).")
-        parser.add_argument("--max-rejected", type=int, default=0, help="Rejected orders that are tolerated (0).")
-        parser.add_argument("--max-dead", type=int, default=0, help="Given-up orders that are tolerated (0).")
+        parser.add_argument("--max-rejected", type=int, default=0, help="Orders that need a fix and are tolerated (0).")
+        parser.add_argument("--max-dead", type=int, default=0, help="Stopped orders that are tolerated (0).")
         parser.add_argument("--max-failed", type=int, default=0, help="Failed webhooks that are tolerated (0).")
         parser.add_argument(
             "--max-sweep-age",
@@ -254,7 +254,7 @@ class Command(TablesCommand):
         if total.rejected > options["max_rejected"]:
             yield f"{_count(total.rejected, 'order')} to be fixed."
         if total.dead > options["max_dead"]:
-            yield f"{_count(total.dead, 'order')} given up."
+            yield f"{_count(total.dead, 'order')} stopped."
         if total.inbox_failed > options["max_failed"]:
             yield f"{_count(total.inbox_failed, 'webhook')} failed."
         if total.receivers_failed > options["max_failed"]:

@@ -80,7 +80,7 @@ class Command(OrdersCommand):
         stuck = OutboxEntry.objects.stuck().count()
         self.stdout.write(
             f"{max(0, total - left)} orders settled in {time.monotonic() - begin:.1f} s; {left} wait for later, "
-            f"{stuck} need a person (see sendcloud_status)."
+            f"{stuck} need a fix or are stopped (see sendcloud_status)."
         )
 
 
