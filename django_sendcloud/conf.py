@@ -91,7 +91,7 @@ class Settings:
     LEASE_SECONDS: float = _number(120.0, 0.1, 3600)
     """Seconds a worker may work on its claim. At least five seconds longer than ``DEADLINE_SECONDS``."""
     QUARANTINE_SECONDS: float = _number(60.0, 0, 3600)
-    """Seconds an order rests after an unknown outcome, so that a late request can no longer overtake."""
+    """Seconds an order waits after an unknown outcome, so that a late request can no longer overtake."""
     CONFIRM_SECONDS: float = _number(3.0, 0, 600)
     """Seconds between the acceptance of an order by API v3 and its confirmation: whether Sendcloud has saved it."""
     SAVE_SECONDS: float = _number(60.0, 0, 3600)

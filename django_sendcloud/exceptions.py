@@ -67,7 +67,7 @@ class SendcloudError(Exception):
 class PayloadError(SendcloudError, ValueError):
     """A payload breaks the contract. Nothing was sent.
 
-    All violations are collected before it is raised, so one correction round is enough.
+    All violations are collected before it is raised, so one round of fixes is enough.
 
     Args:
         errors: Field path (``parcel_items[2].weight``) to the violated rules, each a code with parameters. A plain

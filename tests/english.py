@@ -72,6 +72,11 @@ RETIRED = {
     r"(?:catch|catches|caught|catching) up": "poll",
     r"(?:give|gives|gave|given|giving) up on": "dead-letter",
     r"Sendcloud refus(?:es|ed|e)": "Sendcloud rejects",
+    r"given[ -]up": "dead-lettered, or stopped",
+    r"heed|heeds|heeded|heeding": "count, or follow",
+    r"(?:hear|hears|heard|hearing) of|unheard": "record, receive or call",
+    r"rests|rested|resting": "wait",
+    r"correction|corrections|corrects|corrected|correcting": "fix",
 }
 
 # In names, which have no articles: ``next_look`` has a noun, ``look_up`` a verb.

@@ -22,7 +22,7 @@ class ToxicProxy:
     Attributes:
         port: Where the proxy listens, on 127.0.0.1; the same for its whole life.
         latency: Seconds each piece of data takes longer, both ways. What is on its way still arrives, even where the
-            client has given up meanwhile.
+            client has hung up meanwhile.
         limit_data: Bytes of answers after which a connection is closed; ``None`` for any number. Counts from when it
             is set, or from when the connection was made.
         slicer: Answers come in pieces of this many bytes, with this many seconds between; ``None`` for in one piece.

@@ -114,7 +114,7 @@ class WebhookEventQuerySet(DatabaseQuerySet["WebhookEvent"]):
 
         Args:
             parcel: A parcel that is linked to a shipment.
-            changes: The phases that the order has not heard of, as JSON.
+            changes: The phases that the order has not followed yet, as JSON.
         """
         return self.create(
             integration_id=parcel.integration_id,

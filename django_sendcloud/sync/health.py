@@ -336,8 +336,8 @@ def claimed(now: dt.datetime) -> Q:
 
 def later(now: dt.datetime) -> Q:
     """Return the condition for entries that wait and are neither due nor claimed."""
-    rests = Q(not_before__gt=now, lease="") | Q(not_before__lte=now, due_at__gt=now)
-    return Q(state=EntryState.PENDING) & rests
+    waits = Q(not_before__gt=now, lease="") | Q(not_before__lte=now, due_at__gt=now)
+    return Q(state=EntryState.PENDING) & waits
 
 
 def pushed_again(prefix: str = "") -> Q:

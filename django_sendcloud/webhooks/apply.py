@@ -61,7 +61,7 @@ def drain(limit: int | None = None, now: dt.datetime | None = None, seconds: flo
         seconds: Seconds after which it stops, between two events.
 
     Returns:
-        How many events were applied, or given up.
+        How many events were applied, or failed for good.
     """
     if now is None:
         clock.synchronize()

@@ -13,7 +13,7 @@ from ..models import Integration, WebhookEvent
 
 __all__ = ["ATTEMPTS", "claim", "wait"]
 
-#: Claims without an answer, or failures, after which an event is given up. With doubling waits, failures take a day.
+#: Claims without an answer, or failures, after which an event fails for good. With doubling waits, failures take a day.
 ATTEMPTS = 12
 # Claims without an answer after which an event is claimed alone: it may have killed its workers.
 ALONE_AFTER = 3

@@ -115,7 +115,7 @@ def test_ignored_difference_moves_and_comes_back(boss: Client, orders: list[Orde
     assert "No open differences. 1 is ignored, below." in html
     assert "Both sides are the same." not in html
     assert "Stop ignoring" in html
-    assert "1 difference counts again." in press(boss, integration, "heed", orders[0])
+    assert "1 difference counts again." in press(boss, integration, "count", orders[0])
     assert "Missing at Sendcloud" in page(boss, integration)
 
 

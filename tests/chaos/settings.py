@@ -16,7 +16,7 @@ if os.environ.get("DATABASE_URL", "").startswith("mysql"):
 from example.settings import *  # noqa: E402, F403
 from example.settings import DATABASES  # noqa: E402
 
-# A connection that hangs is the fault that is played; one that cannot be made has to be given up soon.
+# A connection that hangs is the fault that is played; one that cannot be made has to fail soon.
 DATABASES["default"]["OPTIONS"] = {"connect_timeout": 2}
 if replica := os.environ.get("CHAOS_REPLICA"):
     DATABASES["replica"] = {**dj_database_url.parse(replica), "OPTIONS": {"connect_timeout": 2}}

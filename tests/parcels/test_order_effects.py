@@ -227,7 +227,7 @@ def test_parcel_found_late_makes_whole_journey_known(
     assert phases(heard) == JOURNEY
 
 
-def test_returns_are_heard_of(integration: Integration, order: Order, heard: Any) -> None:
+def test_return_calls_the_hook(integration: Integration, order: Order, heard: Any) -> None:
     report(integration, (3, 1), is_return=True)
     ((_, returned, _),) = heard.calls
     assert returned.is_return

@@ -144,7 +144,7 @@ def test_deleted_shipment_without_label_is_not_awaited(report: Any, split: Order
 
 
 @pytest.mark.parametrize("colli", [None, str(uuid.UUID(int=7))])
-def test_announced_collo_not_heard_of_is_awaited(report: Any, order: Order, colli: str | None) -> None:
+def test_announced_collo_without_webhook_is_awaited(report: Any, order: Order, colli: str | None) -> None:
     """Issue 9 (b): two colli are announced, and only one has been reported."""
     values = {"collo_count": 2, "colli_uuid": colli}
     assert report(11, 1, number=1, collo_nr=0, **values) == "paid"

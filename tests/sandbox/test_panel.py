@@ -1,4 +1,4 @@
-"""The panel, as a browser uses it: links and forms over HTTP, and what the shop hears of them by webhook."""
+"""The panel, as a browser uses it: links and forms over HTTP, and the webhooks that they send to the shop."""
 
 from __future__ import annotations
 

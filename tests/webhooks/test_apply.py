@@ -590,7 +590,7 @@ def test_receiver_of_creation_fixed_hears_it(tell: Any, clumsy: Any) -> None:
 
 
 def test_later_event_waits_for_failing_one(integration: Integration, tell: Any, clumsy: Any) -> None:
-    """The shop hears of the departure before the delivery, although the first receiver call failed."""
+    """The receiver is called for the departure before the delivery, although the first receiver call failed."""
     receiver = clumsy(signals.parcel_status_changed)
     first = tell(parcel(3))
     second = tell(parcel(11, BEGIN + HOUR))
@@ -723,7 +723,7 @@ class Killed(BaseException):
 
 @pytest.fixture
 def dying(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
-    """Let the worker die in a receiver when it hears of a parcel."""
+    """Let the worker die in a receiver that is called for a parcel."""
     deadly: set[int] = set()
     deaths: list[int] = []
 

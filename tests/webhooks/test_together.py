@@ -44,7 +44,7 @@ def ours(integration: Integration) -> Shipment:
 
 @pytest.fixture
 def moves() -> Iterator[list[Any]]:
-    """Return the moves the shop heard of: parcel, previous status, new status, and the status of the parcel passed."""
+    """Return the moves that the receiver was called for: parcel, previous status, new status, and the status of the parcel passed."""
     found: list[Any] = []
 
     def hear(parcel: Parcel, previous_status_id: int | None, status: ParcelStatus | None, **kwargs: Any) -> None:
@@ -191,7 +191,7 @@ def test_delivery_is_not_undone_by_earlier_scan(integration: Integration, sizes:
     assert ends == {(11, "delivered")}
 
 
-def test_correction_after_delivery_moves_parcel(integration: Integration) -> None:
+def test_newer_status_after_delivery_moves_parcel(integration: Integration) -> None:
     store(integration, parcel(11, BEGIN), parcel(62992, BEGIN + HOUR))
     work_off(50)
     assert Parcel.objects.get().phase == "returned"

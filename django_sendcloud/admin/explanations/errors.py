@@ -395,11 +395,11 @@ def explain_entry(state: str, code: str) -> Explanation:
     found = explain(code)
     if state != EntryState.DEAD or not found.heals:
         return found
-    given_up = ERRORS["gave_up"]
+    stopped = ERRORS["gave_up"]
     return Explanation(
-        given_up.title,
-        format_lazy(_("{why} The last problem: {problem}."), why=given_up.why, problem=found.title),
-        given_up.advice,
+        stopped.title,
+        format_lazy(_("{why} The last problem: {problem}."), why=stopped.why, problem=found.title),
+        stopped.advice,
     )
 
 

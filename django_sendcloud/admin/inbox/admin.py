@@ -184,7 +184,7 @@ class WebhookEventAdmin(SearchedAdmin[WebhookEvent]):
             "note": note_in_words(obj.note),
             "said": ", ".join(f"{name}: {value}" for name, value in obj.note.items() if name != "code"),
             "failed": obj.state == EventState.FAILED,
-            "unheard": obj.state == EventState.RECEIVER_FAILED,
+            "receiver_failed": obj.state == EventState.RECEIVER_FAILED,
             "waiting": obj.due_at is not None and obj.state != EventState.RECEIVER_FAILED,
             "kept": _is_kept(obj),
             "dismissed": obj.state == EventState.DISMISSED,

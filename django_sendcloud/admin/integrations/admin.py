@@ -254,7 +254,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     """Admin of integrations. Credentials are write-only; Sendcloud's own settings are read-only."""
 
     form = IntegrationForm
-    list_display = ["integration", "health_and_reason", "waiting", "rejected", "dead", "pushed", "heard"]
+    list_display = ["integration", "health_and_reason", "waiting", "rejected", "dead", "pushed", "last_webhook"]
     list_display_links = ["integration"]
     exported = ("name", "remote_id", "account", "is_active", "paused_since", "paused_reason", "last_success_at")
     list_select_related = ["account"]
@@ -618,7 +618,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         return ago(row.last_success_at)
 
     @admin.display(description=_("last webhook"), ordering="last_webhook_at")
-    def heard(self, row: Integration) -> Any:
+    def last_webhook(self, row: Integration) -> Any:
         return ago(row.last_webhook_at)
 
     @admin.display(description=_("secret key"))

@@ -119,7 +119,7 @@ def _press(request: HttpRequest, integration: Integration) -> None:
     if not chosen:
         messages.warning(request, gettext("Choose at least one difference."))
         return
-    if pressed == "heed":
+    if pressed == "count":
         rows = list(_ignored(integration).filter(pk__in=chosen))
         Shipment.objects.filter(pk__in=[row.pk for row in rows]).update(ignored_stamp=None)
         log(request, rows, _("Stopped ignoring its difference from Sendcloud."))

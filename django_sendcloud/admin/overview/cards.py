@@ -134,8 +134,8 @@ def _of_orders(snapshot: Snapshot, integration: Integration, health: Integration
         if backlog.claimed:
             found.append(counted(_("sending"), backlog.claimed, "claimed"))
         if backlog.later and backlog.next_at:
-            resting = gettext("waiting, next try %(time)s") % {"time": clock_time(backlog.next_at)}
-            found.append(counted(resting, backlog.later, "later"))
+            waiting = gettext("waiting, next try %(time)s") % {"time": clock_time(backlog.next_at)}
+            found.append(counted(waiting, backlog.later, "later"))
     if backlog.waiting_since:
         url = snapshot.of(integration, OutboxEntry, state="pending")
         found.append(Fact(_("oldest waiting order"), when(backlog.waiting_since), url))

@@ -115,7 +115,7 @@ class Report:
 
     def _figures(self, backlog: Backlog, integration: int | None) -> Figures:
         none = Inbox(0, self.health.now)
-        received, applied, failed, unheard = (
+        received, applied, failed, receiver_failed = (
             self.inbox.get((integration or 0, state.value), none)
             for state in (EventState.RECEIVED, EventState.APPLIED, EventState.FAILED, EventState.RECEIVER_FAILED)
         )
@@ -130,7 +130,7 @@ class Report:
             inbox=received.number + applied.number,
             inbox_lag_seconds=self.health.age(min(received.oldest, applied.oldest)),
             inbox_failed=failed.number,
-            receivers_failed=unheard.number,
+            receivers_failed=receiver_failed.number,
         )
 
     def as_json(self) -> dict[str, Any]:

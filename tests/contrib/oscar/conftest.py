@@ -109,7 +109,7 @@ def shop(db: None) -> Shop:
 
 @pytest.fixture
 def move(sendcloud: Any, sendcloud_integration: Any, client: Any) -> Callable[[int], None]:
-    """Move a parcel one step at Sendcloud, and let the shop hear of it."""
+    """Move a parcel one step at Sendcloud, and let its webhook reach the shop."""
     from django_sendcloud.testing import drain, send_webhook
 
     moments = itertools.count(int(time.time() * 1000), 60_000)

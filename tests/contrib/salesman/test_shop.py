@@ -77,7 +77,7 @@ def boss(db: None) -> Client:
 
 @pytest.fixture
 def move(sendcloud: Any, sendcloud_integration: Any, order: Any) -> Callable[[int], None]:
-    """Move the order's parcel at Sendcloud, and let the shop hear of each step."""
+    """Move the order's parcel at Sendcloud, and let the webhook of each step reach the shop."""
     moments = itertools.count(int(time.time() * 1000), 60_000)
     parcels: list[int] = []
 
