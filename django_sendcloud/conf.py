@@ -164,7 +164,7 @@ class Settings:
     # Deployment
     DATABASE: str = "default"
     """Alias of the database that holds this app's tables; orders must live in it to be recorded atomically."""
-    SITE: str = ""
+    DEPLOYMENT: str = ""
     """Name of this deployment. Empty: its database and ``WEBHOOK_BASE_URL`` identify it. A copy of the database that
     starts elsewhere sends nothing until a person decides which of the two ships."""
     QUEUE: str = ""

@@ -29,7 +29,7 @@ SETTINGS = {
     "CONFIRM_SECONDS": 0.2,
     "SAVE_SECONDS": 5.0,
     # By name, because a test may put a pool or a proxy before the database.
-    "SITE": "tests",
+    "DEPLOYMENT": "tests",
 }
 RUN_SECONDS = 120.0
 

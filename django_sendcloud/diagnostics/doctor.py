@@ -22,8 +22,8 @@ from ..broker import BROKER_TIMEOUT, celery_app, is_used
 from ..conf import SendcloudConfigurationError, conf, problems
 from ..core.clock import clock
 from ..core.crypto import DecryptionError
+from ..core.deployment import differences
 from ..core.schema import unapplied_migrations
-from ..core.site import differences
 from ..exceptions import APIError
 from ..models import Integration, PauseReason
 from ..registry import registry
@@ -68,7 +68,7 @@ class Check(StrEnum):
     CLOCK = "clock"
     ADAPTER = "adapter"
     INTEGRATION = "integration"
-    SITE = "site"
+    DEPLOYMENT = "deployment"
     KEYS = "keys"
     WEBHOOK = "webhook"
     LIMITER = "limiter"
@@ -84,7 +84,7 @@ TITLES: dict[Check, StrOrPromise] = {
     Check.CLOCK: _("Clock"),
     Check.ADAPTER: _("Adapter"),
     Check.INTEGRATION: _("Integration"),
-    Check.SITE: _("Site"),
+    Check.DEPLOYMENT: _("Deployment"),
     Check.KEYS: _("Keys"),
     Check.WEBHOOK: _("Webhook"),
     Check.LIMITER: _("Rate limit"),
@@ -113,8 +113,8 @@ WORDS: dict[str, tuple[StrOrPromise, StrOrPromise]] = {
     ),
     "paused": (_("It is paused (%(detail)s)."), _("Its page in the admin says how to go on.")),
     "copy": (
-        _("It was connected at another site, so nothing is sent from here."),
-        _("Decide on its page in the admin which site ships."),
+        _("It was connected in another deployment, so nothing is sent from here."),
+        _("Decide on its page in the admin which deployment ships."),
     ),
     "keys_missing": (_("It has no API keys."), _("Enter them on its page in the admin.")),
     "keys_unreadable": (
@@ -302,10 +302,10 @@ def _integrations() -> Iterator[Finding]:
             yield Finding(Check.INTEGRATION, Status.PROBLEM, "paused", reason, name)
         else:
             yield Finding(Check.INTEGRATION, Status.OK, integration=name)
-        if differences(integration.site):
-            yield Finding(Check.SITE, Status.PROBLEM, "copy", integration=name)
+        if differences(integration.deployment):
+            yield Finding(Check.DEPLOYMENT, Status.PROBLEM, "copy", integration=name)
         else:
-            yield Finding(Check.SITE, Status.OK, integration=name)
+            yield Finding(Check.DEPLOYMENT, Status.OK, integration=name)
         for check, run in ((Check.KEYS, _keys), (Check.WEBHOOK, _webhook), (Check.LIMITER, _limiter)):
             yield from _guarded(check, functools.partial(_of_integration, check, run, integration, name))
 

@@ -4,7 +4,7 @@ import django.core.validators
 import django.db.models.deletion
 import django.db.models.functions.datetime
 import django.utils.timezone
-import django_sendcloud.core.site
+import django_sendcloud.core.deployment
 import django_sendcloud.models.account
 import django_sendcloud.models.fields
 import uuid
@@ -153,7 +153,7 @@ class Migration(migrations.Migration):
                 ('parcels_seen_until', models.DateTimeField(blank=True, editable=False, null=True, verbose_name='parcels known until')),
                 ('created_at', models.DateTimeField(auto_now_add=True, verbose_name='connected at')),
                 ('moving_to', models.CharField(blank=True, default='', editable=False, max_length=2)),
-                ('site', models.JSONField(default=django_sendcloud.core.site.current_site, editable=False)),
+                ('deployment', models.JSONField(default=django_sendcloud.core.deployment.current_deployment, editable=False)),
                 ('account', models.ForeignKey(default=django_sendcloud.models.account.main_account, on_delete=django.db.models.deletion.PROTECT, related_name='integrations', to='django_sendcloud.account', verbose_name='account')),
             ],
             options={

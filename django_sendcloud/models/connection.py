@@ -10,7 +10,7 @@ from ..api.urls import check_url
 from ..api.v2 import Integration as RemoteIntegration
 from ..conf import AddressError, SendcloudConfigurationError, Settings, conf
 from ..core.crypto import Secret
-from ..core.site import OnlyFromSite
+from ..core.deployment import OnlyFromDeployment
 from ..core.token_cache import SharedTokenCache
 from ..enums import ApiGeneration, AuthScheme
 
@@ -21,7 +21,7 @@ def client_of(
     scheme: str,
     public_key: str,
     secret_key: Secret | None,
-    site: dict[str, str],
+    deployment: dict[str, str],
     options: Mapping[str, Any],
 ) -> SendcloudClient:
     """Return a client with an integration's credentials; see ``Integration.client``.
@@ -31,7 +31,7 @@ def client_of(
         scheme: Its way of authentication.
         public_key: Its public key.
         secret_key: Its secret key.
-        site: The site it was connected at.
+        deployment: The deployment it was connected in.
         options: Arguments of the client that replace those from the settings.
 
     Raises:
@@ -50,7 +50,7 @@ def client_of(
     except ValueError as error:
         # A key that cannot be one: the text says which.
         raise SendcloudConfigurationError(f"Integration {name}: {error}") from None
-    return _client(settings, {"limiter": OnlyFromSite(site), "auth": auth, **options})
+    return _client(settings, {"limiter": OnlyFromDeployment(deployment), "auth": auth, **options})
 
 
 def check_connection() -> None:

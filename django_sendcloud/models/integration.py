@@ -19,8 +19,8 @@ from django.utils.translation import gettext_lazy as _
 from ..conf import conf
 from ..core.clock import clock
 from ..core.crypto import Secret
+from ..core.deployment import current_deployment
 from ..core.dispatch import ReceiverFailed, dispatch
-from ..core.site import current_site
 from ..enums import ApiGeneration, AuthScheme
 from .account import Account, main_account
 from .base import DatabaseQuerySet, SendcloudModel
@@ -152,8 +152,8 @@ class Integration(SendcloudModel):
     created_at = models.DateTimeField(_("connected at"), auto_now_add=True)
     # The API generation it moves to (``sync.move``), empty unless a move has begun.
     moving_to = models.CharField(max_length=2, blank=True, default="", editable=False)
-    # The site it was connected at. A copy of the database elsewhere must not ship (``sync.site_guard``).
-    site = models.JSONField(default=current_site, editable=False)
+    # The deployment it was connected in. A copy of the database elsewhere must not ship (``sync.deployment_guard``).
+    deployment = models.JSONField(default=current_deployment, editable=False)
 
     objects = IntegrationQuerySet.as_manager()
 
@@ -178,7 +178,7 @@ class Integration(SendcloudModel):
         """Return a client with this integration's credentials. Cheap to make; close it, or use it in a ``with``.
 
         Its requests raise :class:`~django_sendcloud.core.transactions.InsideTransaction` inside an atomic block, and
-        those that change something raise :class:`~django_sendcloud.core.site.CopyOfShop` at another site.
+        those that change something raise :class:`~django_sendcloud.core.deployment.CopyOfShop` in another deployment.
 
         Raises:
             SendcloudConfigurationError: the keys are missing, or cannot be decrypted.
@@ -192,7 +192,7 @@ class Integration(SendcloudModel):
             scheme=self.auth_scheme,
             public_key=self.public_key,
             secret_key=self.secret_key,
-            site=self.site,
+            deployment=self.deployment,
             options=options,
         )
 
@@ -297,7 +297,7 @@ class Integration(SendcloudModel):
             PayloadError: a value breaks the contract. Nothing is sent.
             APIError: it was rejected, or could not be asked. Nothing is stored.
             SendcloudConfigurationError: the keys are missing, an address among the settings cannot be used, or this
-                site may be a copy of the shop.
+                deployment may be a copy of the shop.
             InsideTransaction: a database of this thread is in an atomic block.
         """
         from .connection import patch
@@ -383,8 +383,8 @@ class Integration(SendcloudModel):
             # A person who resumes it during a move decides to stay with the old API.
             values["moving_to"] = ""
         if self.paused_reason == PauseReason.COPY and not by_probe:
-            # A person decides that this site is the one that ships.
-            values["site"] = current_site()
+            # A person decides that this deployment is the one that ships.
+            values["deployment"] = current_deployment()
         rows = Integration.objects.filter(pk=self.pk, paused_since__isnull=False)
         if by_probe:
             rows = rows.filter(paused_since=self.paused_since)

@@ -23,7 +23,7 @@ from ..signals import work_due
 from ..silent import SilentBytes, SilentDict, SilentList, SilentStr
 from ..sync import limiter
 from ..sync.backends import backend_class
-from ..sync.site_guard import pause_if_copy
+from ..sync.deployment_guard import pause_if_copy
 from .matching import order_ids
 from .parse import KEYS, ParcelUpdate, ParseError, identity, moment
 from .statuses import id_of

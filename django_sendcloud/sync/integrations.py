@@ -11,9 +11,9 @@ from django.db.models import Exists
 from ..conf import conf
 from ..core.clock import EpochMicroseconds, clock
 from ..models import Integration, PrunedOrder
+from .deployment_guard import pause_if_copy
 from .problems import Problem
 from .routing import route
-from .site_guard import pause_if_copy
 
 __all__ = ["Integrations"]
 

@@ -27,10 +27,10 @@ from ..orders import database_for, orders_by_key
 from ..registry import registry
 from . import breaker, limiter
 from .backends import Backend, RemoteItem, backend_class
+from .deployment_guard import pause_if_copy
 from .fold import fold_all
 from .push.frozen import has_label, is_frozen, with_frozen
 from .record import record
-from .site_guard import pause_if_copy
 
 __all__ = [
     "SCANS_TO_ACT",

@@ -69,7 +69,7 @@ def send_test_order(integration: Integration) -> OrderTest:
     Raises:
         RateLimited: the rate limit leaves no room now. Nothing was made.
         APIError: it was rejected, or its result is unknown. A deletion was tried all the same.
-        SendcloudConfigurationError: the keys are missing or cannot be read, or this site may be a copy.
+        SendcloudConfigurationError: the keys are missing or cannot be read, or this deployment may be a copy.
     """
     now = clock.now().replace(microsecond=0)
     number = f"TEST-{uuid.uuid4().hex[:10].upper()}"

@@ -1,4 +1,4 @@
-"""The operator's decision which of two sites ships, and its undoing."""
+"""The operator's decision which of two deployments ships, and its undoing."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from django.contrib.messages import get_messages
 from django.test import Client
 from django.urls import reverse
 
-from django_sendcloud.core.site import CopyOfShop, current_site
+from django_sendcloud.core.deployment import CopyOfShop, current_deployment
 from django_sendcloud.models import Integration, PauseReason
 from django_sendcloud.sync.worker import push_due
 from tests import factories
@@ -23,7 +23,9 @@ pytestmark = pytest.mark.django_db
 def copied(integration: Integration, sendcloud_settings: Any) -> Integration:
     """Connect at https://shop.example, with one order waiting, then start as https://staging.example."""
     sendcloud_settings(WEBHOOK_BASE_URL="https://shop.example")
-    Integration.objects.update(site=current_site(), webhook_active=True, webhook_url="https://shop.example/hook/")
+    Integration.objects.update(
+        deployment=current_deployment(), webhook_active=True, webhook_url="https://shop.example/hook/"
+    )
     sendcloud_settings(WEBHOOK_BASE_URL="https://staging.example")
     factories.order()
     push_due()
@@ -82,7 +84,7 @@ def test_plain_resume_does_not_decide(copied: Integration, sandbox: Any, as_role
     operator = as_role("superuser")
     data = {"action": "resume", "_selected_action": [copied.pk]}
     response = operator.post(reverse("admin:django_sendcloud_integration_changelist"), data)
-    assert "decide on its page which site ships" in str(list(get_messages(response.wsgi_request)))
+    assert "decide on its page which deployment ships" in str(list(get_messages(response.wsgi_request)))
     assert Integration.objects.get().paused_reason == PauseReason.COPY
     assert not sandbox.requests
 

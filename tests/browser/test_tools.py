@@ -11,7 +11,7 @@ from django.urls import reverse
 from playwright.sync_api import expect
 
 from django_sendcloud import jobs
-from django_sendcloud.core.site import current_site
+from django_sendcloud.core.deployment import current_deployment
 from django_sendcloud.models import Account, Integration, PauseReason
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import drain
@@ -56,7 +56,7 @@ def copied(operator: Operator, sendcloud_settings: Callable[..., None]) -> Integ
     """Start a copy of the shop with one order waiting."""
     sendcloud_settings(WEBHOOK_BASE_URL="https://shop.example")
     integration = operator.connect()
-    Integration.objects.update(site=current_site())
+    Integration.objects.update(deployment=current_deployment())
     sendcloud_settings(WEBHOOK_BASE_URL="https://staging.example")
     factories.order()
     push_due()
@@ -85,7 +85,7 @@ def test_mistaken_copy_is_undone_in_two_clicks(copied: Integration, operator: Op
     clicks.press("This is the shop that ships…")
     see(operator, "1 order waits and is sent now.")
     clicks.press("This is the shop that ships")
-    see(operator, "ships from this site")
+    see(operator, "ships from this deployment")
     assert clicks.number == 2
     drain()
     assert len(operator.sandbox.shipments()) == 1
@@ -94,7 +94,7 @@ def test_mistaken_copy_is_undone_in_two_clicks(copied: Integration, operator: Op
 def test_decision_on_an_old_page_is_explained(copied: Integration, operator: Operator) -> None:
     """Another operator decides meanwhile."""
     operator.open("integration_change", copied.pk)
-    Integration.objects.update(site=current_site(), paused_since=None, paused_reason="")
+    Integration.objects.update(deployment=current_deployment(), paused_since=None, paused_reason="")
     operator.press("This is a copy…")
     see(operator, "A colleague has decided meanwhile")
     assert Integration.objects.get().is_active

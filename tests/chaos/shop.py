@@ -33,7 +33,7 @@ SETTINGS: dict[str, Any] = {
     "CLAIM_SIZE": 100,
     "BATCH_SIZE": 10,
     # An explicit name, because each process reaches the database through a proxy, so under another address.
-    "SITE": "chaos",
+    "DEPLOYMENT": "chaos",
     # A webhook that found no web server for too long is made up for by polling.
     "POLL_SECONDS": 5.0,
 }
@@ -208,7 +208,7 @@ class Shop(Project):
 
     def start_copy(self) -> subprocess.Popen[bytes]:
         """Start the worker of a test shop that has a copy of the database, with its keys."""
-        settings = json.dumps({**self.settings, "SITE": "copy"})
+        settings = json.dumps({**self.settings, "DEPLOYMENT": "copy"})
         environment = {**self.directly(), "DATABASE_URL": self.copy_url, "SENDCLOUD_SETTINGS": settings}
         return self.start_module("tests.chaos.copy", **environment)
 

@@ -39,7 +39,7 @@ def planted(integration: Integration, sendcloud_settings: Any, settings: Any) ->
         ENCRYPTION_KEYS=[key],
         PROXY_URL="",
         PARTNER_ID="canary-partner",
-        SITE="",
+        DEPLOYMENT="",
         METRICS_TOKEN="canary-token",
         WEBHOOK_BASE_URL="https://canary.example",
         ALERTS={"recipients": ["canary@alerts.example"]},

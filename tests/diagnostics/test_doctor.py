@@ -105,11 +105,11 @@ def test_unreachable_sendcloud_is_a_problem(well: Integration, sandbox: Any) -> 
 
 def test_pause_and_copy_are_problems(well: Integration) -> None:
     well.pause(PauseReason.PERSON)
-    Integration.objects.update(site={"name": "elsewhere"})
+    Integration.objects.update(deployment={"name": "elsewhere"})
     assert found(Check.INTEGRATION) == [(Status.PROBLEM, "paused")]
-    assert found(Check.SITE) == [(Status.OK, "ok")], "a part that only one site knows is no difference"
-    Integration.objects.update(site={"database": "elsewhere"})
-    assert found(Check.SITE) == [(Status.PROBLEM, "copy")]
+    assert found(Check.DEPLOYMENT) == [(Status.OK, "ok")], "a part that only one deployment knows is no difference"
+    Integration.objects.update(deployment={"database": "elsewhere"})
+    assert found(Check.DEPLOYMENT) == [(Status.PROBLEM, "copy")]
 
 
 def test_webhook_round_trip_is_checked(well: Integration, monkeypatch: pytest.MonkeyPatch) -> None:

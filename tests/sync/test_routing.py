@@ -44,7 +44,7 @@ def made(name: str, countries: str = "", sites: str = "") -> Integration:
         name=name,
         for_countries=countries.split(),
         for_sites=sites.split(),
-        site={},  # the default asks the database
+        deployment={},  # the default asks the database
     )
 
 

@@ -275,7 +275,7 @@ PAUSES: Mapping[str, Explanation] = {
     PauseReason.GONE.value: ERRORS["gone"],
     PauseReason.COPY.value: Explanation(
         _("This may be a copy of the shop"),
-        _("It was connected at another site: its database or its address is another one here. Nothing is sent."),
+        _("It was connected in another deployment: its database or its address is another one here. Nothing is sent."),
         _("Press “This is the shop that ships” or “This is a copy”. Until then orders are kept and not sent."),
     ),
     PauseReason.MOVE.value: Explanation(

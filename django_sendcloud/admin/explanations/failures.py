@@ -9,7 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...conf import SendcloudConfigurationError, conf
 from ...core.crypto import DecryptionError
-from ...core.site import CopyOfShop
+from ...core.deployment import CopyOfShop
 from ...exceptions import APIError, AuthenticationError, NotFound, RequestNotSent, TLSError, WrongAddress
 from ...models import Integration, PauseReason
 from .errors import ERRORS, PAUSES, Explanation, explain_error

@@ -58,7 +58,7 @@ NO_KEYS = Explanation(
 )
 MARKED_AS_COPY = Explanation(
     _("It is not used by this copy of the shop"),
-    _("An operator decided that another site ships. Nothing is sent from here."),
+    _("An operator decided that another deployment ships. Nothing is sent from here."),
     _("If that was a mistake, press “This is the shop that ships”. Orders placed meanwhile are sent then."),
 )
 ASKS_OPERATOR = Explanation(

@@ -21,8 +21,8 @@ from django.views.decorators.csrf import csrf_protect
 from ...conf import conf
 from ...core.crypto import Secret
 from ...core.dates import date_and_time
+from ...core.deployment import current_deployment
 from ...core.silent_post import silent_post
-from ...core.site import current_site
 from ...core.transactions import outside_transactions
 from ...exceptions import RateLimited
 from ...models import Integration, PauseReason, ShipmentStatus
@@ -215,7 +215,7 @@ def resume(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> N
             running += 1
             continue
         if may_be_copy(integration):
-            text = gettext("“%(name)s” may be used by a copy of the shop: decide on its page which site ships.")
+            text = gettext("“%(name)s” may be used by a copy of the shop: decide on its page which deployment ships.")
             messages.warning(request, text % {"name": integration})
             continue
         if integration.paused_reason != PauseReason.PERSON:
@@ -462,9 +462,9 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             changed.add("is_active")
         if secret := form.cleaned_data.get("new_secret_key"):
             obj.replace_secret_key(secret)
-            # A person who enters keys here says that this site ships.
-            obj.site = current_site()
-            changed |= {"site", "secret_key", "previous_secret_key", "previous_secret_key_until"}
+            # A person who enters keys here says that this deployment ships.
+            obj.deployment = current_deployment()
+            changed |= {"deployment", "secret_key", "previous_secret_key", "previous_secret_key_until"}
         if signature_key := form.cleaned_data.get("new_webhook_signature_key"):
             obj.webhook_signature_key = Secret(signature_key)
             changed.add("webhook_signature_key")

@@ -64,8 +64,8 @@ def _ask_disconnect(model_admin: SendcloudAdmin[Integration], request: HttpReque
     if may_be_copy(integration):
         return Question(
             [
-                _("This site forgets the keys, and sends nothing to it."),
-                _("Nothing changes at Sendcloud, because another site may ship through it."),
+                _("This deployment forgets the keys, and sends nothing to it."),
+                _("Nothing changes at Sendcloud, because another deployment may ship through it."),
             ],
             _waiting(integration),
         )

@@ -46,8 +46,8 @@ ABOUT: Mapping[str, StrOrPromise] = {
         "Resumes with the present keys. Also tried automatically every few minutes, unless an operator paused it."
     ),
     "test_order": _("An order is made at Sendcloud, seen there, and deleted again. No label is made."),
-    "ships_here": _("This site sends orders through it from now on. The other site must not."),
-    "is_a_copy": _("It is not used here. Nothing changes at Sendcloud or at the site that ships."),
+    "ships_here": _("This deployment sends orders through it from now on. The other deployment must not."),
+    "is_a_copy": _("It is not used here. Nothing changes at Sendcloud or in the deployment that ships."),
     "move": _("Change between API v2 and v3. You see a report first. No order is lost or sent twice."),
     "accept_keys": _("Only for a shop that is being connected from Sendcloud's side: its keys then come by webhook."),
     "disconnect": _("Stops sending and deletes the keys here. Everything at Sendcloud stays."),

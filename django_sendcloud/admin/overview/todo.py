@@ -172,7 +172,7 @@ def _found(snapshot: Snapshot, health: IntegrationHealth, finding: Finding) -> T
 
 
 def _which_ships(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
-    """Return the buttons that settle whether this site is a copy, if the operator may press them."""
+    """Return the buttons that settle whether this deployment is a copy, if the operator may press them."""
     if not snapshot.may("pause_integration"):
         return ()
     actions = [ships_here, *([is_a_copy] if integration.is_active else [])]

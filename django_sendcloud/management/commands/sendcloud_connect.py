@@ -14,8 +14,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from ...api.v2 import Integration as RemoteIntegration
 from ...conf import SendcloudConfigurationError, conf
 from ...core.crypto import Secret
+from ...core.deployment import current_deployment
 from ...core.schema import RUN_MIGRATE, unapplied_migrations
-from ...core.site import current_site
 from ...enums import ApiGeneration, AuthScheme
 from ...exceptions import APIError, AuthenticationError
 from ...models import Integration, PauseReason
@@ -179,9 +179,16 @@ class Command(BaseCommand):
             if _reveal(integration.secret_key) != _reveal(candidate.secret_key):
                 integration.replace_secret_key(_reveal(candidate.secret_key))
         integration.apply_remote(remote)
-        # A person who enters keys here says that this site ships.
-        integration.site = current_site()
-        keys = ["public_key", "auth_scheme", "secret_key", "previous_secret_key", "previous_secret_key_until", "site"]
+        # A person who enters keys here says that this deployment ships.
+        integration.deployment = current_deployment()
+        keys = [
+            "public_key",
+            "auth_scheme",
+            "secret_key",
+            "previous_secret_key",
+            "previous_secret_key_until",
+            "deployment",
+        ]
         # Workers write into this row, too: what was not changed here is not written back.
         integration.save(using=conf().DATABASE, update_fields=None if created else [*keys, *Integration.REMOTE_FIELDS])
         return integration, created

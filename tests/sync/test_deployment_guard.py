@@ -15,8 +15,8 @@ from django.db.utils import ConnectionHandler
 
 from django_sendcloud import jobs
 from django_sendcloud.conf import conf
-from django_sendcloud.core import site
-from django_sendcloud.core.site import current_site, differences
+from django_sendcloud.core import deployment
+from django_sendcloud.core.deployment import current_deployment, differences
 from django_sendcloud.models import Integration, PauseReason
 from django_sendcloud.sync.worker import push_due
 from tests import factories, services
@@ -28,7 +28,7 @@ pytestmark = pytest.mark.django_db
 def copied(integration: Integration, sendcloud_settings: Any) -> Integration:
     """Connect at https://shop.example, then start as https://staging.example."""
     sendcloud_settings(WEBHOOK_BASE_URL="https://shop.example")
-    Integration.objects.update(site=current_site())
+    Integration.objects.update(deployment=current_deployment())
     sendcloud_settings(WEBHOOK_BASE_URL="https://staging.example")
     return integration
 
@@ -58,7 +58,7 @@ def test_f41_job_of_copy_makes_no_request(copied: Integration, sandbox: Any, job
 
 
 def test_f41_other_database_counts_as_copy(integration: Integration, sandbox: Any) -> None:
-    Integration.objects.update(site={"database": "postgresql://db.internal/shop"})
+    Integration.objects.update(deployment={"database": "postgresql://db.internal/shop"})
     factories.order()
     push_due()
     assert not sandbox.requests
@@ -97,7 +97,7 @@ def test_connecting_again_makes_this_the_site(
 
 def test_process_without_address_is_the_same_site(sendcloud_settings: Any, integration: Integration) -> None:
     sendcloud_settings(WEBHOOK_BASE_URL="https://shop.example")
-    with_address = current_site()
+    with_address = current_deployment()
     sendcloud_settings(WEBHOOK_BASE_URL="")
     assert differences(with_address) == {}
     sendcloud_settings(WEBHOOK_BASE_URL="https://SHOP.example/")
@@ -105,21 +105,21 @@ def test_process_without_address_is_the_same_site(sendcloud_settings: Any, integ
 
 
 def test_named_site_survives_a_moved_database(sendcloud_settings: Any, integration: Integration, sandbox: Any) -> None:
-    sendcloud_settings(SITE="production", WEBHOOK_BASE_URL="https://shop.example")
-    Integration.objects.update(site=current_site())
-    sendcloud_settings(SITE="production", WEBHOOK_BASE_URL="https://new.example")
+    sendcloud_settings(DEPLOYMENT="production", WEBHOOK_BASE_URL="https://shop.example")
+    Integration.objects.update(deployment=current_deployment())
+    sendcloud_settings(DEPLOYMENT="production", WEBHOOK_BASE_URL="https://new.example")
     factories.order()
     push_due()
     assert sandbox.shipments()
-    sendcloud_settings(SITE="staging")
+    sendcloud_settings(DEPLOYMENT="staging")
     factories.order()
     push_due()
     assert len(sandbox.shipments()) == 1
 
 
 def test_fingerprint_holds_no_password(db: None) -> None:
-    assert "password" not in str(current_site())
-    assert set(current_site()) <= {"database", "address", "server"}
+    assert "password" not in str(current_deployment())
+    assert set(current_deployment()) <= {"database", "address", "server"}
 
 
 @pytest.mark.services("postgresql", "mariadb")
@@ -129,11 +129,11 @@ def test_local_server_is_part_of_fingerprint(monkeypatch: pytest.MonkeyPatch, se
     pymysql.install_as_MySQLdb()
     address = dj_database_url.parse(services.URLS[service])
     handler = ConnectionHandler({"default": address})
-    monkeypatch.setattr(site, "connections", handler)
-    monkeypatch.setattr(site, "_identity", functools.cache(site._identity.__wrapped__))
+    monkeypatch.setattr(deployment, "connections", handler)
+    monkeypatch.setattr(deployment, "_identity", functools.cache(deployment._identity.__wrapped__))
     try:
-        assert re.fullmatch(identity, site.current_site().get("server", ""))
+        assert re.fullmatch(identity, deployment.current_deployment().get("server", ""))
         handler["default"].settings_dict["HOST"] = "db.example"
-        assert "server" not in site.current_site(), "the host's name is enough"
+        assert "server" not in deployment.current_deployment(), "the host's name is enough"
     finally:
         handler["default"].close()

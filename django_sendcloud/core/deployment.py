@@ -1,4 +1,4 @@
-"""Fingerprint of the site this process belongs to, so that a copy of its database does not ship."""
+"""Fingerprint of the deployment this process belongs to, so that a copy of its database does not ship."""
 
 from __future__ import annotations
 
@@ -10,57 +10,57 @@ from django.db import Error, connections
 from ..conf import SendcloudConfigurationError, conf_while_selling
 from .transactions import OutsideTransactions
 
-__all__ = ["CopyOfShop", "OnlyFromSite", "current_site", "differences"]
+__all__ = ["CopyOfShop", "OnlyFromDeployment", "current_deployment", "differences"]
 
-logger = logging.getLogger("django_sendcloud.core.site")
+logger = logging.getLogger("django_sendcloud.core.deployment")
 
 _LOCAL = ("", "localhost", "127.0.0.1", "::1")
 
 
 class CopyOfShop(SendcloudConfigurationError):
-    """A request that would change something at Sendcloud, from a site the integration was not connected at."""
+    """A request that would change something at Sendcloud, from a deployment the integration was not connected in."""
 
 
-class OnlyFromSite(OutsideTransactions):
-    """A limiter for clients without one: reading is free, and changes come from one site, outside of transactions."""
+class OnlyFromDeployment(OutsideTransactions):
+    """A limiter for clients without one: reads are free; writes come from one deployment, outside of transactions."""
 
-    def __init__(self, site: dict[str, str]) -> None:
-        self._site = site
+    def __init__(self, deployment: dict[str, str]) -> None:
+        self._deployment = deployment
 
     def acquire(self, kind: str) -> None:
         """Let one request pass.
 
         Raises:
             InsideTransaction: a database of this thread is in an atomic block.
-            CopyOfShop: it would change something at Sendcloud, and this site may be a copy of the shop.
+            CopyOfShop: it would change something at Sendcloud, and this deployment may be a copy of the shop.
         """
         super().acquire(kind)
-        if kind == "unsafe" and (found := differences(self._site)):
+        if kind == "unsafe" and (found := differences(self._deployment)):
             raise CopyOfShop(
                 f"This may be a copy of the shop: its {' and '.join(sorted(found))} differ from those of "
-                "the site the integration was connected at."
+                "the deployment the integration was connected in."
             )
 
 
-def current_site() -> dict[str, str]:
-    """Return what identifies this site: ``SENDCLOUD["SITE"]`` if it is set, else its database and its address."""
+def current_deployment() -> dict[str, str]:
+    """Return what identifies this deployment: ``SENDCLOUD["DEPLOYMENT"]``, else its database and its address."""
     settings = conf_while_selling()
-    if settings.SITE:
-        return {"name": settings.SITE}
-    site = {"database": _database(settings.DATABASE)}
+    if settings.DEPLOYMENT:
+        return {"name": settings.DEPLOYMENT}
+    deployment = {"database": _database(settings.DATABASE)}
     if server := _server(settings.DATABASE):
-        site["server"] = server
+        deployment["server"] = server
     if settings.WEBHOOK_BASE_URL:
-        site["address"] = settings.WEBHOOK_BASE_URL.rstrip("/").lower()
-    return site
+        deployment["address"] = settings.WEBHOOK_BASE_URL.rstrip("/").lower()
+    return deployment
 
 
 def differences(stored: dict[str, str]) -> dict[str, tuple[str, str]]:
-    """Return the parts in which a stored site differs from this one, as (there, here).
+    """Return the parts in which a stored deployment differs from this one, as (there, here).
 
-    A part that only one of them knows is no difference: a process without ``WEBHOOK_BASE_URL`` is the same site.
+    A part that only one of them knows is no difference: a process without ``WEBHOOK_BASE_URL`` is the same deployment.
     """
-    here = current_site()
+    here = current_deployment()
     return {part: (stored[part], here[part]) for part in stored if part in here and stored[part] != here[part]}
 
 
