@@ -9,7 +9,7 @@ Put it in a module ``sendcloud.py`` of any installed app; it is found there as `
     class SendcloudOrder(OrderAdapter[Order]):
         related = {OrderLine: "order"}
         queryset = Order.objects.select_related("customer").prefetch_related("lines__product")
-        created_at = "placed_at"
+        placed_at_field = "placed_at"
         number_field = "number"
 
         def is_shippable(self, order):
@@ -167,18 +167,18 @@ class OrderAdapter(Generic[OrderT]):
     may be given as ``"app.Model"``. A row that moves from one order to another changes both.
 
     A change to a related row alone never creates a shipment for an order that was placed before its integration was
-    connected: see ``created_at``.
+    connected: see ``placed_at_field``.
     """
 
     queryset: ClassVar[models.QuerySet[Any] | None] = None
     """How orders are loaded: name here what the hooks read with ``select_related`` and
     ``prefetch_related``, so that a batch costs a constant number of queries. Default: all orders."""
 
-    changed_at: ClassVar[str] = ""
+    changed_at_field: ClassVar[str] = ""
     """Name of the order's modification field (``auto_now``), if it has one: orders changed without a
     signal (``QuerySet.update``, ``bulk_create``, raw SQL) are then found by the periodic drift scan."""
 
-    created_at: ClassVar[str] = ""
+    placed_at_field: ClassVar[str] = ""
     """Name of the order's field with the time it was placed. An order from before its integration was connected is not
     sent because something related to it changed, but only if it is saved itself, enqueued or found by the drift scan.
     Without this name the ``created_at`` of its first shipment decides."""
@@ -239,7 +239,7 @@ class OrderAdapter(Generic[OrderT]):
         """
         if getattr(order, self.status_field) != status:
             setattr(order, self.status_field, status)
-            order.save(update_fields=[self.status_field, *([self.changed_at] if self.changed_at else [])])
+            order.save(update_fields=[self.status_field, *([self.changed_at_field] if self.changed_at_field else [])])
 
     def get_queryset(self) -> models.QuerySet[OrderT]:
         """Return all orders, with what the other hooks read."""
@@ -263,7 +263,7 @@ class OrderAdapter(Generic[OrderT]):
         """Return the fields of :class:`ShipmentPayload` that hold for each package of the order: all but its items.
 
         Four have a default: ``external_order_id`` is the primary key, ``order_number`` the field ``number_field`` or
-        else the primary key, ``created_at`` the field ``created_at``, ``external_shipment_id`` the package.
+        else the primary key, ``created_at`` the field ``placed_at_field``, ``external_shipment_id`` the package.
         ``total_order_value`` is that of the whole order: of one in several packages, each gets the value of its items.
 
         Raises:
@@ -412,8 +412,8 @@ class OrderAdapter(Generic[OrderT]):
         return at if at > clock.now() else None
 
     def placed_at(self, order: OrderT) -> dt.datetime | None:
-        """Return when the order was placed by its own field, ``None`` if ``created_at`` names none."""
-        value = getattr(order, self.created_at, None) if self.created_at else None
+        """Return when the order was placed by its own field, ``None`` if ``placed_at_field`` names none."""
+        value = getattr(order, self.placed_at_field, None) if self.placed_at_field else None
         return value if isinstance(value, dt.datetime) and timezone.is_aware(value) else None
 
     @property
@@ -450,7 +450,7 @@ class OrderAdapter(Generic[OrderT]):
         from .payloads.shipment import REQUIRED
 
         key = stored_key(type(order), order.pk)
-        placed = getattr(order, self.created_at, None) if self.created_at else None
+        placed = getattr(order, self.placed_at_field, None) if self.placed_at_field else None
         return {
             **dict.fromkeys(REQUIRED),
             "external_order_id": key,

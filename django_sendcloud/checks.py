@@ -306,8 +306,8 @@ _ATTRIBUTES: dict[str, tuple[Callable[[Any], bool], str, str]] = {
         "a collection of statuses",
         'status_beginnings = ["paid"]',
     ),
-    "changed_at": (lambda value: isinstance(value, str), "the name of a field", 'changed_at = "modified"'),
-    "created_at": (lambda value: isinstance(value, str), "the name of a field", 'created_at = "placed_at"'),
+    "changed_at_field": (lambda value: isinstance(value, str), "the name of a field", 'changed_at_field = "modified"'),
+    "placed_at_field": (lambda value: isinstance(value, str), "the name of a field", 'placed_at_field = "placed_at"'),
     "number_field": (lambda value: isinstance(value, str), "the name of a field", 'number_field = "number"'),
     "site_field": (lambda value: isinstance(value, str), "the name of a field", 'site_field = "site"'),
     "contact": (
@@ -350,9 +350,9 @@ def _check_types(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.Check
 
 
 def _check_times(adapter: OrderAdapter[Any], name: str) -> Iterator[checks.CheckMessage]:
-    if found := _time_problem(adapter, "changed_at"):
+    if found := _time_problem(adapter, "changed_at_field"):
         yield error_message(12, f"{name}.{found[0]}", found[1], type(adapter))
-    if found := _time_problem(adapter, "created_at"):
+    if found := _time_problem(adapter, "placed_at_field"):
         yield error_message(66, f"{name}.{found[0]}", found[1], type(adapter))
 
 

@@ -117,7 +117,7 @@ class Settings:
     SWEEP_SECONDS: float = _number(30.0, 0.1, 3600)
     """Seconds between two searches for due work whose notification was lost."""
     DRIFT_SECONDS: float = _number(900.0, 1, 1e9)
-    """Seconds between two searches for orders that changed without a signal (adapters with ``changed_at``)."""
+    """Seconds between two searches for orders that changed without a signal (adapters with ``changed_at_field``)."""
     RECONCILE_SECONDS: float = _number(86_400.0, 1, 1e9)
     """Seconds between two comparisons of both sides, shipment by shipment."""
     PROBE_SECONDS: float = _number(300.0, 0.1, 86_400)

@@ -35,7 +35,7 @@ def run(check: Any, **kwargs: Any) -> dict[str, django_checks.CheckMessage]:
 
 class Whole(OrderAdapter[Order]):
     related = {OrderLine: "order", Customer: "orders"}
-    changed_at = "modified"
+    changed_at_field = "modified"
 
     def get_shipments(self, order: Order) -> Any:
         return []
@@ -216,8 +216,8 @@ def test_missing_adapter_is_reported() -> None:
             "E069",
             "get_lines",
         ),
-        ({"changed_at": "modifed"}, "E012", "Did you mean 'modified'?"),
-        ({"changed_at": "number"}, "E012", "no DateTimeField"),
+        ({"changed_at_field": "modifed"}, "E012", "Did you mean 'modified'?"),
+        ({"changed_at_field": "number"}, "E012", "no DateTimeField"),
         ({"related": {"shop.Nothing": "order"}}, "E013", "shop.Nothing"),
         ({"related": {"nonsense": "order"}}, "E013", "nonsense"),
         ({"related": {OrderLine: "oder"}}, "E013", "Its relations: order"),
@@ -244,7 +244,7 @@ def test_missing_adapter_is_reported() -> None:
         ({"related": None}, "E071", "a mapping"),
         ({"queryset": Order.objects}, "E071", "a queryset"),
         ({"queryset": lambda self: Order.objects.all()}, "E071", "is a method"),
-        ({"changed_at": ["modified"]}, "E071", "the name of a field"),
+        ({"changed_at_field": ["modified"]}, "E071", "the name of a field"),
         ({"status_field": None}, "E071", "the name of a field"),
         ({"auto": "no"}, "E071", "True or False"),
         ({"status_beginnings": ["paid"]}, "W072", "no phase_statuses"),
@@ -264,7 +264,7 @@ def test_missing_adapter_is_reported() -> None:
         ({"queryset": Order.objects.select_related("customer__number")}, "E061", "customer__number"),
         ({"is_shipable": lambda self, order: True}, "W062", "Did you mean 'is_shippable'?"),
         ({"queryset": Order.objects.prefetch_related("lines"), "related": {}}, "W063", "shop.OrderLine"),
-        ({"created_at": "created_on"}, "E066", "DateTimeFields: created, modified"),
+        ({"placed_at_field": "created_on"}, "E066", "DateTimeFields: created, modified"),
         ({"related": {OrderLine: watch("order", "quanity")}}, "E067", "Did you mean 'quantity'?"),
         ({"related": {OrderLine: watch("oder", "quantity")}}, "E013", "Its relations: order"),
     ],
@@ -295,7 +295,7 @@ def test_correct_adapter_has_no_findings() -> None:
         {"queryset": Order.objects.select_related("customer", "wholesaleorder")},
         {"queryset": Order.objects.prefetch_related(Prefetch("lines", to_attr="cart"), "cart__order")},
         {"get_status": lambda self, order: "paid"},
-        {"created_at": "created"},
+        {"placed_at_field": "created"},
     ],
 )
 def test_valid_adapter_has_no_findings(fine: dict[str, Any], django_assert_num_queries: Any, db: None) -> None:
@@ -408,7 +408,7 @@ def test_composite_primary_key_is_refused() -> None:
             app_label = "shop"
 
     try:
-        made = adapter(related={}, changed_at="")()
+        made = adapter(related={}, changed_at_field="")()
         made.model = Pair  # type: ignore[assignment]
         assert "E015" in {str(m.id).removeprefix("sendcloud.") for m in checks._check_adapter(made)}
     finally:
@@ -429,7 +429,7 @@ def test_long_primary_key_is_refused(length: int, found: set[str]) -> None:
             app_label = "shop"
 
     try:
-        made = adapter(related={}, changed_at="")()
+        made = adapter(related={}, changed_at_field="")()
         made.model = Verbose  # type: ignore[assignment]
         messages = {str(m.id).removeprefix("sendcloud."): m for m in checks._check_adapter(made)}
         assert set(messages) == found

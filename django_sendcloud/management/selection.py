@@ -30,7 +30,7 @@ class OrdersCommand(TablesCommand):
         """Add the options that choose orders."""
         parser.add_argument("--all", action="store_true", help="All orders of all registered models.")
         parser.add_argument("--model", metavar="app.Model", help="Only orders of this model.")
-        parser.add_argument("--since", metavar="DATE", help="Orders modified since then (adapters with changed_at).")
+        parser.add_argument("--since", metavar="DATE", help="Orders modified since then (needs changed_at_field).")
         parser.add_argument("--pk", nargs="+", default=[], help="Orders with these keys.")
         parser.add_argument(
             "--filter",
@@ -74,12 +74,12 @@ class OrdersCommand(TablesCommand):
                 raise CommandError(f"--filter {condition}: write it as lookup=value, for instance status=paid.")
             orders = self.filtered(orders, f"--filter {condition}", {lookup: _VALUES.get(value, value)})
         if options["since"]:
-            if not adapter.changed_at:
+            if not adapter.changed_at_field:
                 raise CommandError(
-                    f"--since needs the modification field of {adapter.model._meta.label}: set changed_at in "
+                    f"--since needs the modification field of {adapter.model._meta.label}: set changed_at_field in "
                     f"{type(adapter).__qualname__}."
                 )
-            orders = orders.filter(**{f"{adapter.changed_at}__gte": _moment(options["since"])})
+            orders = orders.filter(**{f"{adapter.changed_at_field}__gte": _moment(options["since"])})
         return orders.distinct() if options["filter"] else orders
 
     def filtered(self, orders: QuerySet[Any], option: str, condition: dict[str, Any]) -> QuerySet[Any]:

@@ -30,7 +30,7 @@ HORIZON = dt.timedelta(days=1)
 def scan(since: dt.datetime | None = None) -> int:
     """Record orders whose modification field is newer than their last push.
 
-    Only adapters that name ``changed_at`` take part.
+    Only adapters that name ``changed_at_field`` take part.
 
     Args:
         since: Look at orders modified after this; by default since the last scan, with an overlap.
@@ -46,7 +46,7 @@ def scan(since: dt.datetime | None = None) -> int:
     found = 0
     failures = []
     for adapter in registry:
-        if adapter.changed_at:
+        if adapter.changed_at_field:
             try:
                 found += _scan(adapter, since) if since is not None else _go_on(adapter)
             except DatabaseError as error:
@@ -72,7 +72,7 @@ def _go_on(adapter: OrderAdapter[Any]) -> int:
 
 
 def _scan(adapter: OrderAdapter[Any], since: dt.datetime) -> int:
-    model, field = adapter.model, adapter.changed_at
+    model, field = adapter.model, adapter.changed_at_field
     alias = router.db_for_write(model)
     recent: QuerySet[Any] = model._base_manager.using(alias).filter(**{f"{field}__gt": since}).order_by()
     for other in registry.children(adapter):

@@ -16,9 +16,9 @@ class SendcloudOrder(OrderAdapter[Order]):
     # A customer's other fields do not appear on a shipment.
     related = {OrderLine: "order", Customer: watch("orders", "name", "company", "email", "phone")}
     queryset = Order.objects.select_related("customer").prefetch_related("lines__product")
-    changed_at = "modified_at"
+    changed_at_field = "modified_at"
     # A customer who moves does not send their orders of before this shop used Sendcloud.
-    created_at = "placed_at"
+    placed_at_field = "placed_at"
     number_field = "number"
     admin_fields = {
         "address": "street",

@@ -248,7 +248,7 @@ def test_later_order_with_pruned_key_is_pushed(
     """SQLite gives the key of a deleted row away again."""
 
     class Dated(ShopOrder):
-        created_at = "created"
+        placed_at_field = "created"
 
     order = shipped(integration, sandbox, "delivered")
     pruning.prune()

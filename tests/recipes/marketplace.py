@@ -8,7 +8,7 @@ from .models import Line, Order, Partner
 class MarketplaceOrder(OrderAdapter[Order]):
     related = {Line: "order", Partner: watch("product__line__order", "integration")}
     queryset = Order.objects.prefetch_related("lines__product__partner__integration")
-    changed_at, created_at, number_field = "modified_at", "placed_at", "number"
+    changed_at_field, placed_at_field, number_field = "modified_at", "placed_at", "number"
 
     def is_shippable(self, order):
         return order.is_paid

@@ -12,7 +12,7 @@ GONE = (ParcelPhase.IN_TRANSIT, ParcelPhase.AWAITING_PICKUP, ParcelPhase.DELIVER
 class ShopOrder(OrderAdapter[Order]):
     related = {Line: "order"}
     queryset = Order.objects.prefetch_related("lines__product")
-    changed_at, created_at, number_field = "modified_at", "placed_at", "number"
+    changed_at_field, placed_at_field, number_field = "modified_at", "placed_at", "number"
 
     def is_shippable(self, order):
         return order.is_paid

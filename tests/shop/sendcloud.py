@@ -13,7 +13,7 @@ from .models import Customer, Order, OrderLine
 class ShopOrder(OrderAdapter[Order]):
     related = {OrderLine: "order", Customer: "orders"}
     queryset = Order.objects.select_related("customer").prefetch_related("lines")
-    changed_at = "modified"
+    changed_at_field = "modified"
     number_field = "number"
 
     def is_shippable(self, order: Order) -> bool:

@@ -257,7 +257,7 @@ class WithChangedAt(ShopOrder):
 
 
 class WithoutChangedAt(WithChangedAt):
-    changed_at = ""
+    changed_at_field = ""
 
 
 @pytest.mark.parametrize(("adapter", "expected"), [(WithChangedAt, {"shop.wholesaleorder"}), (WithoutChangedAt, set())])

@@ -50,11 +50,11 @@ def test_related_change_never_creates_old_order(old_order: Order, sandbox: Any) 
 
 
 def test_broken_old_order_is_not_rejected(old_order: Order, sandbox: Any) -> None:
-    """With ``created_at`` named, its age is known without a payload."""
+    """With ``placed_at_field`` named, its age is known without a payload."""
     Order.objects.update(country="ZZ")
 
     class Dated(ShopOrder):
-        created_at = "created"
+        placed_at_field = "created"
 
     with _instead(Dated):
         old_order.customer.save()

@@ -33,7 +33,7 @@ class Composed(OrderAdapter[Order]):
     related = {OrderLine: "order", Customer: "orders"}
     queryset = Order.objects.select_related("customer").prefetch_related("lines")
     number_field = "number"
-    created_at = "created"
+    placed_at_field = "created"
     # SKU to package; the tests change it.
     packages_by_sku: Mapping[str, Any] = {}
 

@@ -82,7 +82,7 @@ def preflight_context(site: admin.AdminSite, request: HttpRequest) -> dict[str, 
 def _newest(adapter: OrderAdapter[Any]) -> Iterator[Any]:
     """Yield the keys of the newest orders without a label, the newest first."""
     model = adapter.model
-    order = f"-{adapter.created_at or adapter.changed_at or 'pk'}"
+    order = f"-{adapter.placed_at_field or adapter.changed_at_field or 'pk'}"
     pks = list(model._base_manager.order_by(order).values_list("pk", flat=True)[:SHOWN])
     refs = {OrderRef.to(model, pk).key: pk for pk in pks}
     labelled = Shipment.objects.filter(

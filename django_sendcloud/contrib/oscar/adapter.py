@@ -89,7 +89,7 @@ class OscarOrderAdapter(OrderAdapter[Any]):
     shipping_event: ClassVar[str] = ""
     """Name or code of the shipping event to create when a parcel has left, for the quantities left. Empty: none."""
 
-    created_at = "date_placed"
+    placed_at_field = "date_placed"
     number_field = "number"
     site_field = "site"
     related = {

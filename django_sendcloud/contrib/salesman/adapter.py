@@ -53,8 +53,8 @@ class SalesmanOrderAdapter(OrderAdapter[Any]):
     """The unit of ``weight_attribute``, as :func:`~django_sendcloud.payloads.kilograms` takes it."""
 
     phase_statuses: ClassVar[Mapping[str, Any]] = {"in_transit": "SHIPPED", "delivered": "COMPLETED"}
-    changed_at = "date_updated"
-    created_at = "date_created"
+    changed_at_field = "date_updated"
+    placed_at_field = "date_created"
     number_field = "ref"
     related: ClassVar[Mapping[Any, Any]] = {
         app_settings.SALESMAN_ORDER_ITEM_MODEL: watch("order", "quantity", "total", "product_data", "product_id")

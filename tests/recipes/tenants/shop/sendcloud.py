@@ -5,7 +5,7 @@ from .models import Order
 
 @register(Order)
 class TenantOrder(OrderAdapter[Order]):
-    changed_at, created_at, number_field = "modified_at", "placed_at", "number"
+    changed_at_field, placed_at_field, number_field = "modified_at", "placed_at", "number"
 
     def get_fields(self, order):
         return {

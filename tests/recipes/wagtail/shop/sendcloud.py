@@ -10,7 +10,7 @@ from .models import Line, Order
 class ShopOrder(OrderAdapter[Order]):
     related = {Line: "order"}
     queryset = Order.objects.prefetch_related("lines")
-    changed_at, created_at, number_field = "modified_at", "placed_at", "number"
+    changed_at_field, placed_at_field, number_field = "modified_at", "placed_at", "number"
 
     def is_shippable(self, order):
         return order.is_paid
