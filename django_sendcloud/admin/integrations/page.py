@@ -6,7 +6,6 @@ stand at the end, and impossible ones are hidden.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -27,6 +26,7 @@ from ..explanations.health import ASKS_OPERATOR, LABELS, TONES, explain_finding
 from ..health import health_of
 from ..permissions import Permissions
 from ..ui.badges import badge
+from ..ui.buttons import Button
 from ..ui.cells import EMPTY, ago
 from ..ui.humanize import grouped, sent_today
 from ..ui.links import admin_url
@@ -37,7 +37,7 @@ from .webhook import can_be_asked, is_registered, where_shop_is
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["Button", "IntegrationPage", "counted", "outbox_url"]
+__all__ = ["IntegrationPage", "counted", "outbox_url"]
 
 #: Description of each rare action.
 ABOUT: Mapping[str, StrOrPromise] = {
@@ -65,25 +65,6 @@ MORE = (
     "disconnect",
     "delete_at_sendcloud",
 )
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Button:
-    """A button or link.
-
-    Args:
-        label: Its text.
-        url: Its URL.
-        post: Whether it is a button that posts.
-        emphasis: ``default``, ``quiet`` or ``danger``.
-        about: Its effect.
-    """
-
-    label: StrOrPromise
-    url: str
-    post: bool = False
-    emphasis: str = "quiet"
-    about: StrOrPromise = ""
 
 
 class IntegrationPage:
@@ -287,7 +268,7 @@ class IntegrationPage:
             # Disconnecting asks, too, but can be undone.
             emphasis = "danger" if name == "delete_at_sendcloud" else "quiet"
         url = self.admin.url("action", self.integration.pk, name)
-        return Button(action.label, url, True, emphasis, ABOUT.get(name, ""))
+        return Button(action.label, url, post=True, emphasis=emphasis, about=ABOUT.get(name, ""))
 
 
 def _with_address(label: Any, address: str, *notes: Any) -> Any:

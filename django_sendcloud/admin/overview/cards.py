@@ -13,8 +13,9 @@ from ...sync.health import Code, IntegrationHealth, Level
 from ..explanations.errors import Explanation
 from ..explanations.health import LABELS, TONES, explain_health
 from ..ui.badges import badge
+from ..ui.buttons import Button
 from ..ui.humanize import clock_time, grouped, sent_today, when
-from .snapshot import Button, Snapshot
+from .snapshot import Snapshot
 from .todo import enter_keys, register_webhook
 
 if TYPE_CHECKING:

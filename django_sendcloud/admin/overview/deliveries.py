@@ -11,8 +11,9 @@ from django.utils.translation import gettext_lazy as _
 from ...models import Parcel, Shipment
 from ...parcels.delivery_tasks import DeliveryTask, days_of
 from ..lists.filters import LABEL_CONFLICT
+from ..ui.buttons import Button
 from ..ui.humanize import grouped
-from .snapshot import Button, Snapshot
+from .snapshot import Snapshot
 from .task import Task, show
 
 if TYPE_CHECKING:

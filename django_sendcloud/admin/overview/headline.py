@@ -12,8 +12,9 @@ from django.utils.translation import gettext_lazy as _
 from ...sync.health import Code, Level
 from ..explanations.health import explain_finding
 from ..ui.badges import SYMBOLS
+from ..ui.buttons import Button
 from ..ui.humanize import grouped, since, when
-from .snapshot import Button, Snapshot
+from .snapshot import Snapshot
 from .todo import Task
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -25,30 +24,9 @@ from ..parcels.labels import ready_to_print
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:
-    from django_stubs_ext import StrOrPromise
-
     from ..base import SendcloudAdmin
 
-__all__ = ["Button", "Snapshot"]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Button:
-    """A button or link.
-
-    Args:
-        label: Its text.
-        url: Its URL.
-        post: Whether it is a button that posts.
-        name: Name of the posted field; ``""`` if none.
-        value: Value of that field.
-    """
-
-    label: StrOrPromise
-    url: str
-    post: bool = False
-    name: str = ""
-    value: str = ""
+__all__ = ["Snapshot"]
 
 
 class Snapshot:

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 from django.utils.translation import ngettext
 
 from ...models import Integration
-from .snapshot import Button
+from ..ui.buttons import Button, link_button
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["Task", "link", "show"]
+__all__ = ["Task", "show"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,11 +39,6 @@ class Task:
     stops: bool = False
 
 
-def link(label: StrOrPromise, url: str) -> tuple[Button, ...]:
-    """Return the link as a task's buttons; none without a URL."""
-    return (Button(label, url),) if url else ()
-
-
 def show(number: int, url: str) -> tuple[Button, ...]:
     """Return the link to the list of a task's rows."""
-    return link(ngettext("Show it", "Show them", number), url)
+    return link_button(ngettext("Show it", "Show them", number), url)

@@ -18,10 +18,11 @@ from ..explanations.errors import explain, explain_entry
 from ..explanations.health import ASKS_OPERATOR, START_WORKER, WORDS, explain_finding
 from ..integrations.copies import is_a_copy, may_be_copy, ships_here
 from ..integrations.webhook import can_be_asked
+from ..ui.buttons import Button, link_button
 from ..ui.humanize import grouped
 from .deliveries import of_deliveries
-from .snapshot import Button, Snapshot
-from .task import Task, link, show
+from .snapshot import Snapshot
+from .task import Task, show
 
 __all__ = ["Task", "enter_keys", "move_to_v3", "register_webhook", "tasks"]
 
@@ -42,7 +43,7 @@ def enter_keys(snapshot: Snapshot, integration: Integration) -> tuple[Button, ..
     """Return the link to the form of its keys, if the operator may enter them."""
     field = "id_new_secret_key" if integration.public_key else "id_public_key"
     url = snapshot.page(integration, field) if snapshot.may("change_integration") else ""
-    return link(_("Enter keys"), url)
+    return link_button(_("Enter keys"), url)
 
 
 def register_webhook(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
@@ -60,7 +61,7 @@ def move_to_v3(snapshot: Snapshot, integration: Integration) -> tuple[Button, ..
 
 
 def _page(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
-    return link(_("Open"), snapshot.page(integration))
+    return link_button(_("Open"), snapshot.page(integration))
 
 
 # -- orders without an integration -------------------------------------------------------------------
@@ -80,10 +81,10 @@ def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
         )
         if snapshot.health.integrations:
             text = _("Mark an integration as in use, or connect another. Waiting orders are then sent automatically.")
-            button = link(_("Choose an integration"), snapshot.list(Integration))
+            button = link_button(_("Choose an integration"), snapshot.list(Integration))
         else:
             text = _("Connect one. Waiting orders are then sent automatically.")
-            button = link(_("Connect an integration"), snapshot.connect())
+            button = link_button(_("Connect an integration"), snapshot.connect())
         shown = show(unassigned.waiting, snapshot.list(OutboxEntry, state="pending", integration__isnull="True"))
         title = sentence % {"number": grouped(unassigned.waiting)}
         yield Task(0, title, text, button + shown, unassigned.waiting, stops=True)
@@ -99,7 +100,9 @@ def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
             problem.number,
         )
         button = (
-            () if problem.code == "adapter_missing" else link(_("Choose an integration"), snapshot.list(Integration))
+            ()
+            if problem.code == "adapter_missing"
+            else link_button(_("Choose an integration"), snapshot.list(Integration))
         )
         shown = show(problem.number, snapshot.list(OutboxEntry, state="pending", problem=problem.code))
         title = sentence % {"number": grouped(problem.number), "problem": explanation.title}
@@ -162,7 +165,7 @@ def _found(snapshot: Snapshot, health: IntegrationHealth, finding: Finding) -> T
             return Task(1 if stops else 35, title, text, buttons, waiting, integration, stops)
         case Code.FAILING_THERE:
             logs = snapshot.page(integration).removesuffix("change/")
-            shown = link(_("Failed requests at Sendcloud"), f"{logs}logs/" if logs else "")
+            shown = link_button(_("Failed requests at Sendcloud"), f"{logs}logs/" if logs else "")
             return Task(20, title, text, (shown if can_be_asked(integration) else ()) + page)
         case Code.ORDERS_FAILING:
             # The others go out, unless no worker runs: then these are among the orders that wait for one.
@@ -192,7 +195,7 @@ def _not_in_use(snapshot: Snapshot, health: IntegrationHealth) -> Iterator[Task]
     )
     has_keys = bool(integration.public_key and integration.secret_key)
     use = snapshot.page(integration, "id_is_active") if snapshot.may("change_integration") else ""
-    buttons = link(_("Use it again"), use) if has_keys else enter_keys(snapshot, integration)
+    buttons = link_button(_("Use it again"), use) if has_keys else enter_keys(snapshot, integration)
     if may_be_copy(integration):
         buttons = _which_ships(snapshot, integration)
     shown = show(number, snapshot.of(integration, OutboxEntry, state="pending"))
@@ -222,13 +225,13 @@ def _of_orders(snapshot: Snapshot) -> Iterator[Task]:
         explanation = explain_entry(state, cause.code)
         sentence = ngettext("%(number)s order: %(problem)s", "%(number)s orders: %(problem)s", number)
         again = (
-            Button(_("Try again"), snapshot.request.path, True, "retry", cause.key)
+            Button(_("Try again"), snapshot.request.path, post=True, name="retry", value=cause.key)
             if snapshot.may("push_order")
             else None
         )
         query = {"problem": cause.key} if cause.code else {}
         shown = show(number, snapshot.list(OutboxEntry, state="stuck", **query))
-        fix = link(ngettext("Fix it", "Fix them", number), snapshot.fix(cause)) if cause.field else ()
+        fix = link_button(ngettext("Fix it", "Fix them", number), snapshot.fix(cause)) if cause.field else ()
         # Dead-lettered orders need no fix first.
         buttons = (again, *shown) if state == EntryState.DEAD else (*fix, *shown, again)
         title = cause.title if cause.field else explanation.title
@@ -282,7 +285,7 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
         sentence = ngettext(
             "%(number)s webhook could not be applied", "%(number)s webhooks could not be applied", number
         )
-        replay = Button(_("Replay"), snapshot.request.path, True, "replay", EventState.FAILED.value)
+        replay = Button(_("Replay"), snapshot.request.path, post=True, name="replay", value=EventState.FAILED.value)
         shown = show(number, snapshot.list(WebhookEvent, state__exact=EventState.FAILED.value))
         text = _("Each says why. After the cause is fixed, replay them: that never moves a parcel back.")
         buttons = ((replay,) if snapshot.may("replay_webhookevent") else ()) + shown
@@ -325,7 +328,9 @@ def _way_in(snapshot: Snapshot, integration: Integration) -> Iterator[Task]:
             "log says of the webhook address."
         )
         logs = snapshot.page(integration).removesuffix("change/")
-        yield Task(50, title, text, link(_("Failed requests at Sendcloud"), f"{logs}logs/" if logs else "") + page)
+        yield Task(
+            50, title, text, link_button(_("Failed requests at Sendcloud"), f"{logs}logs/" if logs else "") + page
+        )
 
 
 def _is_silent(integration: Integration, now: dt.datetime) -> bool:
