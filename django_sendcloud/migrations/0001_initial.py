@@ -231,7 +231,7 @@ class Migration(migrations.Migration):
                 ('missing', models.PositiveBigIntegerField(default=0, verbose_name='only here')),
                 ('repaired', models.PositiveBigIntegerField(default=0, verbose_name='repaired')),
                 ('held_back', models.PositiveBigIntegerField(default=0, verbose_name='held back')),
-                ('integration', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scans', to='django_sendcloud.integration', verbose_name='integration')),
+                ('integration', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='django_sendcloud.integration', verbose_name='integration')),
             ],
             options={
                 'verbose_name': 'comparison',
@@ -274,7 +274,7 @@ class Migration(migrations.Migration):
                 ('last_pushed_at', models.DateTimeField(blank=True, null=True, verbose_name='last sent')),
                 ('deleted_at', models.DateTimeField(blank=True, null=True, verbose_name='deleted at')),
                 ('created_at', models.DateTimeField(default=django.utils.timezone.now, editable=False, verbose_name='first recorded')),
-                ('seen_scan', models.BigIntegerField(default=0, editable=False)),
+                ('seen_run', models.BigIntegerField(default=0, editable=False)),
                 ('label_conflict', models.CharField(blank=True, choices=[('cancelled', 'cancelled after the label was made'), ('changed', 'changed after the label was made'), ('replaced', 'divided again after the label was made')], default='', max_length=10, verbose_name='label conflict')),
                 ('label_differences', models.JSONField(blank=True, default=list, verbose_name='differences')),
                 ('label_fields', models.JSONField(blank=True, default=dict, editable=False)),

@@ -15,7 +15,7 @@ class ReconciliationRun(SendcloudModel):
     """One pass over everything an integration has at Sendcloud, with where it stands and what it found."""
 
     integration = models.ForeignKey(
-        Integration, on_delete=models.CASCADE, related_name="scans", verbose_name=_("integration")
+        Integration, on_delete=models.CASCADE, related_name="runs", verbose_name=_("integration")
     )
     started_at = models.DateTimeField(_("started at"), default=timezone.now)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)

@@ -84,7 +84,7 @@ class Shipment(OrderReference):
     deleted_at = models.DateTimeField(_("deleted at"), null=True, blank=True)
     created_at = models.DateTimeField(_("first recorded"), default=timezone.now, editable=False)
     # The last comparison that saw it at Sendcloud, and how many in a row found it different.
-    seen_scan = models.BigIntegerField(default=0, editable=False)
+    seen_run = models.BigIntegerField(default=0, editable=False)
     # An open task for an operator, and the fields in which the order differs from the label.
     label_conflict = models.CharField(
         _("label conflict"), max_length=10, choices=LabelConflict.choices, blank=True, default=""

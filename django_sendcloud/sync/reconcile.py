@@ -1,7 +1,7 @@
 """The comparison of both sides: everything Sendcloud has, against everything we believe it has.
 
 It streams: one page in memory, the cursor saved after each, so that it goes on where it was interrupted. A
-difference is acted on only when two scans in a row agree on it, because a list that changes while it is read can
+difference is acted on only when two comparisons in a row agree on it, because a list that changes while it is read can
 miss a shipment; and a shipment that we do not know is never deleted. One process at a time reads the list of an
 integration.
 """
@@ -33,28 +33,28 @@ from .push.frozen import has_label, is_frozen, with_frozen
 from .record import record
 
 __all__ = [
-    "SCANS_TO_ACT",
+    "RUNS_TO_ACT",
     "Difference",
     "Postponed",
+    "compare",
     "differences",
     "different_shipments",
     "reconcile_all",
     "repair",
-    "request_scan",
-    "scan",
+    "request_comparison",
     "suspects",
 ]
 
 logger = logging.getLogger("django_sendcloud.sync")
 
-# Scans in a row that must agree before anything is done.
-SCANS_TO_ACT = 2
+# Comparisons in a row that must agree before anything is done.
+RUNS_TO_ACT = 2
 CHUNK = 1000
 # The number of missing shipments, or their share of all, that is pushed again without asking a person. (In an empty
 # list, all are missing, also those of a small shop.)
 MISSING_WITHOUT_QUESTION = 10
 MISSING_SHARE = 0.1
-# A scan that began longer ago than this starts again, because the shipments it has seen may have changed.
+# A comparison that began longer ago than this starts again, because the shipments it has seen may have changed.
 TOO_OLD = dt.timedelta(days=2)
 # The process that reads renews its lease with each page. Long enough for one that waits for its turn.
 LEASE = dt.timedelta(minutes=5)
@@ -77,17 +77,17 @@ class Difference:
     order_number: str
     external_order_id: str
     external_shipment_id: str
-    scans: int = 0
+    runs: int = 0
     """The number of comparisons in a row that have found it."""
 
 
-def scan(
+def compare(
     integration: Integration,
     *,
     progress: Progress | None = None,
     unknown: Callable[[Difference], None] | None = None,
 ) -> ReconciliationRun:
-    """Compare one integration, going on with a scan that was interrupted.
+    """Compare one integration, going on with a comparison that was interrupted.
 
     Args:
         integration: Which one.
@@ -95,7 +95,7 @@ def scan(
         unknown: Called for each shipment that only Sendcloud has, as it is read: nothing is stored of those.
 
     Returns:
-        The finished scan with its counts.
+        The finished comparison with its counts.
 
     Raises:
         Postponed: another process compares it just now, or nothing may be sent to Sendcloud.
@@ -120,15 +120,15 @@ def scan(
 
 
 def _take(integration: Integration) -> ReconciliationRun:
-    """Return the unfinished scan to go on with, or a new one, leased to this process."""
+    """Return the unfinished comparison to go on with, or a new one, leased to this process."""
     database = conf().DATABASE
     clock.synchronize()
     now = clock.now()
-    scans = ReconciliationRun.objects
+    runs = ReconciliationRun.objects
     with transaction.atomic(using=database):
         # A write that changes nothing is a lock in every database: of two processes that start together, one waits.
         Integration.objects.filter(pk=integration.pk).update(remote_id=F("remote_id"))
-        unfinished = scans.filter(integration=integration, finished_at__isnull=True)
+        unfinished = runs.filter(integration=integration, finished_at__isnull=True)
         found = unfinished.order_by("pk").last()
         if found is not None and found.leased_until is not None and found.leased_until > now:
             raise Postponed(
@@ -147,7 +147,7 @@ def _mine(current: ReconciliationRun) -> QuerySet[ReconciliationRun]:
 
 
 def _save(current: ReconciliationRun, **values: Any) -> None:
-    """Store the scan's progress, unless another process has taken it over."""
+    """Store the comparison's progress, unless another process has taken it over."""
     counts = ("pages", "cursor", "seen", "unknown", "stale", "undeleted", "orphaned", "missing")
     if not _mine(current).update(**{name: getattr(current, name) for name in counts}, **values):
         raise _lost()
@@ -158,11 +158,11 @@ def _lost() -> Postponed:
 
 
 def _forget(unfinished: QuerySet[ReconciliationRun]) -> int:
-    """Delete scans that will not be finished, and their findings: only a complete scan can confirm another."""
+    """Delete comparisons that will not be finished, and their findings: only a complete one can confirm another."""
     database = conf().DATABASE
     with transaction.atomic(using=database):
         pks = list(unfinished.values_list("pk", flat=True))
-        found = Shipment.objects.filter(seen_scan__in=pks, mismatches__gt=0)
+        found = Shipment.objects.filter(seen_run__in=pks, mismatches__gt=0)
         found.update(mismatches=F("mismatches") - 1)
         return unfinished.delete()[0]
 
@@ -182,7 +182,7 @@ def _read(
         for page in backend.pages(current.cursor or None):
             budget.went_well()
             with transaction.atomic(using=conf().DATABASE):
-                strangers = _compare(backend, current, page.results)
+                strangers = _compare_page(backend, current, page.results)
                 current.pages += 1
                 current.cursor = page.next_cursor or ""
                 _save(current, leased_until=clock.now() + LEASE)
@@ -194,10 +194,10 @@ def _read(
 
 
 class _HalfTheBudget:
-    """Two tokens for each request: a scan leaves at least half of the account's reading budget to others.
+    """Two tokens for each request: a comparison leaves at least half of the account's reading budget to others.
 
     It sends none while the integration is paused, or its account is closed. Where failures have closed the account and
-    no order waits for the trial, the scan's own request is the trial.
+    no order waits for the trial, the comparison's own request is the trial.
     """
 
     def __init__(self, integration: Integration) -> None:
@@ -227,7 +227,7 @@ _WHY = {
 }
 
 
-def _compare(backend: Backend, current: ReconciliationRun, page: Sequence[RemoteItem]) -> list[RemoteItem]:
+def _compare_page(backend: Backend, current: ReconciliationRun, page: Sequence[RemoteItem]) -> list[RemoteItem]:
     """Compare a page with the stored shipments. Return what is not stored here at all."""
     rows = with_frozen(
         Shipment.objects.filter(
@@ -258,9 +258,9 @@ def _compare(backend: Backend, current: ReconciliationRun, page: Sequence[Remote
             differs.append(row.pk)
         else:
             fine.append(row.pk)
-    shipments = Shipment.objects.exclude(seen_scan=current.pk)
-    shipments.filter(pk__in=fine).update(seen_scan=current.pk, mismatches=0)
-    shipments.filter(pk__in=differs).update(seen_scan=current.pk, mismatches=F("mismatches") + 1)
+    shipments = Shipment.objects.exclude(seen_run=current.pk)
+    shipments.filter(pk__in=fine).update(seen_run=current.pk, mismatches=0)
+    shipments.filter(pk__in=differs).update(seen_run=current.pk, mismatches=F("mismatches") + 1)
     return strangers
 
 
@@ -281,7 +281,7 @@ def _without_order(rows: Iterable[Shipment]) -> set[int]:
 
 
 def _absent(current: ReconciliationRun) -> QuerySet[Shipment]:
-    """Return the shipments that the scan missed: pushed before it began, not seen in it, and without a label.
+    """Return the shipments that the comparison missed: pushed before it began, not seen in it, and without a label.
 
     One with a label is never pushed again under its ids: its goods would be offered twice.
     """
@@ -290,7 +290,7 @@ def _absent(current: ReconciliationRun) -> QuerySet[Shipment]:
         status=ShipmentStatus.SYNCED,
         last_pushed_at__lt=current.started_at,
     )
-    return rows.exclude(seen_scan=current.pk).filter(~has_label())
+    return rows.exclude(seen_run=current.pk).filter(~has_label())
 
 
 def _finish(current: ReconciliationRun) -> None:
@@ -298,13 +298,13 @@ def _finish(current: ReconciliationRun) -> None:
         current.missing = _absent(current).count()
         current.finished_at = clock.now()
         current.cursor = ""
-        # First, as it is what says that this scan is ours to finish.
+        # First, as it is what says that this comparison is ours to finish.
         _save(current, finished_at=current.finished_at)
         _absent(current).update(mismatches=F("mismatches") + 1)
         # A tombstone that was not seen is as it should be, and a labelled shipment may be.
         unseen = Shipment.objects.filter(integration_id=current.integration_id, mismatches__gt=0)
         explained = Q(status=ShipmentStatus.DELETED) | Q(has_label())
-        unseen.exclude(seen_scan=current.pk).filter(explained).update(mismatches=0)
+        unseen.exclude(seen_run=current.pk).filter(explained).update(mismatches=0)
 
 
 def differences(integration: Integration, current: ReconciliationRun) -> Iterator[Difference]:
@@ -312,7 +312,7 @@ def differences(integration: Integration, current: ReconciliationRun) -> Iterato
 
     Args:
         integration: Which one.
-        current: Its scan, finished.
+        current: Its comparison, finished.
     """
     for shipment, kind in different_shipments(integration, current):
         yield Difference(
@@ -330,18 +330,18 @@ def differences(integration: Integration, current: ReconciliationRun) -> Iterato
 def different_shipments(
     integration: Integration, current: ReconciliationRun
 ) -> Iterator[tuple[Shipment, Literal["missing", "stale", "undeleted", "orphaned"]]]:
-    """Yield each shipment that a finished scan found different, with the kind of its difference."""
+    """Yield each shipment that a finished comparison found different, with the kind of its difference."""
     for rows in _in_portions(Shipment.objects.different().filter(integration=integration)):
         gone = _without_order(rows)
         for shipment in rows:
             kind: Literal["missing", "stale", "undeleted", "orphaned"] = "missing"
-            if shipment.seen_scan == current.pk:
+            if shipment.seen_run == current.pk:
                 kind = "orphaned" if shipment.pk in gone else "stale"
                 kind = "undeleted" if shipment.status == ShipmentStatus.DELETED else kind
             yield shipment, kind
 
 
-def request_scan(integration: Integration) -> bool:
+def request_comparison(integration: Integration) -> bool:
     """Have the next reconciliation compare this integration. Return whether that is possible and was not asked yet."""
     if not integration.is_active or integration.is_paused:
         return False
@@ -365,24 +365,24 @@ def _in_portions(rows: QuerySet[Shipment]) -> Iterator[list[Shipment]]:
 
 
 def suspects(integration: Integration) -> QuerySet[Shipment]:
-    """Return the shipments that two scans in a row found different."""
-    return Shipment.objects.different().filter(integration=integration, mismatches__gte=SCANS_TO_ACT)
+    """Return the shipments that two comparisons in a row found different."""
+    return Shipment.objects.different().filter(integration=integration, mismatches__gte=RUNS_TO_ACT)
 
 
 def repair(integration: Integration, current: ReconciliationRun, *, by_person: bool = False) -> int:
-    """Push everything again that two scans found different, through the outbox. Return how many orders that are.
+    """Push everything again that two comparisons found different, through the outbox. Return how many orders that are.
 
     Where a large share of all shipments is missing, the list itself is in doubt: these are left to a person, and
     ``current.held_back`` counts them.
 
     Args:
         integration: The integration.
-        current: Its finished scan.
+        current: Its finished comparison.
         by_person: Whether a person has decided that missing shipments are pushed again, however many.
     """
     fold_all()
     _clear_found(integration, current)
-    missing = Q(status=ShipmentStatus.SYNCED) & ~Q(seen_scan=current.pk)
+    missing = Q(status=ShipmentStatus.SYNCED) & ~Q(seen_run=current.pk)
     current.held_back = 0 if by_person else _held_back(integration, suspects(integration).filter(missing).count())
     total = 0
     while True:
@@ -422,7 +422,7 @@ def _held_back(integration: Integration, missing: int) -> int:
 
 def _clear_found(integration: Integration, current: ReconciliationRun) -> None:
     """Clear the mismatches of shipments that the list does not show and Sendcloud has all the same."""
-    missing = suspects(integration).filter(status=ShipmentStatus.SYNCED).exclude(seen_scan=current.pk)
+    missing = suspects(integration).filter(status=ShipmentStatus.SYNCED).exclude(seen_run=current.pk)
     with backend_class(integration)(integration, limiter=_HalfTheBudget(integration), retries=2) as backend:
         for rows in _in_portions(missing):
             there = [shipment.pk for shipment in rows if not backend.is_missing(shipment)]
@@ -444,7 +444,7 @@ def reconcile_all(again_after: float = 0.0) -> int:
         if pause_if_copy(integration) or (again_after and not _is_due(integration, finished_since)):
             continue
         try:
-            repair(integration, scan(integration))
+            repair(integration, compare(integration))
         except interruptions():
             raise
         except Postponed as reason:

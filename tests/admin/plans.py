@@ -39,7 +39,7 @@ ROWS = {
             "stamp": "n",
             "last_pushed_at": AT,
             "created_at": AT,
-            "seen_scan": "0",
+            "seen_run": "0",
             "order_status": "''",
             "mismatches": "0",
             "label_conflict": "''",

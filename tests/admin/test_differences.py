@@ -59,7 +59,7 @@ def press(client: Client, integration: Integration, do: str, *orders: Order) -> 
 
 def compare(integration: Integration, times: int = 1) -> None:
     for _ in range(times):
-        reconcile.scan(integration)
+        reconcile.compare(integration)
 
 
 def test_page_before_first_comparison(boss: Client, integration: Integration) -> None:

@@ -397,7 +397,7 @@ def reconcile(count: int = 100_000) -> None:
             from django.db import connection
 
             from django_sendcloud.models import Integration, Shipment
-            from django_sendcloud.sync import reconcile as compare
+            from django_sendcloud.sync import reconcile
             from tests import factories
 
             if kind == "sqlite":
@@ -436,16 +436,16 @@ def reconcile(count: int = 100_000) -> None:
             gc.collect()
             before = highest = resident()
 
-            def progress(scan: Any) -> None:
+            def progress(run: Any) -> None:
                 nonlocal highest
-                if scan.pages % 100 == 0:
+                if run.pages % 100 == 0:
                     highest = max(highest, resident())
 
             begin_at = time.perf_counter()
-            scan = compare.scan(integration, progress=progress)
+            run = reconcile.compare(integration, progress=progress)
             taken = time.perf_counter() - begin_at
-            differences = scan.missing + scan.stale + scan.unknown + scan.undeleted + scan.orphaned
-            assert (scan.seen, differences) == (count, 0), vars(scan)
+            differences = run.missing + run.stale + run.unknown + run.undeleted + run.orphaned
+            assert (run.seen, differences) == (count, 0), vars(run)
             line("shipments a second", f"{count / taken:,.0f}")
             line("resident memory grew by at most", f"{highest - before:.1f} MiB", "goal: at most 80 MiB")
 

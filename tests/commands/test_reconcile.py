@@ -66,7 +66,7 @@ def test_equal_sides_report_no_difference(orders: list[Order]) -> None:
     assert {report[name] for name in ("unknown", "missing", "stale", "undeleted", "stuck")} == {0}
 
 
-def test_f29_missing_shipment_is_pushed_after_two_scans(orders: list[Order], sandbox: Any) -> None:
+def test_f29_missing_shipment_is_pushed_after_two_comparisons(orders: list[Order], sandbox: Any) -> None:
     gone = sandbox.shipment(str(orders[0].pk))
     sandbox.delete_shipment(gone["shipment_uuid"])
     code, report = run("--fix")
@@ -161,14 +161,14 @@ def test_stuck_order_is_a_difference(orders: list[Order], integration: Integrati
     assert (code, report["stuck"]) == (1, 2)
 
 
-def test_f30_interrupted_scan_continues_at_its_page(orders: list[Order], sandbox: Any, integration: Any) -> None:
+def test_f30_interrupted_comparison_continues_at_its_page(orders: list[Order], sandbox: Any, integration: Any) -> None:
     sandbox.page_size = 2
 
-    def interrupt(scan: ReconciliationRun) -> None:
+    def interrupt(run: ReconciliationRun) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        reconcile.scan(integration, progress=interrupt)
+        reconcile.compare(integration, progress=interrupt)
     before = sandbox.count("GET", "/shipments")
     code, report = run()
     assert (code, report["seen"], report["pages"]) == (0, 5, 3)

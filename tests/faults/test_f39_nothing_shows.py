@@ -268,7 +268,7 @@ def test_f39_error_while_reconciling_shows_nothing(
     buyers_order()
     drain()
     failing(sql)
-    shows_nothing(seen(lambda: reconcile.scan(integration)), secrets)
+    shows_nothing(seen(lambda: reconcile.compare(integration)), secrets)
 
 
 def test_f39_error_in_view_shows_nothing(

@@ -230,9 +230,9 @@ def test_labelled_shipment_missing_there_is_not_repaired(integration: Integratio
     Shipment.objects.update(last_pushed_at=clock.now() - dt.timedelta(hours=1), mismatches=1)
     sandbox.delete_shipment(sandbox.shipment(str(order.pk))["shipment_uuid"])
     for _ in range(3):
-        scan = reconcile.scan(integration)
-        assert scan.missing == 0
-        assert reconcile.repair(integration, scan) == 0
+        run = reconcile.compare(integration)
+        assert run.missing == 0
+        assert reconcile.repair(integration, run) == 0
     assert Shipment.objects.get().mismatches == 0
 
 
@@ -241,9 +241,9 @@ def test_labelled_shipment_without_order_is_not_repaired(integration: Integratio
     with paused():
         order.delete()
     for _ in range(3):
-        scan = reconcile.scan(integration)
-        assert scan.orphaned == 0
-        assert reconcile.repair(integration, scan) == 0
+        run = reconcile.compare(integration)
+        assert run.orphaned == 0
+        assert reconcile.repair(integration, run) == 0
 
 
 def test_fingerprints_do_not_give_the_buyer_away(integration: Integration, order: Order, settings: Any) -> None:

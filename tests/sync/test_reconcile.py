@@ -1,4 +1,4 @@
-"""Reconciliation: one scan at a time, continued after an interruption, and two scans that agree before a repair."""
+"""Reconciliation: one comparison at a time, continued after an interruption, and two comparisons that agree before a repair."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ def generation(request: pytest.FixtureRequest) -> str:
 
 
 class Interrupted(Exception):
-    """Any end of a process in the middle of a scan."""
+    """Any end of a process in the middle of a comparison."""
 
 
-def interrupt(scan: ReconciliationRun) -> None:
+def interrupt(run: ReconciliationRun) -> None:
     raise Interrupted
 
 
@@ -73,7 +73,7 @@ def mismatches(order: Order) -> int:
 
 
 def reads(sandbox: Any) -> int:
-    """Return the number of pages that scans have read, of either generation: theirs are the oldest first."""
+    """Return the number of pages that comparisons have read, of either generation: theirs are the oldest first."""
     return sum(
         request.operation in ("list shipments", "list orders") and "sort=-" not in request.query
         for request in sandbox.requests
@@ -83,19 +83,21 @@ def reads(sandbox: Any) -> int:
 # -- one at a time ------------------------------------------------------------------------------------
 
 
-def test_second_scan_is_postponed_while_first_runs(missing: Order, integration: Integration, sandbox: Any) -> None:
+def test_second_comparison_is_postponed_while_first_runs(
+    missing: Order, integration: Integration, sandbox: Any
+) -> None:
     refused: list[str] = []
 
-    def meanwhile(scan: ReconciliationRun) -> None:
+    def meanwhile(run: ReconciliationRun) -> None:
         with pytest.raises(reconcile.Postponed) as reason:
-            reconcile.scan(integration)
+            reconcile.compare(integration)
         refused.append(str(reason.value))
 
-    scan = reconcile.scan(integration, progress=meanwhile)
+    run = reconcile.compare(integration, progress=meanwhile)
     assert len(refused) == 2, "at each page"
     assert "Another process is comparing this integration" in refused[0]
     assert reads(sandbox) == 2, "who was refused has read nothing"
-    assert (scan.seen, scan.missing) == (4, 1)
+    assert (run.seen, run.missing) == (4, 1)
     assert mismatches(missing) == 1
     assert ReconciliationRun.objects.count() == 1
 
@@ -103,7 +105,7 @@ def test_second_scan_is_postponed_while_first_runs(missing: Order, integration: 
 @pytest.mark.services("postgresql")
 @pytest.mark.parametrize("database", ["postgresql", "sqlite"])
 @pytest.mark.exhaustive
-def test_concurrent_scans_start_one(make_project: Callable[..., Project], database: str) -> None:
+def test_concurrent_comparisons_start_one(make_project: Callable[..., Project], database: str) -> None:
     project = make_project(database)
     said = project.run(
         """
@@ -134,131 +136,133 @@ for _ in range(10):
 
 
 @pytest.mark.long
-def test_scan_of_other_integration_runs_concurrently(
+def test_comparison_of_other_integration_runs_concurrently(
     orders: list[Order], integration: Integration, sandbox: Any
 ) -> None:
     other = factories.integration(sandbox.add_integration("Other"))
     seen: list[int] = []
-    reconcile.scan(integration, progress=lambda scan: seen.append(reconcile.scan(other).seen))
+    reconcile.compare(integration, progress=lambda run: seen.append(reconcile.compare(other).seen))
     assert seen == [0, 0, 0]
 
 
 @pytest.mark.long
-def test_f37_interrupted_scan_continues_from_its_page(
+def test_f37_interrupted_comparison_continues_from_its_page(
     missing: Order, stale: Order, integration: Integration, sandbox: Any
 ) -> None:
     with pytest.raises(Interrupted):
-        reconcile.scan(integration, progress=interrupt)
+        reconcile.compare(integration, progress=interrupt)
     assert mismatches(missing) == 0, "it is not known yet whether it comes"
     begun = ReconciliationRun.objects.get()
     assert (begun.finished_at, begun.lease, begun.leased_until) == (None, "", None)
-    scan = reconcile.scan(integration)
-    assert scan.pk == begun.pk
-    assert (scan.pages, scan.seen, scan.missing, scan.stale) == (2, 4, 1, 1)
+    run = reconcile.compare(integration)
+    assert run.pk == begun.pk
+    assert (run.pages, run.seen, run.missing, run.stale) == (2, 4, 1, 1)
     assert reads(sandbox) == 2
     assert (mismatches(missing), mismatches(stale)) == (1, 1)
-    reconcile.scan(integration)
+    reconcile.compare(integration)
     assert (mismatches(missing), mismatches(stale)) == (2, 2)
 
 
 @pytest.mark.long
-def test_scan_interrupted_after_last_page_finishes(
+def test_comparison_interrupted_after_last_page_finishes(
     missing: Order, stale: Order, integration: Integration, sandbox: Any
 ) -> None:
-    def interrupt_at_the_last(scan: ReconciliationRun) -> None:
-        if not scan.cursor:
+    def interrupt_at_the_last(run: ReconciliationRun) -> None:
+        if not run.cursor:
             raise Interrupted
 
     with pytest.raises(Interrupted):
-        reconcile.scan(integration, progress=interrupt_at_the_last)
-    scan = reconcile.scan(integration)
-    assert (scan.pages, scan.seen, scan.missing, scan.stale) == (2, 4, 1, 1), "nothing is counted twice"
+        reconcile.compare(integration, progress=interrupt_at_the_last)
+    run = reconcile.compare(integration)
+    assert (run.pages, run.seen, run.missing, run.stale) == (2, 4, 1, 1), "nothing is counted twice"
     assert reads(sandbox) == 2
     assert (mismatches(missing), mismatches(stale)) == (1, 1)
 
 
 @pytest.mark.long
-def test_scan_continues_after_sendcloud_failed(orders: list[Order], integration: Integration, sandbox: Any) -> None:
-    def fail(scan: ReconciliationRun) -> None:
+def test_comparison_continues_after_sendcloud_failed(
+    orders: list[Order], integration: Integration, sandbox: Any
+) -> None:
+    def fail(run: ReconciliationRun) -> None:
         sandbox.fail_next(500, times=20, match="list")
 
     with pytest.raises(ServerError):
-        reconcile.scan(integration, progress=fail)
+        reconcile.compare(integration, progress=fail)
     sandbox.clear_faults()
     before = reads(sandbox)
-    assert reconcile.scan(integration).seen == 5
+    assert reconcile.compare(integration).seen == 5
     assert reads(sandbox) - before == 2
 
 
 @pytest.mark.long
-def test_expired_scan_is_taken_over(
+def test_expired_comparison_is_taken_over(
     missing: Order, stale: Order, integration: Integration, later: Callable[[float], None]
 ) -> None:
     finished: list[ReconciliationRun] = []
 
-    def stand_still(scan: ReconciliationRun) -> None:
+    def stand_still(run: ReconciliationRun) -> None:
         later(4 * 60)
         with pytest.raises(reconcile.Postponed, match="Another process is comparing"):
-            reconcile.scan(integration)
+            reconcile.compare(integration)
         later(61)
-        finished.append(reconcile.scan(integration))
+        finished.append(reconcile.compare(integration))
 
     with pytest.raises(reconcile.Postponed, match="taken over this comparison"):
-        reconcile.scan(integration, progress=stand_still)
-    scan = ReconciliationRun.objects.get()
-    assert [scan] == finished
-    assert (scan.pages, scan.seen, scan.missing, scan.stale) == (2, 4, 1, 1)
+        reconcile.compare(integration, progress=stand_still)
+    run = ReconciliationRun.objects.get()
+    assert [run] == finished
+    assert (run.pages, run.seen, run.missing, run.stale) == (2, 4, 1, 1)
     assert (mismatches(missing), mismatches(stale)) == (1, 1)
 
 
-def test_expired_scan_cannot_finish_after_last_page(
+def test_expired_comparison_cannot_finish_after_last_page(
     missing: Order, integration: Integration, later: Callable[[float], None]
 ) -> None:
-    def stand_still(scan: ReconciliationRun) -> None:
-        if not scan.cursor:
+    def stand_still(run: ReconciliationRun) -> None:
+        if not run.cursor:
             later(5 * 60 + 1)
-            reconcile.scan(integration)
+            reconcile.compare(integration)
 
     with pytest.raises(reconcile.Postponed, match="taken over this comparison"):
-        reconcile.scan(integration, progress=stand_still)
+        reconcile.compare(integration, progress=stand_still)
     assert mismatches(missing) == 1
     assert ReconciliationRun.objects.get().finished_at is not None
 
 
-def test_expired_scan_does_not_start_again(
+def test_expired_comparison_does_not_start_again(
     orders: list[Order], integration: Integration, sandbox: Any, later: Callable[[float], None]
 ) -> None:
-    """Sendcloud has forgotten the page of the expired process by then, and another process has taken over the scan."""
+    """Sendcloud has forgotten the page of the expired process by then, and another process has taken over the comparison."""
 
-    def stand_still(scan: ReconciliationRun) -> None:
+    def stand_still(run: ReconciliationRun) -> None:
         later(5 * 60 + 1)
         with pytest.raises(Interrupted):
-            reconcile.scan(integration, progress=interrupt)
+            reconcile.compare(integration, progress=interrupt)
         sandbox.fail_next(404, body=UNKNOWN_CURSOR, match="list")
 
     with pytest.raises(reconcile.Postponed, match="taken over this comparison"):
-        reconcile.scan(integration, progress=stand_still)
+        reconcile.compare(integration, progress=stand_still)
     assert ReconciliationRun.objects.get().pages == 2, "what the other one has read is kept"
 
 
 @pytest.mark.long
-def test_page_renews_lease_of_scan(
+def test_page_renews_lease_of_comparison(
     orders: list[Order], integration: Integration, later: Callable[[float], None]
 ) -> None:
-    def slowly(scan: ReconciliationRun) -> None:
+    def slowly(run: ReconciliationRun) -> None:
         with pytest.raises(reconcile.Postponed):
-            reconcile.scan(integration)
+            reconcile.compare(integration)
         later(4 * 60)
 
-    assert reconcile.scan(integration, progress=slowly).pages == 3
+    assert reconcile.compare(integration, progress=slowly).pages == 3
 
 
-# -- old scans ---------------------------------------------------------------------------------------
+# -- old comparisons ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("days", "reads_again"), [(1.9, 2), (2.1, 3)])
 @pytest.mark.long
-def test_scan_older_than_two_days_starts_again(
+def test_comparison_older_than_two_days_starts_again(
     orders: list[Order],
     integration: Integration,
     sandbox: Any,
@@ -267,34 +271,36 @@ def test_scan_older_than_two_days_starts_again(
     reads_again: int,
 ) -> None:
     with pytest.raises(Interrupted):
-        reconcile.scan(integration, progress=interrupt)
+        reconcile.compare(integration, progress=interrupt)
     before = reads(sandbox)
     later(days * 86_400)
-    scan = reconcile.scan(integration)
+    run = reconcile.compare(integration)
     assert reads(sandbox) - before == reads_again
-    assert (scan.pages, scan.seen) == (3, 5)
-    assert ReconciliationRun.objects.get().pk == scan.pk
+    assert (run.pages, run.seen) == (3, 5)
+    assert ReconciliationRun.objects.get().pk == run.pk
 
 
 @pytest.mark.long
-def test_abandoned_scan_counts_no_mismatches(
+def test_abandoned_comparison_counts_no_mismatches(
     stale: Order, integration: Integration, later: Callable[[float], None]
 ) -> None:
     with pytest.raises(Interrupted):
-        reconcile.scan(integration, progress=interrupt)
+        reconcile.compare(integration, progress=interrupt)
     later(2.1 * 86_400)
-    reconcile.scan(integration)
+    reconcile.compare(integration)
     assert mismatches(stale) == 1, "one comparison was finished"
     assert not reconcile.suspects(integration).exists()
 
 
 @pytest.mark.long
-def test_forgotten_page_restarts_scan_and_counts_once(stale: Order, integration: Integration, sandbox: Any) -> None:
+def test_forgotten_page_restarts_comparison_and_counts_once(
+    stale: Order, integration: Integration, sandbox: Any
+) -> None:
     with pytest.raises(Interrupted):
-        reconcile.scan(integration, progress=interrupt)
+        reconcile.compare(integration, progress=interrupt)
     ReconciliationRun.objects.update(cursor="bm8tc3VjaC1wYWdl")
-    scan = reconcile.scan(integration)
-    assert (scan.pages, scan.seen, scan.stale) == (3, 5, 1)
+    run = reconcile.compare(integration)
+    assert (run.pages, run.seen, run.stale) == (3, 5, 1)
     assert mismatches(stale) == 1
     assert ReconciliationRun.objects.count() == 1
 
@@ -335,22 +341,22 @@ def test_unavailable_integration_gets_no_requests(
     obstacle(integration)
     before = len(sandbox.requests)
     with pytest.raises(reconcile.Postponed, match=says):
-        reconcile.scan(integration)
+        reconcile.compare(integration)
     assert len(sandbox.requests) == before
 
 
 @pytest.mark.parametrize(("obstacle", "says"), REASONS)
-def test_obstructed_scan_continues_after_obstacle(
+def test_obstructed_comparison_continues_after_obstacle(
     missing: Order, integration: Integration, sandbox: Any, obstacle: Any, says: str
 ) -> None:
     with pytest.raises(reconcile.Postponed, match=says):
-        reconcile.scan(integration, progress=lambda scan: obstacle(integration))
+        reconcile.compare(integration, progress=lambda run: obstacle(integration))
     assert reads(sandbox) == 1
     assert mismatches(missing) == 0
     Integration.objects.update(is_active=True, paused_since=None)
     Account.objects.update(closed_until=None, closed_reason="", failures=0, openings=0)
-    scan = reconcile.scan(integration)
-    assert (scan.pages, scan.seen, scan.missing) == (2, 4, 1)
+    run = reconcile.compare(integration)
+    assert (run.pages, run.seen, run.missing) == (2, 4, 1)
     assert reads(sandbox) == 2
 
 
@@ -377,14 +383,14 @@ def test_f37_reconcile_error_of_one_integration_spares_others(
     from django_sendcloud import broker, tasks
 
     other = factories.integration(sandbox.add_integration("Other"), account=Account.objects.create(name="another"))
-    scan, failing = reconcile.scan, {integration.pk}
+    compare, failing = reconcile.compare, {integration.pk}
 
     def lose_connection(each: Integration, **options: Any) -> ReconciliationRun:
         if each.pk in failing:
             raise OperationalError("server closed the connection unexpectedly")
-        return scan(each, **options)
+        return compare(each, **options)
 
-    monkeypatch.setattr(reconcile, "scan", lose_connection)
+    monkeypatch.setattr(reconcile, "compare", lose_connection)
     again: list[float] = []
 
     def publish(task: str, *args: Any, delay: float = 0.0) -> None:
@@ -409,8 +415,8 @@ def test_reconcile_asks_person_before_pushing_large_share(
 ) -> None:
     """An empty list that is believed would push everything again."""
     monkeypatch.setattr(reconcile, "MISSING_WITHOUT_QUESTION", 0)
-    for _ in range(reconcile.SCANS_TO_ACT):
-        run = reconcile.scan(integration)
+    for _ in range(reconcile.RUNS_TO_ACT):
+        run = reconcile.compare(integration)
     assert reconcile.repair(integration, run) == 0
     run.refresh_from_db()
     assert run.held_back == 1
@@ -445,8 +451,8 @@ def test_shipment_older_than_any_known_is_seen(orders: list[Order], integration:
         backend.upsert([Item(payload, Shipment())])
     sandbox.clock = lambda: dt.datetime.now(dt.UTC)
     found: list[str] = []
-    scan = reconcile.scan(integration, unknown=lambda difference: found.append(difference.order_number))
-    assert (scan.seen, scan.unknown, found) == (6, 1, ["OLD-1"])
+    run = reconcile.compare(integration, unknown=lambda difference: found.append(difference.order_number))
+    assert (run.seen, run.unknown, found) == (6, 1, ["OLD-1"])
     if integration.api_generation == "v2":
         first = next(request for request in sandbox.requests if request.method == "GET")
         assert parse_qs(first.query)["start_date"] < ["2011"], "v2 shows only the last year without it"
@@ -455,13 +461,13 @@ def test_shipment_older_than_any_known_is_seen(orders: list[Order], integration:
 def test_page_takes_two_of_accounts_reads(
     orders: list[Order], integration: Integration, sendcloud_settings: Any
 ) -> None:
-    """Scans leave at least half of the reads for people and for polls."""
+    """Comparisons leave at least half of the reads for people and for polls."""
     sendcloud_settings(SAFE_REQUESTS_PER_MINUTE=1, SAFE_BURST=50)
-    reconcile.scan(integration)
+    reconcile.compare(integration)
     assert limiter.left(integration.account_id)["safe"] == 50 - 2 * 3
 
 
-def test_scan_waits_for_its_turn(
+def test_comparison_waits_for_its_turn(
     orders: list[Order], integration: Integration, sendcloud_settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sendcloud_settings(SAFE_REQUESTS_PER_MINUTE=60, SAFE_BURST=1)
@@ -474,7 +480,7 @@ def test_scan_waits_for_its_turn(
         account.save()
 
     monkeypatch.setattr(clock, "sleep", pass_by)
-    assert reconcile.scan(integration).pages == 3
+    assert reconcile.compare(integration).pages == 3
     assert 4 < sum(waited) <= 5.1, "six reads, a second each, of which the first is free"
 
 
@@ -493,69 +499,73 @@ def delete_behind_our_back(order: Order) -> None:
 
 @pytest.mark.long
 def test_ignored_difference_is_not_repaired(missing: Order, integration: Integration, sandbox: Any) -> None:
-    reconcile.scan(integration)
+    reconcile.compare(integration)
     Shipment.objects.filter(order_pk=str(missing.pk)).update(ignored_stamp=F("stamp"))
-    scan = reconcile.scan(integration)
-    assert (mismatches(missing), list(reconcile.differences(integration, scan))) == (2, [])
-    assert reconcile.repair(integration, scan) == 0
+    run = reconcile.compare(integration)
+    assert (mismatches(missing), list(reconcile.differences(integration, run))) == (2, [])
+    assert reconcile.repair(integration, run) == 0
     Shipment.objects.filter(order_pk=str(missing.pk)).update(stamp=F("stamp") + 1)
-    (difference,) = reconcile.differences(integration, scan)
+    (difference,) = reconcile.differences(integration, run)
     assert difference.kind == "missing"
-    assert reconcile.repair(integration, scan) == 1
+    assert reconcile.repair(integration, run) == 1
 
 
 @pytest.mark.long
-def test_vanished_order_is_deleted_after_two_scans(orders: list[Order], integration: Integration, sandbox: Any) -> None:
+def test_vanished_order_is_deleted_after_two_comparisons(
+    orders: list[Order], integration: Integration, sandbox: Any
+) -> None:
     vanished = orders[3]
     factories.clear_outbox()
     delete_behind_our_back(vanished)
     factories.clear_outbox()
     for confirmed in (False, True):
         assert sandbox.shipment(str(vanished.pk)) is not None, "never after one"
-        scan = reconcile.scan(integration)
-        (difference,) = reconcile.differences(integration, scan)
-        assert (scan.orphaned, difference.kind, difference.order_number) == (1, "orphaned", vanished.number)
-        assert reconcile.repair(integration, scan) == confirmed
+        run = reconcile.compare(integration)
+        (difference,) = reconcile.differences(integration, run)
+        assert (run.orphaned, difference.kind, difference.order_number) == (1, "orphaned", vanished.number)
+        assert reconcile.repair(integration, run) == confirmed
         push_due()
         factories.forget_transaction()
     assert sandbox.shipment(str(vanished.pk)) is None
     assert len(sandbox.shipments()) == 4
-    assert reconcile.scan(integration).orphaned == 0
+    assert reconcile.compare(integration).orphaned == 0
 
 
 @pytest.mark.long
-def test_order_restored_between_scans_is_kept(orders: list[Order], integration: Integration, sandbox: Any) -> None:
-    """Only one scan misses the order, during a restore or an import that deletes and inserts."""
+def test_order_restored_between_comparisons_is_kept(
+    orders: list[Order], integration: Integration, sandbox: Any
+) -> None:
+    """Only one comparison misses the order, during a restore or an import that deletes and inserts."""
     vanished = orders[0]
     copy = Order.objects.get(pk=vanished.pk)
     delete_behind_our_back(vanished)
-    reconcile.repair(integration, reconcile.scan(integration))
+    reconcile.repair(integration, reconcile.compare(integration))
     Order.objects.bulk_create([copy])
     factories.clear_outbox()
-    assert reconcile.repair(integration, reconcile.scan(integration)) == 0
+    assert reconcile.repair(integration, reconcile.compare(integration)) == 0
     assert mismatches(vanished) == 0
     assert sandbox.shipment(str(vanished.pk)) is not None
 
 
-def test_successful_scan_closes_breaker(integration: Integration, sandbox: Any) -> None:
+def test_successful_comparison_closes_breaker(integration: Integration, sandbox: Any) -> None:
     Account.objects.update(
         failures=5, openings=3, closed_until=clock.now() - dt.timedelta(seconds=1), closed_reason="failing"
     )
-    reconcile.scan(integration)
+    reconcile.compare(integration)
     account = Account.objects.get()
     assert (account.failures, account.openings, account.closed_until) == (0, 0, None)
 
 
-def test_failed_scan_keeps_breaker_open(integration: Integration, sandbox: Any) -> None:
+def test_failed_comparison_keeps_breaker_open(integration: Integration, sandbox: Any) -> None:
     Account.objects.update(
         failures=5, openings=3, closed_until=clock.now() - dt.timedelta(seconds=1), closed_reason="failing"
     )
     sandbox.fail_next(status=500, times=9)
     with pytest.raises(ServerError):
-        reconcile.scan(integration)
+        reconcile.compare(integration)
     tried = len(sandbox.requests)
     with pytest.raises(reconcile.Postponed, match="left alone"):
-        reconcile.scan(integration)
+        reconcile.compare(integration)
     assert len(sandbox.requests) == tried
     assert Account.objects.get().openings == 3
 
@@ -567,7 +577,7 @@ def test_empty_list_of_small_shop_asks(integration: Integration, sandbox: Any) -
     push_due()
     for shipment in sandbox.shipments():
         sandbox.delete_shipment(shipment["shipment_uuid"])
-    for _ in range(reconcile.SCANS_TO_ACT):
-        run = reconcile.scan(integration)
+    for _ in range(reconcile.RUNS_TO_ACT):
+        run = reconcile.compare(integration)
     assert reconcile.repair(integration, run) == 0
     assert run.held_back == 12

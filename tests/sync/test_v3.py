@@ -13,7 +13,7 @@ from django.utils import timezone
 from django_sendcloud.models import EntryState, Integration, OutboxEntry, PauseReason, Shipment, ShipmentStatus
 from django_sendcloud.sync import limiter
 from django_sendcloud.sync.backends import Outcome, backend_for
-from django_sendcloud.sync.reconcile import differences, repair, scan
+from django_sendcloud.sync.reconcile import compare, differences, repair
 from django_sendcloud.sync.worker import push_due, run_in_turn
 from tests import factories
 from tests.factories import forget_transaction
@@ -688,15 +688,15 @@ def test_orders_of_one_v3_id_never_overwrite(
 
 
 def compare_twice(integration: Integration) -> list[str]:
-    scan(integration)
-    current = scan(integration)
+    compare(integration)
+    current = compare(integration)
     return sorted(difference.kind for difference in differences(integration, current))
 
 
 def test_equal_sides_have_no_difference(two_shipments: Order, integration: Integration, sandbox: Any) -> None:
     make_orders(3)
     push()
-    current = scan(integration)
+    current = compare(integration)
     assert (current.seen, current.unknown, current.missing, current.stale) == (5, 0, 0, 0)
     assert compare_twice(integration) == []
 
@@ -707,7 +707,7 @@ def test_missing_order_is_pushed_again(integration: Integration, sandbox: Any) -
     sandbox.delete_shipment(sandbox.shipment(str(order.pk))["shipment_uuid"])
     assert compare_twice(integration) == ["missing"]
     forget_transaction()
-    assert repair(integration, scan(integration)) == 1
+    assert repair(integration, compare(integration)) == 1
     push()
     assert len(ids(sandbox)) == 2
 
@@ -720,7 +720,7 @@ def test_labelled_unlisted_order_is_left_alone(integration: Integration, sandbox
     sandbox.create_label(str(order.pk))
     assert compare_twice(integration) == ["missing"]
     forget_transaction()
-    assert repair(integration, scan(integration)) == 0
+    assert repair(integration, compare(integration)) == 0
     assert upserts(sandbox) == [1]
     assert not Shipment.objects.filter(mismatches__gt=0).exists()
 
@@ -731,7 +731,7 @@ def test_split_order_is_left_alone(integration: Integration, sandbox: Any) -> No
     sandbox.split_order(str(order.pk), 2)
     assert compare_twice(integration) == []
     forget_transaction()
-    assert repair(integration, scan(integration)) == 0
+    assert repair(integration, compare(integration)) == 0
     assert len(sandbox.orders()) == 2
 
 

@@ -17,7 +17,7 @@ from django_sendcloud.admin.explanations.violations import describe
 from django_sendcloud.models import EntryState, Integration, OutboxEntry, Parcel, Shipment, ShipmentStatus
 from django_sendcloud.payloads import Address, OtherCurrency, preflight, v3
 from django_sendcloud.sandbox.behaviour import Behaviour
-from django_sendcloud.sync.reconcile import scan
+from django_sendcloud.sync.reconcile import compare
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
@@ -129,7 +129,7 @@ def test_orders_arrive_and_go_either_way(
     assert (Parcel.objects.get().shipment is not None) is bool(names_it), "otherwise it waits for an operator"
     later(3600)
     for _ in range(2):
-        run = scan(integration)
+        run = compare(integration)
         assert (run.stale, run.undeleted, run.orphaned, run.unknown) == (0, 0, 0, 0)
 
 

@@ -86,7 +86,7 @@ def differences_page(
         number = Shipment.objects.different().filter(integration=integration).count()
         for shipment, kind in itertools.islice(reconcile.different_shipments(integration, last), ROWS):
             title, effect = KINDS[kind]
-            is_confirmed = shipment.mismatches >= reconcile.SCANS_TO_ACT
+            is_confirmed = shipment.mismatches >= reconcile.RUNS_TO_ACT
             vars(shipment)["_permissions"] = permissions
             rows.append(Row(shipment, permissions.url(shipment), title, effect, is_confirmed))
     ignored = list(_ignored(integration).order_by("pk")[:ROWS])
@@ -156,7 +156,7 @@ def _send(request: HttpRequest, rows: list[Shipment]) -> None:
 
 
 def _compare(request: HttpRequest, integration: Integration) -> None:
-    if not reconcile.request_scan(integration):
+    if not reconcile.request_comparison(integration):
         messages.info(request, gettext("It is being compared already, or cannot be compared now."))
         return
     jobs.hasten("reconcile")

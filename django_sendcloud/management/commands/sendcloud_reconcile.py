@@ -25,7 +25,7 @@ COLUMNS = {
     "undeleted": "should be gone",
     "orphaned": "order gone",
     "stuck": "stuck",
-    "confirmed": "confirmed by two scans",
+    "confirmed": "confirmed by two comparisons",
     "repaired": "pushed again",
 }
 
@@ -83,7 +83,7 @@ class Command(TablesCommand):
             if listed is not None:
                 listed.add(integration, difference)
 
-        current = reconcile.scan(integration, progress=progress, unknown=unknown)
+        current = reconcile.compare(integration, progress=progress, unknown=unknown)
         if listed is not None:
             for difference in reconcile.differences(integration, current):
                 listed.add(integration, difference)
@@ -130,7 +130,7 @@ class _Listed:
             self._out.write(line if self._first else f",{line}")
         else:
             ids = " ".join(filter(None, (difference.external_order_id, difference.external_shipment_id)))
-            times = f"  ({difference.scans} in a row)" if difference.scans > 1 else ""
+            times = f"  ({difference.runs} in a row)" if difference.runs > 1 else ""
             self._out.write(
                 f"{integration}: {COLUMNS[difference.kind]:<14} {difference.order_number or '?':<20} {ids}{times}"
             )
