@@ -243,6 +243,7 @@ def test_order_admin_has_our_panel(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_settings_are_known(page: str, words: str, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENDCLOUD_ENCRYPTION_KEY", "secret")
+    monkeypatch.setitem(settings.DATABASES, "shipping", settings.DATABASES["default"])
     settings.SENDCLOUD = run(page, words, os=os).SENDCLOUD
     assert [name for name in settings.SENDCLOUD if getattr(conf(), name) == getattr(Settings(), name)] == []
 
