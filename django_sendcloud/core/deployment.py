@@ -10,7 +10,7 @@ from django.db import Error, connections
 from ..conf import SendcloudConfigurationError, conf_while_selling
 from .transactions import OutsideTransactions
 
-__all__ = ["CopyOfShop", "OnlyFromDeployment", "current_deployment", "differences"]
+__all__ = ["CopyOfShop", "OnlyFromDeployment", "current_deployment", "deployment_differences"]
 
 logger = logging.getLogger("django_sendcloud.core.deployment")
 
@@ -35,7 +35,7 @@ class OnlyFromDeployment(OutsideTransactions):
             CopyOfShop: it would change something at Sendcloud, and this deployment may be a copy of the shop.
         """
         super().acquire(kind)
-        if kind == "unsafe" and (found := differences(self._deployment)):
+        if kind == "unsafe" and (found := deployment_differences(self._deployment)):
             raise CopyOfShop(
                 f"This may be a copy of the shop: its {' and '.join(sorted(found))} differ from those of "
                 "the deployment the integration was connected in."
@@ -55,7 +55,7 @@ def current_deployment() -> dict[str, str]:
     return deployment
 
 
-def differences(stored: dict[str, str]) -> dict[str, tuple[str, str]]:
+def deployment_differences(stored: dict[str, str]) -> dict[str, tuple[str, str]]:
     """Return the parts in which a stored deployment differs from this one, as (there, here).
 
     A part that only one of them knows is no difference: a process without ``WEBHOOK_BASE_URL`` is the same deployment.

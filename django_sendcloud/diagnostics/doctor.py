@@ -22,7 +22,7 @@ from ..broker import BROKER_TIMEOUT, celery_app, is_used
 from ..conf import SendcloudConfigurationError, conf, problems
 from ..core.clock import clock
 from ..core.crypto import DecryptionError
-from ..core.deployment import differences
+from ..core.deployment import deployment_differences
 from ..core.schema import unapplied_migrations
 from ..exceptions import APIError
 from ..models import Integration, PauseReason
@@ -302,7 +302,7 @@ def _integrations() -> Iterator[Finding]:
             yield Finding(Check.INTEGRATION, Status.PROBLEM, "paused", reason, name)
         else:
             yield Finding(Check.INTEGRATION, Status.OK, integration=name)
-        if differences(integration.deployment):
+        if deployment_differences(integration.deployment):
             yield Finding(Check.DEPLOYMENT, Status.PROBLEM, "copy", integration=name)
         else:
             yield Finding(Check.DEPLOYMENT, Status.OK, integration=name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 
-from ..core.deployment import differences
+from ..core.deployment import deployment_differences
 from ..models import Integration, PauseReason
 
 __all__ = ["pause_if_copy"]
@@ -18,7 +18,7 @@ def pause_if_copy(integration: Integration) -> bool:
     The pause lasts until a person resumes it (*this is the shop that ships*) or takes the integration out of use
     (*this is a copy*). It is written into this deployment's own database, so the original is not affected.
     """
-    found = differences(integration.deployment)
+    found = deployment_differences(integration.deployment)
     if not found:
         return False
     if integration.paused_since is None:

@@ -16,7 +16,7 @@ from django.db.utils import ConnectionHandler
 from django_sendcloud import jobs
 from django_sendcloud.conf import conf
 from django_sendcloud.core import deployment
-from django_sendcloud.core.deployment import current_deployment, differences
+from django_sendcloud.core.deployment import current_deployment, deployment_differences
 from django_sendcloud.models import Integration, PauseReason
 from django_sendcloud.sync.worker import push_due
 from tests import factories, services
@@ -99,9 +99,9 @@ def test_process_without_address_is_the_same_site(sendcloud_settings: Any, integ
     sendcloud_settings(WEBHOOK_BASE_URL="https://shop.example")
     with_address = current_deployment()
     sendcloud_settings(WEBHOOK_BASE_URL="")
-    assert differences(with_address) == {}
+    assert deployment_differences(with_address) == {}
     sendcloud_settings(WEBHOOK_BASE_URL="https://SHOP.example/")
-    assert differences(with_address) == {}
+    assert deployment_differences(with_address) == {}
 
 
 def test_named_site_survives_a_moved_database(sendcloud_settings: Any, integration: Integration, sandbox: Any) -> None:

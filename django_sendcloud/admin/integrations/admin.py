@@ -46,11 +46,11 @@ from .copies import is_a_copy, may_be_copy, ships_here
 from .differences import differences_page
 from .disconnect import delete_at_sendcloud, disconnect
 from .failures import report_failure
-from .forms import SECRETS, Entry, IntegrationForm, KeyCheck, KeysForm, ask, generation_of
+from .forms import SECRETS, Entry, IntegrationForm, KeyCheck, KeysForm, check_keys, generation_of
 from .logs import page_of_logs
 from .move import move
 from .page import IntegrationPage, counted, outbox_url
-from .settings import SETTINGS, differences, settings_page
+from .settings import SETTINGS, setting_differences, settings_page
 from .test_order import test_order
 from .webhook import accept_keys, check_address, register_webhook
 
@@ -115,7 +115,7 @@ def refresh(model_admin: IntegrationAdmin, request: HttpRequest, rows: Rows) -> 
         fields = integration.apply_remote(remote) if is_new else integration.apply_remote(remote, ())
         integration.save(using=conf().DATABASE, update_fields=fields)
         log(request, [integration], _("Asked Sendcloud what it has."))
-        if found := differences(integration, remote):
+        if found := setting_differences(integration, remote):
             text = ngettext(
                 "Sendcloud was asked just now. One setting differs there: %(what)s. Compare it under “Settings at "
                 "Sendcloud”.",
@@ -409,7 +409,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
                 except RateLimited as error:
                     key_check = KeyCheck(error=error)
                 else:
-                    key_check = ask(candidate, generation_of(stored, request.POST.get("api", "")))
+                    key_check = check_keys(candidate, generation_of(stored, request.POST.get("api", "")))
         return Entry(key_check, kept, lost, testing, self.has_credentials_permission(request))
 
     def render_change_form(

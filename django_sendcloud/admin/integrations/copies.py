@@ -11,7 +11,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 
 from ...conf import conf
-from ...core.deployment import current_deployment, differences
+from ...core.deployment import current_deployment, deployment_differences
 from ...models import Integration, PauseReason
 from ...sync.health import health
 from ..actions.action import Question, Rows, action, notify
@@ -34,11 +34,11 @@ PARTS = {
 
 def may_be_copy(integration: Integration) -> bool:
     """Return whether the integration was connected in another deployment than this one."""
-    return bool(differences(integration.deployment))
+    return bool(deployment_differences(integration.deployment))
 
 
-def _differences(integration: Integration) -> Iterator[str]:
-    for part, (there, here) in sorted(differences(integration.deployment).items()):
+def _name_differences(integration: Integration) -> Iterator[str]:
+    for part, (there, here) in sorted(deployment_differences(integration.deployment).items()):
         values = {"part": PARTS.get(part, part), "there": there, "here": here}
         yield (
             gettext("It was connected in a deployment with the %(part)s %(there)s. This deployment has %(here)s.")
@@ -72,7 +72,7 @@ def _ask_ships_here(model_admin: SendcloudAdmin[Integration], request: HttpReque
     return Question(
         consequences,
         [
-            *_differences(integration),
+            *_name_differences(integration),
             _("If the other deployment still runs, both would send: take the integration out of use there."),
         ],
     )
@@ -109,7 +109,7 @@ def _ask_is_a_copy(model_admin: SendcloudAdmin[Integration], request: HttpReques
             _("Nothing changes at Sendcloud, and the deployment that ships is not affected."),
             _("“This is the shop that ships” undoes it. Orders placed meanwhile are kept and sent then."),
         ],
-        [*_differences(rows.get())],
+        [*_name_differences(rows.get())],
     )
 
 

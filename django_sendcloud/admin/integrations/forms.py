@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 else:
     _ModelForm = forms.ModelForm
 
-__all__ = ["FAILURES", "SECRETS", "Entry", "IntegrationForm", "KeyCheck", "KeysForm", "ask"]
+__all__ = ["FAILURES", "SECRETS", "Entry", "IntegrationForm", "KeyCheck", "KeysForm", "check_keys"]
 
 MOST_OF_A_PUBLIC_KEY = 200
 
@@ -53,7 +53,7 @@ class KeyCheck:
     generation: ApiGeneration = ApiGeneration.V2
 
 
-def ask(integration: Integration, generation: ApiGeneration | None = None) -> KeyCheck:
+def check_keys(integration: Integration, generation: ApiGeneration | None = None) -> KeyCheck:
     """Ask Sendcloud for the integrations of these keys (operation: GET /integrations). Never raises for its answer."""
     try:
         # Only a new integration has a choice: `sendcloud_move` changes the generation of another.

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from ..base import SendcloudAdmin
 
-__all__ = ["differences", "settings_page"]
+__all__ = ["setting_differences", "settings_page"]
 
 #: Settings that change together: service points need carriers.
 SETTINGS: dict[str, tuple[StrOrPromise, tuple[str, ...]]] = {
@@ -97,7 +97,7 @@ def differing(one: Values, other: Values) -> list[str]:
     ]
 
 
-def differences(integration: Integration, remote: RemoteIntegration) -> list[Difference]:
+def setting_differences(integration: Integration, remote: RemoteIntegration) -> list[Difference]:
     """Return all differences, each with both values."""
     here, there = values_here(integration), values_there(remote)
     return [
@@ -296,7 +296,7 @@ class _Page:
             form=form,
             shown=(shown or self.now).sign(self.integration),
             conflicts=conflicts or [],
-            differences=differences(self.integration, self.remote),
+            differences=setting_differences(self.integration, self.remote),
         )
 
     def again(self) -> HttpResponse:
