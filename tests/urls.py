@@ -1,11 +1,11 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from tests.admin import backoffice, desk
+from tests.admin import other_backoffice, shop_site
 
 urlpatterns = [
     path("admin/", admin.site.urls),
-    path("backoffice/", backoffice.site.urls),
-    path("desk/", include(desk.urlpatterns)),
+    path("backoffice/", shop_site.site.urls),
+    path("other-backoffice/", include(other_backoffice.urlpatterns)),
     path("sendcloud/", include("django_sendcloud.urls")),
 ]

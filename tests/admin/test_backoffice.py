@@ -61,7 +61,7 @@ def worker(colleague: Callable[..., Client]) -> Client:
 
 
 def page(client: Client, order: Any, query: str = "") -> str:
-    response = client.get(reverse("desk_order", args=[order.pk]) + query)
+    response = client.get(reverse("other_backoffice_order", args=[order.pk]) + query)
     assert response.status_code == 200
     return str(response.content.decode())
 
@@ -221,7 +221,7 @@ def test_panel_push_returns_to_page(worker: Client, integration: Integration, sa
     drain()
     sent = sandbox.count("POST", "/shipments")
     answer = press(worker, "sendcloud_push", **form(page(worker, order, "?tab=2"), "sendcloud_push"))
-    assert answer["Location"] == reverse("desk_order", args=[order.pk]) + "?tab=2"
+    assert answer["Location"] == reverse("other_backoffice_order", args=[order.pk]) + "?tab=2"
     drain()
     assert sandbox.count("POST", "/shipments") == sent + 1
     assert LogEntry.objects.get().object_id == str(order.pk)
@@ -298,7 +298,7 @@ def test_old_page_asks_to_press_again(worker: Client, data: Data, monkeypatch: p
     fields = form(page(worker, data.order), "sendcloud_push")
     monkeypatch.setattr(backoffice, "MAX_AGE", dt.timedelta(seconds=-1))
     answer = press(worker, "sendcloud_push", **fields)
-    assert answer["Location"] == reverse("desk_order", args=[data.order.pk])
+    assert answer["Location"] == reverse("other_backoffice_order", args=[data.order.pk])
     assert "The page was too old" in page(worker, data.order)
     assert factories.outbox().get().state == "rejected"
 

@@ -25,7 +25,7 @@ from .conftest import Data
 
 OVERVIEW = "admin:django_sendcloud_overview_changelist"
 OUTBOX = "admin:django_sendcloud_outboxentry_changelist"
-DESK = "admin:django_sendcloud_outboxentry_fix"
+FIX = "admin:django_sendcloud_outboxentry_fix"
 COUNTRY, CITY = "payload_invalid:country:country_unknown", "payload_invalid:city:required"
 # More than were ever read to find their causes.
 MANY = 5_001
@@ -74,7 +74,7 @@ def test_causes_are_exact_at_any_size(boss: Client, integration: Integration) ->
     """The oldest orders have another problem than all the newer ones."""
     (first, _) = wrong(2, "country", "country_unknown", integration=integration)
     newest = wrong(1, "city", "required", integration=integration)[0]
-    few = [read(boss, OVERVIEW)[0], read(boss, OUTBOX)[0], read(boss, DESK, problem=CITY)[0]]
+    few = [read(boss, OVERVIEW)[0], read(boss, OUTBOX)[0], read(boss, FIX, problem=CITY)[0]]
     wrong(MANY - 1, "city", "required", integration=integration)
 
     statements, html = read(boss, OVERVIEW)
@@ -84,7 +84,7 @@ def test_causes_are_exact_at_any_size(boss: Client, integration: Integration) ->
     assert read(boss, OUTBOX)[0] == few[1]
     assert problems(boss) == [f"City is missing ({MANY})", "Country is not valid (2)"]
     assert [listed(boss, CITY), listed(boss, COUNTRY)] == [MANY, 2]
-    statements, html = read(boss, DESK, problem=CITY)
+    statements, html = read(boss, FIX, problem=CITY)
     assert statements <= few[2] + 1, "one for the numbers of a page"
     assert f"The first 50 of {MANY} orders." in html
     assert ask(boss, newest)["title"] == f"Push {MANY} orders now"

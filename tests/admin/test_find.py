@@ -13,8 +13,8 @@ from django_sendcloud.models import Integration, OutboxEntry, Parcel, Shipment
 from tests import factories
 from tests.shop.models import Order
 
-from .backoffice import OrderAdmin
 from .conftest import Data
+from .shop_site import OrderAdmin
 
 FIND = "backoffice:django_sendcloud_overview_find"
 

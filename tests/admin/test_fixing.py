@@ -1,4 +1,4 @@
-"""Fixing desk: orders with one problem, each with its wrong field, saved through the shop's own admin."""
+"""Fix page: orders with one problem, each with its wrong field, saved through the shop's own admin."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from tests import factories
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
 
-from .backoffice import OrderAdmin
+from .shop_site import OrderAdmin
 
 pytestmark = pytest.mark.long
 
-DESK = "backoffice:django_sendcloud_outboxentry_fix"
+FIX = "backoffice:django_sendcloud_outboxentry_fix"
 OUTBOX = "/backoffice/django_sendcloud/outboxentry/"
 COUNTRY = "payload_invalid:country:country_unknown"
 
@@ -59,11 +59,11 @@ def save(client: Client, *rows: dict[str, str], problem: str = COUNTRY, **more: 
     data: dict[str, str] = {"problem": problem, **more}
     for row in rows:
         data |= row
-    return client.post(reverse(DESK), data, follow=True)
+    return client.post(reverse(FIX), data, follow=True)
 
 
-def test_desk_begins_with_most_common_problem(boss: Client, broken: list[Order]) -> None:
-    html = boss.get(reverse(DESK)).content.decode()
+def test_fix_page_begins_with_most_common_problem(boss: Client, broken: list[Order]) -> None:
+    html = boss.get(reverse(FIX)).content.decode()
     assert "Country is not valid (2)" in html
     assert "City is missing (1)" in html
     assert html.count('name="order-') == 4
@@ -110,7 +110,7 @@ def test_last_fix_leads_back(boss: Client, integration: Integration) -> None:
     "back", ["https://evil.example/", "//evil.example", "javascript:alert(1)", "evil", "/\\evil.example"]
 )
 def test_foreign_back_address_is_ignored(boss: Client, broken: list[Order], back: str) -> None:
-    html = boss.get(reverse(DESK), {"back": back}).content.decode()
+    html = boss.get(reverse(FIX), {"back": back}).content.decode()
     assert f'name="back" value="{OUTBOX}"' in html
     assert "evil" not in html
 
@@ -153,8 +153,8 @@ def test_unchanged_form_saves_nothing(boss: Client, broken: list[Order]) -> None
     assert not LogEntry.objects.exists()
 
 
-def test_empty_desk_leads_back(boss: Client, integration: Integration) -> None:
-    page = boss.get(reverse(DESK), follow=True)
+def test_empty_fix_page_leads_back(boss: Client, integration: Integration) -> None:
+    page = boss.get(reverse(FIX), follow=True)
     assert page.redirect_chain[-1][0] == OUTBOX
     assert "There is nothing left to fix." in page.content.decode()
 
@@ -172,7 +172,7 @@ def operator(*codenames: str) -> Client:
 
 def test_operator_without_order_permission_cannot_edit(broken: list[Order]) -> None:
     client = operator()
-    html = client.get(reverse(DESK)).content.decode()
+    html = client.get(reverse(FIX)).content.decode()
     assert "Country is not valid" in html
     assert 'name="order-' not in html
     save(client, filled(broken[0], "country", "NL", "XX"))
@@ -181,24 +181,24 @@ def test_operator_without_order_permission_cannot_edit(broken: list[Order]) -> N
 
 
 def test_operator_with_view_permission_only_opens(broken: list[Order]) -> None:
-    html = operator("view_order").get(reverse(DESK)).content.decode()
+    html = operator("view_order").get(reverse(FIX)).content.decode()
     assert 'name="order-' not in html
     assert html.count("Open the order") == 2
 
 
-def test_desk_needs_outbox_permission(broken: list[Order]) -> None:
+def test_fix_page_needs_outbox_permission(broken: list[Order]) -> None:
     user = User.objects.create_user("shopkeeper", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename="change_order"))
     client = Client()
     client.force_login(user)
-    assert client.get(reverse(DESK)).status_code == 403
-    assert client.post(reverse(DESK), {"problem": COUNTRY}).status_code == 403
+    assert client.get(reverse(FIX)).status_code == 403
+    assert client.post(reverse(FIX), {"problem": COUNTRY}).status_code == 403
 
 
-def test_desk_requires_csrf_token(broken: list[Order]) -> None:
+def test_fix_page_requires_csrf_token(broken: list[Order]) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(User.objects.create_superuser("boss"))
-    assert client.post(reverse(DESK), {"problem": COUNTRY}).status_code == 403
+    assert client.post(reverse(FIX), {"problem": COUNTRY}).status_code == 403
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_field_beyond_shops_admin_cannot_be_edited(
 ) -> None:
     for name, value in limits.items():
         monkeypatch.setattr(OrderAdmin, name, value)
-    assert 'name="order-' not in boss.get(reverse(DESK)).content.decode()
+    assert 'name="order-' not in boss.get(reverse(FIX)).content.decode()
     save(boss, filled(broken[0], "country", "NL", "XX"))
     broken[0].refresh_from_db()
     assert broken[0].country == "XX"
@@ -275,7 +275,7 @@ def test_unknown_admin_field_leaves_row_without_form(
     boss: Client, broken: list[Order], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setattr(ShopOrder, "admin_fields", {"country": name})
-    html = boss.get(reverse(DESK)).content.decode()
+    html = boss.get(reverse(FIX)).content.decode()
     assert 'name="order-' not in html
     assert html.count("Open the order") == 2
 
@@ -285,13 +285,13 @@ def test_problem_of_order_line_leads_to_order(boss: Client, integration: Integra
     order.lines.update(weight=-1)
     order.save()
     drain()
-    html = boss.get(reverse(DESK)).content.decode()
+    html = boss.get(reverse(FIX)).content.decode()
     assert 'name="order-' not in html
     assert "Open the order" in html
 
 
 @pytest.mark.long
-def test_desk_lists_fifty_orders_in_few_statements(
+def test_fifty_orders_take_few_statements(
     boss: Client, integration: Integration, django_assert_max_num_queries: Any
 ) -> None:
     wrong = {"country": [Violation("country_unknown", {"value": "XX"})]}
@@ -305,13 +305,13 @@ def test_desk_lists_fifty_orders_in_few_statements(
         )
     factories.outbox()
     OutboxEntry.objects.update(state="rejected")
-    boss.get(reverse(DESK))
+    boss.get(reverse(FIX))
     with django_assert_max_num_queries(25):
-        html = boss.get(reverse(DESK)).content.decode()
+        html = boss.get(reverse(FIX)).content.decode()
     assert "The first 50 of 52 orders." in html
 
 
-def test_pages_lead_to_desk(boss: Client, broken: list[Order]) -> None:
+def test_pages_lead_to_fix_page(boss: Client, broken: list[Order]) -> None:
     entry = entry_of(broken[0])
     page = boss.get(reverse("backoffice:django_sendcloud_outboxentry_change", args=[entry.pk])).content.decode()
     assert "Fix all with this problem" in page

@@ -18,8 +18,8 @@ from django_sendcloud.models import OutboxEntry, Overview
 from tests import factories
 from tests.shop.models import Customer, Order
 
-from .backoffice import OrderAdmin, site
 from .conftest import Data
+from .shop_site import OrderAdmin, site
 
 WRONG = {
     "misspelt": ({"BATCH_SISE": 1}, "Did you mean 'BATCH_SIZE'?"),

@@ -63,13 +63,13 @@ def test_order_opens_in_the_back_office(boss: Client, integration: Integration, 
     assert "/office/jane/R-0/" in page(boss, "outboxentry_change", entry.pk)
 
 
-def test_desk_and_preflight_open_back_office(
+def test_fix_page_and_preflight_open_back_office(
     boss: Client, integration: Integration, sandbox: Any, office: None
 ) -> None:
     rejected()
     problem = "payload_invalid:city:required"
-    desk = str(boss.get(reverse("admin:django_sendcloud_outboxentry_fix"), {"problem": problem}).content.decode())
-    assert "/office/jane/R-0/" in desk
+    fix = str(boss.get(reverse("admin:django_sendcloud_outboxentry_fix"), {"problem": problem}).content.decode())
+    assert "/office/jane/R-0/" in fix
     assert "/office/jane/R-0/" in page(boss, "overview_preflight")
 
 

@@ -14,7 +14,7 @@ from tests import factories
 from tests.shop.models import Customer, Order
 from tests.shop.sendcloud import ShopOrder
 
-from .backoffice import OrderAdmin
+from .shop_site import OrderAdmin
 from .test_orders import shipment
 
 FIND = "backoffice:django_sendcloud_overview_find"
@@ -52,7 +52,7 @@ def pages() -> dict[str, str]:
         "entry": reverse("backoffice:django_sendcloud_outboxentry_change", args=[entry.pk]),
         "sent entry": reverse("backoffice:django_sendcloud_outboxentry_change", args=[999])
         + f"?order={entry.order_type}:{entry.order_pk}",
-        "desk": reverse("backoffice:django_sendcloud_outboxentry_fix"),
+        "fix": reverse("backoffice:django_sendcloud_outboxentry_fix"),
         "assign": reverse("backoffice:django_sendcloud_parcel_assign", args=[parcel]),
         "find": reverse(FIND) + "?q=THERE-1",
     }

@@ -27,7 +27,7 @@ from django_sendcloud.models import Account, Integration, OutboxEntry, Overview,
 from django_sendcloud.testing import rolled_back
 from tests.shop.models import Order
 
-from . import backoffice
+from . import shop_site
 from .conftest import Data
 from .fake import FakeSendcloud
 
@@ -237,7 +237,7 @@ def object_of(model: str, data: Data) -> Any:
 
 
 def site_of(model: str) -> admin.AdminSite:
-    return backoffice.site if model == "order" else admin.site
+    return shop_site.site if model == "order" else admin.site
 
 
 def address(model: str, page: str, data: Data, *more: str) -> str:
@@ -331,11 +331,11 @@ def test_permission_tables_are_complete() -> None:
     known |= {f"django_sendcloud_overview_{page}" for page in ("preflight", "doctor", "find")}
     shops = {
         f"{model._meta.app_label}_{model._meta.model_name}_{page}"
-        for model, model_admin in backoffice.site._registry.items()
+        for model, model_admin in shop_site.site._registry.items()
         if isinstance(model_admin, SendcloudOrderAdmin)
         for page in ("sendcloud", "changelist", "history")
     }
-    for site, expected in ((admin.site, known), (backoffice.site, known | shops)):
+    for site, expected in ((admin.site, known), (shop_site.site, known | shops)):
         found = {pattern.name for route, pattern in walk(site.get_urls()) if is_ours(route, pattern)}
         found.discard(None)  # a page of the shop that shows its list
         assert found == expected

@@ -16,7 +16,7 @@ from django_sendcloud.registry import registry
 from tests import factories
 from tests.shop.models import Order
 
-from .backoffice import OrderAdmin
+from .shop_site import OrderAdmin
 
 LISTS = ["django_sendcloud_shipment", "django_sendcloud_outboxentry", "django_sendcloud_parcel", "shop_order"]
 INBOX = "django_sendcloud_webhookevent"

@@ -23,7 +23,7 @@ expect.set_options(timeout=15_000)
 
 
 class Operator:
-    """An operator's desk: the admin in a browser, Sendcloud's panel, and the shop.
+    """An operator at work: the admin in a browser, Sendcloud's panel, and the shop.
 
     Attributes:
         page: Playwright's page, logged in to the admin as a superuser.

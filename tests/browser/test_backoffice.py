@@ -23,7 +23,7 @@ def test_panel_works_on_any_page(operator: Operator) -> None:
     tasks.sweep()
     order = factories.order(number="2026-0001", country="XX", lines=2)
     drain()
-    page.goto(operator.url + reverse("desk_order", args=[order.pk]))
+    page.goto(operator.url + reverse("other_backoffice_order", args=[order.pk]))
     expect(page.get_by_role("heading", name="Invalid data")).to_be_visible()
     expect(page.get_by_text("What to do:")).to_be_visible()
     assert findings(page) == []
@@ -31,7 +31,7 @@ def test_panel_works_on_any_page(operator: Operator) -> None:
     type(order).objects.filter(pk=order.pk).update(country="NL")
     operator.press("Push to Sendcloud now")
     expect(page.get_by_text("1 order is being pushed.")).to_be_visible()
-    assert page.url == operator.url + reverse("desk_order", args=[order.pk])
+    assert page.url == operator.url + reverse("other_backoffice_order", args=[order.pk])
     drain()
     # The panel of an order that is being sent refreshes itself.
     expect(page.get_by_role("heading", name="Sendcloud Sent")).to_be_visible()

@@ -149,7 +149,7 @@ def _explanation(cause: Cause) -> Explanation:
 
 
 def _problem(cause: Cause) -> problems.Cause:
-    """Return the cause as lists and the desk know it."""
+    """Return the cause as lists and the fix page know it."""
     return problems.Cause(cause.detail, cause.field, cause.rule)
 
 

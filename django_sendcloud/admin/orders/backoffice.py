@@ -74,10 +74,10 @@ class BackOffice(OrderPermissions):
 
 def panel_context(request: HttpRequest, order: models.Model) -> dict[str, Any]:
     """Return what ``django_sendcloud/order_panel.html`` shows this user of an order: nothing without permission."""
-    desk = BackOffice(type(order))
-    state = state_of(desk, request, order) if desk.has_sendcloud_view_permission(request) else None
-    panel = panel_of(desk, request, order, state)
-    buttons = buttons_of(desk, request, state)
+    office = BackOffice(type(order))
+    state = state_of(office, request, order) if office.has_sendcloud_view_permission(request) else None
+    panel = panel_of(office, request, order, state)
+    buttons = buttons_of(office, request, state)
     return {
         "sc_order": panel,
         "sc_actions": [(each, reverse("django_sendcloud:order_action", args=[each.name])) for each in buttons],
@@ -123,7 +123,7 @@ class OrderActionView(View):
         if order is None or not order_type_of(type(order)):
             raise Http404
         rows = type(order)._base_manager.using(order._state.db).filter(pk=order.pk)
-        desk = BackOffice(
+        office = BackOffice(
             type(order), page_url=back.url, hidden_fields=[("order", request.POST["order"]), ("next", back.url)]
         )
-        return pressed(desk, request, rows, page_of=order) or back
+        return pressed(office, request, rows, page_of=order) or back

@@ -25,13 +25,13 @@ from ..ui.links import admin_url
 from .state import OrderState, order_type_of, ref_of, states_of
 from .story import story_of
 
-__all__ = ["Desk", "buttons_of", "panel_of", "state_of"]
+__all__ = ["PanelHost", "buttons_of", "panel_of", "state_of"]
 
 # Seconds after which the panel of an order that is being sent refreshes itself.
 REFRESH_SECONDS = 3
 
 
-class Desk(Protocol):
+class PanelHost(Protocol):
     """The page that shows the panel: an admin class, or a page of another back office."""
 
     admin_site: admin.AdminSite
@@ -42,25 +42,27 @@ class Desk(Protocol):
     def has_sendcloud_payload_permission(self, request: HttpRequest) -> bool: ...
 
 
-def state_of(desk: Desk, request: HttpRequest, order: models.Model) -> OrderState | None:
+def state_of(host: PanelHost, request: HttpRequest, order: models.Model) -> OrderState | None:
     """Return an order's state, ``None`` if no adapter handles it. At most four statements, and those of folding."""
     if not order_type_of(type(order)):
         return None
     fold_once(request)
-    ref, with_parcels = ref_of(order), desk.has_sendcloud_parcel_permission(request)
+    ref, with_parcels = ref_of(order), host.has_sendcloud_parcel_permission(request)
     return states_of(ref.order_type, [ref.order_pk], with_parcels=with_parcels)[ref.order_pk]
 
 
-def buttons_of(desk: Desk, request: HttpRequest, state: OrderState | None) -> list[Action]:
+def buttons_of(host: PanelHost, request: HttpRequest, state: OrderState | None) -> list[Action]:
     """Return the actions that this operator may do with an order in this state."""
     if state is None:
         return []
-    return [each for each in desk.sendcloud_buttons if each.is_allowed(desk, request) and each.offered(state)]
+    return [each for each in host.sendcloud_buttons if each.is_allowed(host, request) and each.offered(state)]
 
 
-def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: OrderState | None) -> dict[str, Any] | None:
+def panel_of(
+    host: PanelHost, request: HttpRequest, order: models.Model, state: OrderState | None
+) -> dict[str, Any] | None:
     """Return what ``includes/order_panel.html`` shows of an order; ``None`` for a user who may not see it."""
-    if not desk.has_sendcloud_view_permission(request):
+    if not host.has_sendcloud_view_permission(request):
         return None
     if state is None:
         return {"problems": [_Problem(ERRORS["adapter_missing"])]}
@@ -69,7 +71,7 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
     # The last push of a removed shipment was its removal.
     there = [shipment for shipment in state.shipments if shipment.deleted_at is None]
     last_pushed_at = max((shipment.last_pushed_at for shipment in there if shipment.last_pushed_at), default=None)
-    links, may_see_payload = _Links(desk, request), desk.has_sendcloud_payload_permission(request)
+    links, may_see_payload = _Links(host, request), host.has_sendcloud_payload_permission(request)
     return {
         "badge": state.badge(),
         "sent_again": sent_again(state.entry) if state.entry is not None else "",
@@ -105,8 +107,8 @@ def panel_of(desk: Desk, request: HttpRequest, order: models.Model, state: Order
 class _Links:
     """Links to the pages of the admin; none for a user who may not enter it."""
 
-    def __init__(self, desk: Desk, request: HttpRequest) -> None:
-        self._site = desk.admin_site
+    def __init__(self, host: PanelHost, request: HttpRequest) -> None:
+        self._site = host.admin_site
         self._may_enter = self._site.has_permission(request)
 
     def url(self, obj: models.Model | None, page: str = "change") -> str:

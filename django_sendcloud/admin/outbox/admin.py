@@ -37,7 +37,7 @@ from ..permissions import ORDER, Permissions
 from ..ui.badges import ENTRY_TONES, badge, badge_with
 from ..ui.cells import EMPTY, in_time
 from ..ui.humanize import clock_time, without_double_stop
-from .fixing import desk_url, fixing_view
+from .fixing import fix_url, fix_view
 from .order_rows import OrderRowAdmin, attempts_of, know_numbers
 from .pushing import push_entries
 
@@ -254,14 +254,14 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
     )
 
     def get_urls(self) -> list[URLPattern]:
-        fix = self.path("fix/", self.fixing_view, "fix")
+        fix = self.path("fix/", self.fix_view, "fix")
         fix.callback = silent_post(fix.callback)
         return [fix, *super().get_urls()]
 
     @method_decorator(csrf_protect)
-    def fixing_view(self, request: HttpRequest) -> HttpResponse:
+    def fix_view(self, request: HttpRequest) -> HttpResponse:
         """Show the orders of one problem together, each with its wrong field."""
-        return fixing_view(self, request)
+        return fix_view(self, request)
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return OutboxChangeList
@@ -358,13 +358,13 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
         }
 
     def _links(self, request: HttpRequest, entry: OutboxEntry) -> list[tuple[str, Any]]:
-        """Return the link to the desk where all orders with this problem are fixed."""
+        """Return the link to the page where all orders with this problem are fixed."""
         if entry.state == EntryState.PENDING or not entry.error_code:
             return []
         cause = cause_of(entry)
         if not cause.field:
             return []
-        return [(desk_url(self.admin_site, cause, request.get_full_path()), _("Fix all with this problem"))]
+        return [(fix_url(self.admin_site, cause, request.get_full_path()), _("Fix all with this problem"))]
 
     # -- columns --------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""Fixing desk: orders with one problem on one page, each with its wrong field, saved through the shop's own admin."""
+"""Fix page: orders with one problem on one page, each with its wrong field, saved through the shop's own admin."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ from .pushing import held_back, report_held_back
 if TYPE_CHECKING:
     from ..base import SendcloudAdmin
 
-__all__ = ["desk_url", "fixing_view"]
+__all__ = ["fix_url", "fix_view"]
 
 #: Orders on one page.
 ROWS = 50
 
 
-def desk_url(site: admin.AdminSite, cause: Cause | None = None, back: str = "") -> str:
-    """Return the URL of the desk, open at a cause, that leads back to a page."""
+def fix_url(site: admin.AdminSite, cause: Cause | None = None, back: str = "") -> str:
+    """Return the URL of the page, open at a cause, that leads back to a page."""
     query = {"problem": cause.key if cause else "", "back": back}
     shown = urlencode({name: value for name, value in query.items() if value})
     url = admin_url(site, OutboxEntry._meta, None, "fix")
@@ -47,7 +47,7 @@ def desk_url(site: admin.AdminSite, cause: Cause | None = None, back: str = "") 
 
 @dataclasses.dataclass(slots=True)
 class Row:
-    """One order on the desk.
+    """One order on the page.
 
     Args:
         entry: Its outbox entry.
@@ -85,7 +85,7 @@ class Row:
         return bound
 
 
-def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) -> HttpResponse:
+def fix_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) -> HttpResponse:
     """Show the orders of one problem with their wrong field, and save those that the operator changed."""
     if request.method not in ("GET", "HEAD", "POST"):
         return HttpResponseNotAllowed(["GET", "HEAD", "POST"])
@@ -100,7 +100,7 @@ def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) 
     if asked and chosen is None:
         text = gettext("No order has this problem any more: a colleague has fixed it, or the orders changed.")
         messages.info(request, text)
-        return HttpResponseRedirect(desk_url(site, None, back) if found else back)
+        return HttpResponseRedirect(fix_url(site, None, back) if found else back)
     if chosen is None:
         chosen = next(iter(found), None)
     if chosen is None:
@@ -114,19 +114,19 @@ def fixing_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) 
         _report(request, rows, saved, wrong)
         if not wrong:
             following = _next(found, chosen) if saved == number else chosen
-            return HttpResponseRedirect(desk_url(site, following, back) if following else back)
+            return HttpResponseRedirect(fix_url(site, following, back) if following else back)
         rows = [row for row in rows if not row.is_saved]
     following = _next(found, chosen)
     explanation = explain(chosen.code)
     context = {
         "cause": chosen,
         "explanation": explanation,
-        "causes": [(cause, count, desk_url(site, cause, back)) for cause, count in found.items()],
+        "causes": [(cause, count, fix_url(site, cause, back)) for cause, count in found.items()],
         "rows": rows,
         "number": number,
         "editable": sum(row.form is not None for row in rows),
         "label": field_label(chosen.field) if chosen.field else "",
-        "next_url": desk_url(site, following, back) if following else "",
+        "next_url": fix_url(site, following, back) if following else "",
         "next_cause": following,
         "back": back,
     }

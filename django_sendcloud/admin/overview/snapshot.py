@@ -19,7 +19,7 @@ from ...parcels.delivery_tasks import DeliveryTask, delivery_task
 from ...sync.health import Health, Inbox, inbox, pushed_since, start_of_day
 from ..explanations.causes import Cause
 from ..health import health_of
-from ..outbox.fixing import desk_url
+from ..outbox.fixing import fix_url
 from ..parcels.labels import ready_to_print
 from ..ui.links import admin_url
 
@@ -94,8 +94,8 @@ class Snapshot:
         return self.list(model, integration__id__exact=integration.pk, **query)
 
     def fix(self, cause: Cause) -> str:
-        """Return the desk where orders with a cause are fixed; ``""`` if the operator may not open it."""
-        return desk_url(self.admin.admin_site, cause, self.request.path) if self.sees_orders else ""
+        """Return the page where orders with a cause are fixed; ``""`` if the operator may not open it."""
+        return fix_url(self.admin.admin_site, cause, self.request.path) if self.sees_orders else ""
 
     def action(self, integration: Integration, name: str) -> str:
         """Return the URL of an action on an integration's page."""

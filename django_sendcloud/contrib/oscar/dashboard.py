@@ -72,5 +72,5 @@ def _method(action: Action) -> Callable[..., HttpResponse | None]:
 
 def bulk_actions(request: HttpRequest, model: Any) -> list[Action]:
     """Return the actions that this user may do with selected orders."""
-    desk = Dashboard(model)
-    return [each for each in (PUSH, LABELS) if each.is_allowed(desk, request)]
+    dashboard = Dashboard(model)
+    return [each for each in (PUSH, LABELS) if each.is_allowed(dashboard, request)]

@@ -13,7 +13,7 @@ from tests.shop.models import Order
 
 
 def order_page(request: HttpRequest, pk: uuid.UUID) -> HttpResponse:
-    return render(request, "tests/desk.html", {"order": get_object_or_404(Order, pk=pk)})
+    return render(request, "tests/other_backoffice.html", {"order": get_object_or_404(Order, pk=pk)})
 
 
-urlpatterns: list[Any] = [path("orders/<uuid:pk>/", order_page, name="desk_order")]
+urlpatterns: list[Any] = [path("orders/<uuid:pk>/", order_page, name="other_backoffice_order")]

@@ -27,7 +27,7 @@ def clicks(page: Any) -> int:
 
 
 def test_twelve_orders_take_four_clicks(operator: Operator) -> None:
-    """Three problems of four orders: from the overview, through the fixing desk, and back."""
+    """Three problems of four orders: from the overview, through the fix page, and back."""
     page = operator.page
     operator.connect()
     for number in range(4):
