@@ -99,9 +99,9 @@ def take_out(wanted: Sequence[Wanted], known: Iterable[Shipment]) -> list[Wanted
     labelled = [s for s in known if is_frozen(s) and s.contents and s.status != ShipmentStatus.DELETED]
     if not labelled:
         return list(wanted)
-    parts = {each.key: contents(each.payload) for each in wanted}
+    asked_by_key = {each.key: contents(each.payload) for each in wanted}
     items = {str(item.item_id): item for each in wanted for item in each.payload.parcel_items or () if item.item_id}
-    left = sum((collections.Counter(lines) for lines in parts.values()), collections.Counter())
+    left = sum((collections.Counter(lines) for lines in asked_by_key.values()), collections.Counter())
     held: dict[tuple[int, str, str], dict[str, int]] = {}
     for shipment in labelled:
         key = shipment.integration_id, shipment.external_order_id, shipment.external_shipment_id
@@ -109,7 +109,7 @@ def take_out(wanted: Sequence[Wanted], known: Iterable[Shipment]) -> list[Wanted
         left.subtract(held[key])
     found = []
     for each in wanted:
-        asked, mine = parts[each.key], held.get(each.key, {})
+        asked, mine = asked_by_key[each.key], held.get(each.key, {})
         if not asked:
             found.append(each)
             continue
@@ -139,7 +139,7 @@ def _with_items(payload: ShipmentPayload, items: Sequence[ParcelItem]) -> Shipme
             values[name] = max(Decimal(0), amount + price)
     if payload.weight is not None:
         # Without the weight of a line, that of the rest is not known.
-        weights = [(i.weight, sign * i.quantity) for sign, part in ((1, items), (-1, before)) for i in part]
+        weights = [(i.weight, sign * i.quantity) for sign, these in ((1, items), (-1, before)) for i in these]
         known = [weight * pieces for weight, pieces in weights if weight is not None]
         weight = payload.weight + sum(known, Decimal(0))
         values["weight"] = weight if len(known) == len(weights) and weight > 0 else None

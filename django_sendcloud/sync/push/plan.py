@@ -295,8 +295,7 @@ def _plan(
     _assign(plan, wanted)
     if plan.problem is not None:
         return plan
-    parts = take_out(wanted, known)
-    kept = _compare(plan, parts, known, doubtful=doubtful)
+    kept = _compare(plan, take_out(wanted, known), known, doubtful=doubtful)
     if plan.unassigned is not None:
         # Packages that have no integration now may be at Sendcloud, and have a label.
         return plan

@@ -24,8 +24,8 @@ __all__ = ["confirm", "upsert"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Part:
-    """The shipments of one order that go to one integration. One request has all of them."""
+class Member:
+    """One order of a batch: its shipments that go to the batch's integration. One request has all of them."""
 
     plan: Plan
     upserts: list[Upsert]
@@ -36,20 +36,20 @@ class Batch:
     """The orders of one request."""
 
     integration: Integration
-    parts: list[Part]
+    members: list[Member]
 
     @property
     def size(self) -> int:
         """Return how many shipments the request has."""
-        return sum(len(part.upserts) for part in self.parts)
+        return sum(len(member.upserts) for member in self.members)
 
     def halves(self) -> tuple[Batch, Batch]:
         """Divide a batch that was rejected, and raise the isolation of its orders for the next attempt."""
         isolation = isolation_for(-(-self.size // 2))
-        for part in self.parts:
-            part.plan.entry.isolation = max(part.plan.entry.isolation, isolation)
-        middle = -(-len(self.parts) // 2)
-        return Batch(self.integration, self.parts[:middle]), Batch(self.integration, self.parts[middle:])
+        for member in self.members:
+            member.plan.entry.isolation = max(member.plan.entry.isolation, isolation)
+        middle = -(-len(self.members) // 2)
+        return Batch(self.integration, self.members[:middle]), Batch(self.integration, self.members[middle:])
 
 
 def upsert(session: PushSession, ledger: Ledger, gate: Gate) -> None:
@@ -61,34 +61,34 @@ def upsert(session: PushSession, ledger: Ledger, gate: Gate) -> None:
             queue.extendleft(reversed(_send(session, ledger, gate, batch)))
             ledger.settle_in_time()
         else:
-            for part in batch.parts:
+            for member in batch.members:
                 # The rest of the order waits for this integration, wherever its other shipments went.
-                part.plan.integration = batch.integration
+                member.plan.integration = batch.integration
 
 
 def batches(plans: Sequence[Plan]) -> Iterator[Batch]:
     """Group orders into requests, by integration and isolation."""
-    groups: dict[tuple[int, int], dict[int, Part]] = {}
+    groups: dict[tuple[int, int], dict[int, Member]] = {}
     integrations: dict[int, Integration] = {}
     for plan in plans:
         for each in plan.upserts:
             pk = each.integration.pk
             integrations[pk] = each.integration
-            parts = groups.setdefault((pk, plan.entry.isolation), {})
-            parts.setdefault(plan.entry.pk, Part(plan, [])).upserts.append(each)
+            members = groups.setdefault((pk, plan.entry.isolation), {})
+            members.setdefault(plan.entry.pk, Member(plan, [])).upserts.append(each)
     for (integration_pk, isolation), group in sorted(groups.items(), key=lambda item: item[0][1]):
         batch = Batch(integrations[integration_pk], [])
-        for part in group.values():
-            if batch.parts and batch.size + len(part.upserts) > batch_limit(isolation):
+        for member in group.values():
+            if batch.members and batch.size + len(member.upserts) > batch_limit(isolation):
                 yield batch
                 batch = Batch(batch.integration, [])
-            batch.parts.append(part)
+            batch.members.append(member)
         yield batch
 
 
 def _send(session: PushSession, ledger: Ledger, gate: Gate, batch: Batch) -> Sequence[Batch]:
-    """Send one request and note its results. Return the parts of a batch that was rejected as a whole."""
-    upserts = [(part.plan, upsert) for part in batch.parts for upsert in part.upserts]
+    """Send one request and note its results. Return the halves of a batch that was rejected as a whole."""
+    upserts = [(member.plan, upsert) for member in batch.members for upsert in member.upserts]
     try:
         items = []
         for plan, each in upserts:
@@ -115,15 +115,15 @@ def _failed(ledger: Ledger, gate: Gate, batch: Batch, error: Exception) -> Seque
         # This worker took too long: neither Sendcloud nor an order is at fault. The orders stay open.
         return ()
     reaction = gate.react(batch.integration, error)
-    if reaction.divide and len(batch.parts) > 1:
+    if reaction.divide and len(batch.members) > 1:
         return batch.halves()
-    for part in batch.parts:
-        part.plan.integration = batch.integration
-        for each in part.upserts:
+    for member in batch.members:
+        member.plan.integration = batch.integration
+        for each in member.upserts:
             if reaction.divide:
-                ledger.rejected(part.plan, each, reaction.problem)
+                ledger.rejected(member.plan, each, reaction.problem)
             else:
-                ledger.failed(part.plan, reaction, gate.stop_for(part.plan))
+                ledger.failed(member.plan, reaction, gate.stop_for(member.plan))
     return ()
 
 
