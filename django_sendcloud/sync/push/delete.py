@@ -55,15 +55,14 @@ def _delete_shipments(session: PushSession, ledger: Ledger, gate: Gate, integrat
         if integration is None:
             continue
         if not gate.take_turn(integration):
-            # The rest of this order waits for this integration, wherever its other shipments went.
-            plan.integration = integration
+            plan.wait_for(integration)
             continue
-        _send(session, ledger, gate, plan, integration, shipment)
+        _send(session, ledger, gate, integration, plan, shipment)
         ledger.settle_in_time()
 
 
 def _send(
-    session: PushSession, ledger: Ledger, gate: Gate, plan: Plan, integration: Integration, shipment: Shipment
+    session: PushSession, ledger: Ledger, gate: Gate, integration: Integration, plan: Plan, shipment: Shipment
 ) -> None:
     """Send one deletion and note its result."""
     session.deletes += 1

@@ -109,6 +109,10 @@ class Plan:
         """Return how many shipments wait for a result."""
         return len(self.upserts) + len(self.confirmations) + len(self.deletes)
 
+    def wait_for(self, integration: Integration) -> None:
+        """Let the rest of the order wait for this integration, wherever its other shipments went."""
+        self.integration = integration
+
 
 @primary_reads()
 def plan_orders(

@@ -62,8 +62,7 @@ def upsert(session: PushSession, ledger: Ledger, gate: Gate) -> None:
             ledger.settle_in_time()
         else:
             for member in batch.members:
-                # The rest of the order waits for this integration, wherever its other shipments went.
-                member.plan.integration = batch.integration
+                member.plan.wait_for(batch.integration)
 
 
 def batches(plans: Sequence[Plan]) -> Iterator[Batch]:
@@ -118,7 +117,7 @@ def _failed(ledger: Ledger, gate: Gate, batch: Batch, error: Exception) -> Seque
     if reaction.divide and len(batch.members) > 1:
         return batch.halves()
     for member in batch.members:
-        member.plan.integration = batch.integration
+        member.plan.wait_for(batch.integration)
         for each in member.upserts:
             if reaction.divide:
                 ledger.rejected(member.plan, each, reaction.problem)
@@ -139,7 +138,7 @@ def confirm(
         integration = integrations.by_pk[pk]
         if not gate.take_turn(integration, "safe"):
             for plan, _ in group:
-                plan.integration = integration
+                plan.wait_for(integration)
             continue
         try:
             with not_after(gate.latest()):
@@ -149,7 +148,7 @@ def confirm(
         except Exception as error:
             reaction = gate.react(integration, error)
             for plan, _ in group:
-                plan.integration = integration
+                plan.wait_for(integration)
                 ledger.failed(plan, dataclasses.replace(reaction, unknown=False), gate.stop_for(plan))
             continue
         gate.succeeded(integration)
@@ -157,16 +156,16 @@ def confirm(
             if shipment.pk not in found:
                 ledger.confirmed(plan, shipment, saved=None)
             elif found[shipment.pk] and not is_frozen(shipment):
-                _clear(session, ledger, gate, plan, shipment, integration)
+                _clear(session, ledger, gate, integration, plan, shipment)
             else:
                 ledger.confirmed(plan, shipment, saved=found[shipment.pk] is not None)
 
 
 def _clear(
-    session: PushSession, ledger: Ledger, gate: Gate, plan: Plan, shipment: Shipment, integration: Integration
+    session: PushSession, ledger: Ledger, gate: Gate, integration: Integration, plan: Plan, shipment: Shipment
 ) -> None:
     """Delete a shipment that has kept parts which its order has lost, so that it is created again without them."""
-    plan.integration = integration
+    plan.wait_for(integration)
     if not gate.take_turn(integration):
         return
     try:
