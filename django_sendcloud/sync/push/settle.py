@@ -142,40 +142,16 @@ def _write(
 
     An entry that is held for longer loses its lease, and is pushed again.
     """
-    database = conf().DATABASE
     now = clock.now()
-    entries = OutboxEntry.objects
-    with transaction.atomic(using=database):
+    with transaction.atomic(using=conf().DATABASE):
         stored = _lock(claim, verdicts)
         ours = [verdict for verdict in verdicts if verdict.plan.entry.pk in stored]
         missing = [verdict for verdict in verdicts if verdict.plan.entry.pk not in stored]
         lost, locked = _lost_or_locked(claim, missing) if missing else ([], [])
         lost_orders = {(v.plan.entry.order_type, v.plan.entry.order_pk) for v in lost}
-        shipments = [s for s in pushed.values() if (s.order_type, s.order_pk) not in lost_orders]
-        _write_shipments([shipment for shipment in shipments if shipment.pk not in saved])
-        _follow_parcels_left([shipment for shipment in shipments if shipment.status == ShipmentStatus.DELETED])
-        if now_synced := [shipment.pk for shipment in shipments if shipment.pk in saved]:
-            accepted = Shipment.objects.filter(pk__in=now_synced, status=ShipmentStatus.ACCEPTED)
-            accepted.update(status=ShipmentStatus.SYNCED)
-        settled = [
-            v for v in ours if stored[v.plan.entry.pk].version == v.plan.entry.version and not _overtaken(v, stored)
-        ]
-        done = [v.plan.entry.pk for v in settled if v.state == "done"]
-        if done:
-            entries.filter(pk__in=done).delete()
-        rejected = [v for v in settled if v.state == "rejected"]
-        _write_rejected(rejected, stored, now)
-        finished = {*done, *(verdict.plan.entry.pk for verdict in rejected)}
-        left = [verdict for verdict in ours if verdict.plan.entry.pk not in finished]
-        for values, group in _grouped(left, stored, now):
-            entries.filter(pk__in=[verdict.plan.entry.pk for verdict in group]).update(**values)
-        _write_numbers(left)
-        Recheck.objects.schedule(
-            (v.plan.entry.order_type, v.plan.entry.order_pk, v.plan.recheck_at)
-            for v in ours
-            if v.plan.recheck_at is not None
-        )
-        attempts.write([(v.plan, v.state, v.problem if v.is_failure else None) for v in ours], now)
+        _write_shipments([s for s in pushed.values() if (s.order_type, s.order_pk) not in lost_orders], saved)
+        _write_entries(ours, stored, now)
+        _write_history(ours, now)
     return lost, locked
 
 
@@ -198,7 +174,16 @@ def _lost_or_locked(claim: Claim, missing: Sequence[Verdict]) -> tuple[list[Verd
     return lost, [verdict for verdict in missing if verdict.plan.entry.pk in still_ours]
 
 
-def _write_shipments(shipments: Sequence[Shipment]) -> None:
+def _write_shipments(shipments: Sequence[Shipment], saved: Collection[int]) -> None:
+    """Write what became of shipments, and what follows for their orders from a deletion."""
+    _write_pushed([shipment for shipment in shipments if shipment.pk not in saved])
+    _follow_parcels_left([shipment for shipment in shipments if shipment.status == ShipmentStatus.DELETED])
+    if now_synced := [shipment.pk for shipment in shipments if shipment.pk in saved]:
+        accepted = Shipment.objects.filter(pk__in=now_synced, status=ShipmentStatus.ACCEPTED)
+        accepted.update(status=ShipmentStatus.SYNCED)
+
+
+def _write_pushed(shipments: Sequence[Shipment]) -> None:
     """Write what was pushed into the shipments that still exist, in one statement whatever each one gets."""
     if not shipments:
         return
@@ -223,6 +208,34 @@ def _follow_parcels_left(deleted: Sequence[Shipment]) -> None:
         if shipment is not None and (order := (shipment.order_type, shipment.order_pk)) in orders:
             orders.remove(order)
             WebhookEvent.objects.follow(parcel)
+
+
+def _write_entries(verdicts: Sequence[Verdict], stored: Mapping[int, _Stored], now: dt.datetime) -> None:
+    """Delete the entries of orders that Sendcloud has as they are now, and write the others as they go on."""
+    entries = OutboxEntry.objects
+    settled = [
+        v for v in verdicts if stored[v.plan.entry.pk].version == v.plan.entry.version and not _overtaken(v, stored)
+    ]
+    done = [v.plan.entry.pk for v in settled if v.state == "done"]
+    if done:
+        entries.filter(pk__in=done).delete()
+    rejected = [v for v in settled if v.state == "rejected"]
+    _write_rejected(rejected, stored, now)
+    finished = {*done, *(verdict.plan.entry.pk for verdict in rejected)}
+    left = [verdict for verdict in verdicts if verdict.plan.entry.pk not in finished]
+    for values, group in _grouped(left, stored, now):
+        entries.filter(pk__in=[verdict.plan.entry.pk for verdict in group]).update(**values)
+    _write_numbers(left)
+
+
+def _write_history(verdicts: Sequence[Verdict], now: dt.datetime) -> None:
+    """Write the attempts, and when an order is to be looked at again though nothing changes until then."""
+    Recheck.objects.schedule(
+        (v.plan.entry.order_type, v.plan.entry.order_pk, v.plan.recheck_at)
+        for v in verdicts
+        if v.plan.recheck_at is not None
+    )
+    attempts.write([(v.plan, v.state, v.problem if v.is_failure else None) for v in verdicts], now)
 
 
 def _write_numbers(verdicts: Sequence[Verdict]) -> None:
