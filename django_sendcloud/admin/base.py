@@ -21,7 +21,7 @@ from django.views.decorators.csrf import csrf_protect
 
 from ..core.transactions import outside_transactions
 from .actions.action import Action
-from .actions.atomic import outside_for
+from .actions.atomic import take_actions_outside
 from .actions.history import render_history
 from .alerts.incidents import incidents
 from .alerts.misconfigured import or_misconfigured
@@ -217,7 +217,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
 
     def get_urls(self) -> list[URLPattern]:
         pages = super().get_urls()
-        outside_for(pages, ("_changelist",), lambda: {each.name for each in self.page_actions})
+        take_actions_outside(pages, ("_changelist",), lambda: {each.name for each in self.page_actions})
         return [
             self.path("<path:object_id>/action/<slug:name>/", self.action_view, "action"),
             self.path("export/", self.export_view, "export"),

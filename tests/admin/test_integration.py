@@ -738,8 +738,8 @@ def offered(client: Client, integration: Integration) -> dict[str, list[str]]:
     return {
         "buttons": labels(context["buttons"]),
         "steps": [label for _step, buttons in context["steps"] for label in labels(buttons)],
-        "there": labels(context["there_buttons"]),
-        "more": labels(context["more"]),
+        "there": labels(context["at_sendcloud_buttons"]),
+        "more": labels(context["rare_actions"]),
     }
 
 

@@ -15,10 +15,10 @@ from django.urls import URLPattern
 
 from ...core.transactions import outside_transactions
 
-__all__ = ["outside_for", "outside_if_ours"]
+__all__ = ["take_actions_outside", "with_actions_outside"]
 
 
-def outside_for(patterns: Iterable[URLPattern], pages: tuple[str, ...], names: Callable[[], set[str]]) -> None:
+def take_actions_outside(patterns: Iterable[URLPattern], pages: tuple[str, ...], names: Callable[[], set[str]]) -> None:
     """Let requests that run one of our actions run outside of the transaction of ``ATOMIC_REQUESTS``, as pages do.
 
     Everything else a shop does on these pages stays inside it.
@@ -30,10 +30,12 @@ def outside_for(patterns: Iterable[URLPattern], pages: tuple[str, ...], names: C
     """
     for pattern in patterns:
         if (pattern.name or "").endswith(pages):
-            pattern.callback = outside_if_ours(pattern.callback, names)
+            pattern.callback = with_actions_outside(pattern.callback, names)
 
 
-def outside_if_ours(view: Callable[..., HttpResponse], names: Callable[[], set[str]]) -> Callable[..., HttpResponse]:
+def with_actions_outside(
+    view: Callable[..., HttpResponse], names: Callable[[], set[str]]
+) -> Callable[..., HttpResponse]:
     """Return the view as one that runs our actions outside of ``ATOMIC_REQUESTS``, and everything else inside it.
 
     Args:

@@ -54,7 +54,7 @@ ABOUT: Mapping[str, StrOrPromise] = {
     "delete_at_sendcloud": _("It disappears at Sendcloud, with all its incoming orders. This cannot be undone."),
 }
 COPY = (("ships_here", "default"), ("is_a_copy", "quiet"))
-MORE = (
+RARE_ACTIONS = (
     "test_order",
     "ships_here",
     "is_a_copy",
@@ -110,10 +110,10 @@ class IntegrationPage:
             # Rejected input comes first, then missing keys, then Sendcloud's settings.
             "form_first": self.request.method == "POST",
             "keys_first": bool(self._keys_button(first)),
-            "there": self._there(),
+            "at_sendcloud": self._at_sendcloud(),
             "asked": ago(self.integration.refreshed_at),
-            "there_buttons": self._there_buttons(above),
-            "more": self._more(first, above),
+            "at_sendcloud_buttons": self._at_sendcloud_buttons(above),
+            "rare_actions": self._rare_actions(first, above),
         }
 
     # -- health -----------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ class IntegrationPage:
 
     # -- state at Sendcloud -----------------------------------------------------------------------
 
-    def _there(self) -> list[tuple[StrOrPromise, Any]]:
+    def _at_sendcloud(self) -> list[tuple[StrOrPromise, Any]]:
         integration = self.integration
         if integration.refreshed_at is None:
             return []
@@ -231,7 +231,7 @@ class IntegrationPage:
         carriers = ", ".join(carrier_name(str(code)) for code in self.integration.service_point_carriers)
         return carriers or badge(_("on"), "good")
 
-    def _there_buttons(self, elsewhere: set[str]) -> list[Button]:
+    def _at_sendcloud_buttons(self, elsewhere: set[str]) -> list[Button]:
         found: list[Button] = []
         if can_be_asked(self.integration):
             found += [
@@ -252,9 +252,9 @@ class IntegrationPage:
 
     # -- rare and dangerous actions ---------------------------------------------------------------
 
-    def _more(self, finding: Finding, elsewhere: set[str]) -> list[Button]:
+    def _rare_actions(self, finding: Finding, elsewhere: set[str]) -> list[Button]:
         above = {button.url for button in self._remedies(finding)}
-        found = [self._button(name) for name in MORE if name in self.possible and name not in elsewhere]
+        found = [self._button(name) for name in RARE_ACTIONS if name in self.possible and name not in elsewhere]
         # Disconnect first, so that nothing goes on unseen at Sendcloud.
         if not self.integration.secret_key and self.admin.has_delete_permission(self.request, self.integration):
             about = _("It disappears from the lists here, with its webhooks. Nothing changes at Sendcloud.")

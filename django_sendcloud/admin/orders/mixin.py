@@ -23,7 +23,7 @@ from ...core.transactions import outside_transactions
 from ...orders import OrderRef, keys_by_type
 from ...registry import registry
 from ..actions.action import Action
-from ..actions.atomic import outside_for
+from ..actions.atomic import take_actions_outside
 from ..actions.history import render_history
 from ..base import STYLES, ModelT, _ModelAdmin, admin_path
 from ..health import fold_once
@@ -219,7 +219,7 @@ class SendcloudOrderAdmin(OrderPermissions, _ModelAdmin[ModelT]):
         route, view = "<path:object_id>/sendcloud/<slug:name>/", self.sendcloud_view
         pages = super().get_urls()
         # (Django 6.1 has actions on the page of an object, too.)
-        outside_for(pages, ("_changelist", "_change"), lambda: {each.name for each in self.sendcloud_actions})
+        take_actions_outside(pages, ("_changelist", "_change"), lambda: {each.name for each in self.sendcloud_actions})
         return [admin_path(self, route, view, "sendcloud"), *pages]
 
     # Fetching labels takes seconds; no transaction may be open meanwhile.

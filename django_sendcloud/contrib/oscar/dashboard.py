@@ -12,7 +12,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.decorators import method_decorator
 
 from ...admin.actions.action import Action
-from ...admin.actions.atomic import outside_if_ours
+from ...admin.actions.atomic import with_actions_outside
 from ...admin.orders.actions import LABELS, PUSH
 from ...admin.orders.backoffice import BackOffice
 from .shop import get_class
@@ -59,7 +59,7 @@ def _extend_list(view: Any) -> None:
     for each in (PUSH, LABELS):
         setattr(view, each.name, _method(each))
     ours = {PUSH.name, LABELS.name}
-    view.dispatch = method_decorator(functools.partial(outside_if_ours, names=lambda: ours))(view.dispatch)
+    view.dispatch = method_decorator(functools.partial(with_actions_outside, names=lambda: ours))(view.dispatch)
 
 
 def _method(action: Action) -> Callable[..., HttpResponse | None]:
