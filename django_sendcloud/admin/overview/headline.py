@@ -56,7 +56,7 @@ def headline(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
     """
     stopping = [task for task in found if task.stops]
     if stopping:
-        return _no(stopping)
+        return _stopped(stopping)
     if not snapshot.health.integrations:
         text = _(
             "Connect a Sendcloud integration, and orders go out automatically. Until then changes are "
@@ -67,10 +67,10 @@ def headline(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
         return Headline("busy", _("Nothing is connected yet"), text, buttons)
     if not snapshot.health.in_use:
         return Headline("off", _("No integration is in use"), _("Nothing is sent, and nothing waits."))
-    return _yes_but(snapshot) or _not_yet(snapshot) or _yes(snapshot, found)
+    return _waiting(snapshot) or _connecting(snapshot) or _all_sent(snapshot, found)
 
 
-def _no(stopping: Sequence[Task]) -> Headline:
+def _stopped(stopping: Sequence[Task]) -> Headline:
     # An integration may have two problems, by which the same orders wait.
     held: dict[int, int] = {}
     for task in stopping:
@@ -98,7 +98,7 @@ def _no(stopping: Sequence[Task]) -> Headline:
     return Headline("bad", sentence, gettext("Most urgent: %(task)s.") % {"task": stopping[0].title})
 
 
-def _yes_but(snapshot: Snapshot) -> Headline | None:
+def _waiting(snapshot: Snapshot) -> Headline | None:
     """Return the headline while orders wait and no operator has to act."""
     waiting = [
         (health, finding)
@@ -129,7 +129,7 @@ def _yes_but(snapshot: Snapshot) -> Headline | None:
     return Headline("warn", format_html(sentence, time=since(begun), **values), text)
 
 
-def _not_yet(snapshot: Snapshot) -> Headline | None:
+def _connecting(snapshot: Snapshot) -> Headline | None:
     """Return the headline while all integrations are being connected."""
     in_use = snapshot.health.in_use
     new = [
@@ -151,7 +151,7 @@ def _not_yet(snapshot: Snapshot) -> Headline | None:
     return Headline("busy", sentence % {"number": grouped(len(new))}, text)
 
 
-def _yes(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
+def _all_sent(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
     sentences = []
     due = sum(health.backlog.claimed for health in snapshot.health.in_use)
     if due and snapshot.sees_orders:
