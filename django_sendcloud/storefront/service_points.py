@@ -98,15 +98,15 @@ class ServicePoint:
 
     Args:
         id: Sendcloud's id. It has a limited lifetime, hence :meth:`is_old`.
-        name: What it is called.
+        name: Name.
         carrier: The carrier's code, for instance ``postnl``.
-        street: Where it is.
-        house_number: Where it is.
-        postal_code: Where it is.
-        city: Where it is.
-        country: Two letters.
+        street: Street, without number.
+        house_number: House number.
+        postal_code: Postal code.
+        city: City.
+        country: Country code of two letters.
         post_number: The buyer's own number, which a DHL Packstation needs.
-        chosen_at: When the form was accepted.
+        chosen_at: Time at which the form was accepted.
 
     Raises:
         ValueError: a value cannot be one. The sentence names the field, and not the value.

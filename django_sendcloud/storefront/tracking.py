@@ -65,7 +65,7 @@ class TrackingStep:
     """One step of a parcel's journey."""
 
     at: dt.datetime
-    """When, in UTC: as the carrier says where it does, else as Sendcloud does."""
+    """Time in UTC: the carrier's, or Sendcloud's without one."""
     phase: ParcelPhase
     phase_label: StrOrPromise
     """The phase in the language in force."""
