@@ -3,14 +3,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# Stamps of the environment: it is brought up to date when pyproject.toml is newer than one of these.
+# Stamps of the environment, one for each group of dependencies: a group is installed again when pyproject.toml is newer.
 INSTALLED := $(VENV)/.installed
-INSTALLED_TEST := $(VENV)/.installed-test
-INSTALLED_DEV := $(VENV)/.installed-dev
-
-INSTALLED_COVERAGE := $(VENV)/.installed-coverage
-INSTALLED_DOCS := $(VENV)/.installed-docs
-INSTALLED_MATRIX := $(VENV)/.installed-matrix
 
 # One more than there are processors, because many tests wait for a process, a browser or a deadline.
 WORKERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
@@ -29,40 +23,40 @@ test coverage: export PYTHONDONTWRITEBYTECODE :=
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | awk -F ':.*## ' '{ printf "  make %-11s %s\n", $$1, $$2 }'
 
-demo: $(INSTALLED) ## Run the whole cycle, then serve shop, admin and sandbox (API=v3: by API v3; ONCE=1: end instead of serving)
+demo: $(INSTALLED)-example ## Run the whole cycle, then serve shop, admin and sandbox (API=v3: by API v3; ONCE=1: end instead of serving)
 	$(BIN)/python example_project/demo.py $(if $(API),--api $(API)) $(if $(ONCE),--once)
 
-sandbox: $(INSTALLED) ## Start a local Sendcloud with its panel
+sandbox: $(INSTALLED)-example ## Start a local Sendcloud with its panel
 	$(BIN)/python -m django_sendcloud.sandbox
 
-test: $(INSTALLED_TEST) ## Run the tests (FAST=1: none with a browser or processes; ARGS="tests/sync -x": some; SENDCLOUD_EXHAUSTIVE=1: all)
+test: $(INSTALLED)-test ## Run the tests (FAST=1: none with a browser or processes; ARGS="tests/sync -x": some; SENDCLOUD_EXHAUSTIVE=1: all)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal $(SOME_TESTS) $(ARGS)
 
-coverage: $(INSTALLED_COVERAGE) ## Run the tests (or FAST=1) and show which lines and branches of the package they missed
+coverage: $(INSTALLED)-coverage ## Run the tests (or FAST=1) and show which lines and branches of the package they missed
 	rm -f .coverage .coverage.*
 	$(BIN)/python -m coverage run -m pytest -n $(WORKERS) --dist worksteal $(SOME_TESTS) $(ARGS)
 	$(BIN)/python -m coverage combine --quiet
 	$(BIN)/python -m coverage report
 
-matrix: $(INSTALLED_MATRIX) ## Run the tests of FAST=1 on each Python, Django and database that is here (ARGS="--list": show them; SENDCLOUD_EXHAUSTIVE=1: add the long ones)
+matrix: $(INSTALLED)-matrix ## Run the tests of FAST=1 on each Python, Django and database that is here (ARGS="--list": show them; SENDCLOUD_EXHAUSTIVE=1: add the long ones)
 	$(BIN)/python -m nox $(if $(ARGS),$(ARGS),-s tests)
 
-build: $(INSTALLED_MATRIX) ## Build sdist and wheel into dist/, and check both in clean environments
+build: $(INSTALLED)-matrix ## Build sdist and wheel into dist/, and check both in clean environments
 	$(BIN)/python -m nox -s package
 
-docs: $(INSTALLED_DOCS) ## Build the documentation site into docs/_build; a warning is an error
+docs: $(INSTALLED)-docs ## Build the documentation site into docs/_build; a warning is an error
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going --quiet -b html docs docs/_build
 
-chaos: $(INSTALLED_TEST) ## Run the chaos test for a minute and check the result (ARGS="--seed 7 --runs 3")
+chaos: $(INSTALLED)-test ## Run the chaos test for a minute and check the result (ARGS="--seed 7 --runs 3")
 	$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: $(INSTALLED_TEST) ## Run the benchmarks (ARGS="black_friday --orders 10000 --seconds 90": one, of another size)
+bench: $(INSTALLED)-test ## Run the benchmarks (ARGS="black_friday --orders 10000 --seconds 90": one, of another size)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
 
-screenshots: $(INSTALLED_TEST) ## Take the pictures of the documentation again (needs Chromium)
+screenshots: $(INSTALLED)-test ## Take the pictures of the documentation again (needs Chromium)
 	$(BIN)/python example_project/screenshots.py
 
-lint: $(INSTALLED_DEV) ## Check style, types, the direction of imports, dependencies and migrations
+lint: $(INSTALLED)-dev ## Check style, types, the direction of imports, dependencies and migrations
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy django_sendcloud
@@ -71,7 +65,7 @@ lint: $(INSTALLED_DEV) ## Check style, types, the direction of imports, dependen
 	$(BIN)/python -W ignore -m django makemigrations --check --dry-run --settings tests.settings
 	$(BIN)/python -W ignore example_project/manage.py makemigrations --check --dry-run
 
-format: $(INSTALLED_DEV) ## Format the code
+format: $(INSTALLED)-dev ## Format the code
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
@@ -84,26 +78,6 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
 
-$(INSTALLED): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable . --group example
-	@touch $@
-
-$(INSTALLED_TEST): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable . --group test
-	@touch $@ $(INSTALLED)
-
-$(INSTALLED_DEV): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable . --group dev
-	@touch $@ $(INSTALLED_TEST) $(INSTALLED)
-
-$(INSTALLED_COVERAGE): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable . --group coverage
-	@touch $@ $(INSTALLED_TEST) $(INSTALLED)
-
-$(INSTALLED_DOCS): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --editable . --group docs
-	@touch $@ $(INSTALLED)
-
-$(INSTALLED_MATRIX): pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --group matrix
+$(INSTALLED)-%: pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --editable . --group $*
 	@touch $@
