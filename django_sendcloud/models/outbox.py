@@ -26,14 +26,44 @@ class EntryState(models.TextChoices):
     DEAD = "dead", _("Stopped")
 
 
+def leased(now: dt.datetime) -> Q:
+    """Return the condition for entries under a lease: of a worker, or of an operator's request."""
+    return Q(not_before__gt=now) & ~Q(lease="")
+
+
+def claimed(now: dt.datetime) -> Q:
+    """Return the condition for entries that a worker pushes now."""
+    return Q(state=EntryState.PENDING) & leased(now)
+
+
+def free(now: dt.datetime) -> Q:
+    """Return the condition for entries to push that are neither leased nor in quarantine."""
+    return Q(state=EntryState.PENDING, not_before__lte=now)
+
+
+def due(now: dt.datetime) -> Q:
+    """Return the condition for entries to push now."""
+    return free(now) & Q(due_at__lte=now)
+
+
+def later(now: dt.datetime) -> Q:
+    """Return the condition for entries that wait and are neither due nor claimed."""
+    waits = Q(not_before__gt=now, lease="") | Q(not_before__lte=now, due_at__gt=now)
+    return Q(state=EntryState.PENDING) & waits
+
+
 class OutboxQuerySet(OrderReferenceQuerySet["OutboxEntry"]):
     def pending(self) -> OutboxQuerySet:
         """Return the entries to push, now or later."""
         return self.filter(state=EntryState.PENDING)
 
+    def free(self, now: dt.datetime) -> OutboxQuerySet:
+        """Return the entries to push, due or not, that are neither leased nor in quarantine."""
+        return self.filter(free(now))
+
     def due(self, now: dt.datetime) -> OutboxQuerySet:
         """Return the entries to push now: due, and neither leased nor in quarantine."""
-        return self.pending().filter(due_at__lte=now, not_before__lte=now)
+        return self.filter(due(now))
 
     def unassigned(self) -> OutboxQuerySet:
         """Return the entries that no integration takes, as the integrations are now."""
@@ -61,12 +91,12 @@ class OutboxQuerySet(OrderReferenceQuerySet["OutboxEntry"]):
         """
         clock.synchronize()
         now = clock.now()
-        claimed = ~Q(lease="") & Q(not_before__gt=now)
+        is_leased = leased(now)
         return self.update(
             # MySQL assigns from left to right, so a column is read before it is written.
             in_doubt=Case(When(attempts__gt=0, then=Value(True)), default=F("in_doubt")),
-            attempts=Case(When(claimed, then=F("attempts")), default=Value(0)),
-            due_at=Case(When(claimed, then=F("due_at")), default=Greatest(F("not_before"), Value(now))),
+            attempts=Case(When(is_leased, then=F("attempts")), default=Value(0)),
+            due_at=Case(When(is_leased, then=F("due_at")), default=Greatest(F("not_before"), Value(now))),
             state=EntryState.PENDING,
             failures=0,
             failing_since=None,
@@ -160,7 +190,8 @@ class OutboxEntry(OrderReference):
 
     @property
     def is_leased(self) -> bool:
+        """Return whether :func:`leased` is true of this entry, as it was read."""
         return bool(self.lease) and self.not_before > clock.now()
 
 
-__all__ = ["EntryState", "OutboxEntry", "OutboxQuerySet"]
+__all__ = ["EntryState", "OutboxEntry", "OutboxQuerySet", "claimed", "due", "later"]

@@ -61,8 +61,7 @@ def claimable(now: dt.datetime) -> OutboxQuerySet:
         order_type=OuterRef("order_type"), order_pk=OuterRef("order_pk"), last_pushed_at__gt=now - debounce
     )
     fresh = Q(due_at__lte=now + debounce, changed_at__gte=now - debounce, attempts=0, failures=0, error_code="")
-    entries = OutboxEntry.objects.pending().filter(not_before__lte=now)
-    return entries.filter(Q(due_at__lte=now) | (fresh & ~Q(Exists(pushed))))
+    return OutboxEntry.objects.free(now).filter(Q(due_at__lte=now) | (fresh & ~Q(Exists(pushed))))
 
 
 def in_lanes(lanes: Collection[int | None]) -> Q:
@@ -113,7 +112,7 @@ def claim(
     # Measured from before the claim is written, so that the lease never ends later here than there.
     deadline = clock.monotonic() + settings.LEASE_SECONDS
     database = settings.DATABASE
-    due = OutboxEntry.objects.pending().filter(not_before__lte=now) if due_or_not else claimable(now)
+    due = OutboxEntry.objects.free(now) if due_or_not else claimable(now)
     if lanes is not None:
         due = due.filter(in_lanes(lanes))
     due = due.filter(attempts__lt=DEAD_AFTER)
@@ -169,7 +168,7 @@ def dead_letter_exhausted() -> int:
     """Dead-letter entries that have killed their worker time and again. Return how many."""
     now = clock.now()
     return (
-        OutboxEntry.objects.pending()
-        .filter(attempts__gte=DEAD_AFTER, not_before__lte=now)
+        OutboxEntry.objects.free(now)
+        .filter(attempts__gte=DEAD_AFTER)
         .update(state=EntryState.DEAD, lease="", in_doubt=True, **columns_of(Problem("worker_died")))
     )

@@ -30,6 +30,7 @@ from ..models import (
     ShipmentStatus,
     WebhookEvent,
 )
+from ..models.outbox import claimed, due, later
 from . import breaker, limiter
 from .fold import fold_for_reading
 from .outcomes import AT_REST
@@ -44,14 +45,11 @@ __all__ = [
     "IntegrationHealth",
     "Level",
     "ProblemCount",
-    "claimed",
-    "due",
     "health",
     "inbox",
     "is_alarming",
     "is_pushed_again",
     "late_after",
-    "later",
     "mark_sweep",
     "pushed_again",
     "pushed_since",
@@ -322,22 +320,6 @@ _UNCOUNTED = (
     *UNASSIGNED,
     "same_ids",
 )
-
-
-def due(now: dt.datetime) -> Q:
-    """Return the condition for entries that could go now."""
-    return Q(state=EntryState.PENDING, due_at__lte=now, not_before__lte=now)
-
-
-def claimed(now: dt.datetime) -> Q:
-    """Return the condition for entries that a worker has claimed."""
-    return Q(state=EntryState.PENDING, not_before__gt=now) & ~Q(lease="")
-
-
-def later(now: dt.datetime) -> Q:
-    """Return the condition for entries that wait and are neither due nor claimed."""
-    waits = Q(not_before__gt=now, lease="") | Q(not_before__lte=now, due_at__gt=now)
-    return Q(state=EntryState.PENDING) & waits
 
 
 def pushed_again(prefix: str = "") -> Q:

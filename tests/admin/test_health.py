@@ -8,9 +8,10 @@ from django.utils import timezone
 
 from django_sendcloud.admin.explanations.health import explain_finding
 from django_sendcloud.models import Account, Integration, OutboxEntry, PauseReason
-from django_sendcloud.sync.health import IntegrationHealth, claimed, due
+from django_sendcloud.models.outbox import claimed, due
+from django_sendcloud.models.outbox import later as later_
+from django_sendcloud.sync.health import IntegrationHealth
 from django_sendcloud.sync.health import health as read
-from django_sendcloud.sync.health import later as later_
 
 CONNECTED: dict[str, Any] = {
     "public_key": "p",

@@ -15,9 +15,10 @@ from django.utils.translation import gettext_lazy as _
 from ...models import EntryState, Integration, OutboxEntry, Parcel, ShipmentStatus
 from ...models.carriers import carrier_name
 from ...models.delivery import PHASES
+from ...models.outbox import claimed, due, later
 from ...models.webhook_event import ACTIONS
 from ...parcels.delivery_tasks import DeliveryTask, delivery_task
-from ...sync.health import claimed, due, later, start_of_day
+from ...sync.health import start_of_day
 from ..explanations.causes import causes, with_causes
 
 if TYPE_CHECKING:
