@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from .sync.preview import preview_order
     from .sync.record import enqueue, paused
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "APIError": ".exceptions",
     "NotShippable": ".adapters",
     "OrderAdapter": ".adapters",
@@ -66,7 +66,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if home := _HOMES.get(name):
+    if home := _LAZY_IMPORTS.get(name):
         value = getattr(importlib.import_module(home, __name__), name)
         globals()[name] = value
         return value
@@ -74,4 +74,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_LAZY_IMPORTS])

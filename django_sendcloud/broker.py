@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from .conf import conf_while_selling
+from .conf import lenient_conf
 from .core.notifier import Notifier
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def publish(task: str, *args: Any, delay: float = 0.0) -> None:
         Exception: the broker's client raised.
     """
     app = celery_app()
-    settings = conf_while_selling()
+    settings = lenient_conf()
     options: dict[str, Any] = {"retry": False, "expires": delay + settings.LEASE_SECONDS}
     if settings.QUEUE:
         options["queue"] = settings.QUEUE

@@ -25,8 +25,8 @@ __all__ = [
     "SendcloudConfigurationError",
     "Settings",
     "conf",
-    "conf_while_selling",
     "is_configured",
+    "lenient_conf",
     "problems",
 ]
 
@@ -309,7 +309,7 @@ def is_configured() -> bool:
 
 
 @functools.cache
-def conf_while_selling() -> Settings:
+def lenient_conf() -> Settings:
     """Return the settings for code that runs within the shop's own requests: an invalid key counts as not set.
 
     No checkout fails on a typo here. The system checks name it, and the workers refuse to work with it.
@@ -343,7 +343,7 @@ def _silent() -> Any:
 def _reset(*, setting: str, **kwargs: object) -> None:
     if setting in ("SENDCLOUD", "DATABASES", "SECRET_KEY", "SECRET_KEY_FALLBACKS"):
         conf.cache_clear()
-        conf_while_selling.cache_clear()
+        lenient_conf.cache_clear()
 
 
 setting_changed.connect(_reset, dispatch_uid="django_sendcloud.conf")

@@ -39,12 +39,12 @@ __all__ = [
     "alert",
     "apply_inbox",
     "drift",
-    "hasten",
     "poll",
     "probe",
     "prune",
     "push",
     "reconcile",
+    "schedule_now",
     "sweep",
     "work",
 ]
@@ -252,7 +252,7 @@ def _due_jobs() -> list[tuple[str, Callable[[], object]]]:
     ]
 
 
-def hasten(name: str) -> None:
+def schedule_now(name: str) -> None:
     """Let ``sendcloud_work`` do a periodic job at its next check. Celery's workers are notified instead."""
     _postpone(name, 0.0)
 

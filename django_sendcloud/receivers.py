@@ -53,7 +53,7 @@ def integration_saved(*, instance: Integration, **kwargs: Any) -> None:
     work_due.send_robust(sender=OutboxEntry, queue="outbox")
 
 
-def family(model: type[models.Model]) -> Iterator[type[models.Model]]:
+def signal_senders(model: type[models.Model]) -> Iterator[type[models.Model]]:
     """Yield all models whose instances may stand for a row of this one: each sends signals of its own.
 
     The model itself, its proxies and its children; what it is a proxy of, and that one's other proxies and children;
@@ -209,7 +209,7 @@ class _OrderReceivers:
 
     def wiring(self) -> Iterator[tuple[Any, Any, Any]]:
         """Yield each signal, with the receiver for it and the sender to listen to."""
-        for model in family(self.adapter.model):
+        for model in signal_senders(self.adapter.model):
             if registry.for_model(model) not in (self.adapter, None):
                 continue  # a child, or a parent, with an adapter of its own
             yield pre_save, self.order_pre_save, model
@@ -218,7 +218,7 @@ class _OrderReceivers:
             for field in model._meta.many_to_many:
                 yield m2m_changed, self.order_m2m_changed, field.remote_field.through
         for related in self.related:
-            for model in family(related.model):
+            for model in signal_senders(related.model):
                 yield pre_save, self.related_pre_save, model
                 yield post_save, self.related_post_save, model
                 yield pre_delete, self.related_pre_delete, model
@@ -486,4 +486,4 @@ def _registry_changed(**kwargs: Any) -> None:
             receivers.connect()
 
 
-__all__ = ["connect", "family"]
+__all__ = ["connect", "signal_senders"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import models, router
 
-from .conf import conf_while_selling
+from .conf import lenient_conf
 
 __all__ = ["SendcloudRouter", "primary_reads"]
 
@@ -25,13 +25,13 @@ class SendcloudRouter:
     """
 
     def db_for_read(self, model: type[models.Model], **hints: Any) -> str | None:
-        return conf_while_selling().DATABASE if model._meta.app_label == APP_LABEL else None
+        return lenient_conf().DATABASE if model._meta.app_label == APP_LABEL else None
 
     def db_for_write(self, model: type[models.Model], **hints: Any) -> str | None:
         return self.db_for_read(model)
 
     def allow_migrate(self, db: str, app_label: str, **hints: Any) -> bool | None:
-        return db == conf_while_selling().DATABASE if app_label == APP_LABEL else None
+        return db == lenient_conf().DATABASE if app_label == APP_LABEL else None
 
 
 class _PrimaryReads:

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from .conf import Settings, conf_while_selling
+from .conf import Settings, lenient_conf
 
 __all__ = ["beat_schedule"]
 
@@ -42,7 +42,7 @@ def beat_schedule() -> dict[str, dict[str, Any]]:
 
     ``expires`` keeps missed rounds from piling up while no worker runs for long.
     """
-    settings = conf_while_selling()
+    settings = lenient_conf()
     options: dict[str, Any] = {"queue": settings.QUEUE} if settings.QUEUE else {}
 
     def every(seconds: float, task: str) -> dict[str, Any]:

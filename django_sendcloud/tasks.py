@@ -12,7 +12,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 
 from . import jobs
 from .broker import APPLY_INBOX, POLL, PUSH, RECONCILE, REPORT_EXCEPTION, celery_app, publish
-from .core.interruption import let_pass
+from .core.interruption import register_interruption
 from .sync import report as sync_report
 from .sync import worker
 
@@ -32,7 +32,7 @@ LONG = _ends_after(3600)
 LONGEST = _ends_after(6 * 3600)
 
 # It may come at any line of an adapter, and is not the order's fault.
-let_pass(SoftTimeLimitExceeded)
+register_interruption(SoftTimeLimitExceeded)
 
 
 @shared_task(name=PUSH, **SHORT)

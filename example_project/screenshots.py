@@ -26,7 +26,7 @@ PACE = dt.timedelta(hours=2, minutes=45)
 # Steps of a parcel that has arrived.
 STEPS = 8
 # Nothing is larger than what a page of documentation can show, and a reader would wait for.
-MOST_HIGH, MOST_BYTES = 1150, 150_000
+MAX_HEIGHT, MAX_BYTES = 1150, 150_000
 
 
 class Camera:
@@ -51,7 +51,7 @@ class Camera:
         """Open a page of the admin."""
         self.page.goto(f"{self.shop.url}/admin/{path}")
 
-    def take(self, name: str, *, theme: str = "light", width: int = WIDE, high: int = MOST_HIGH) -> None:
+    def take(self, name: str, *, theme: str = "light", width: int = WIDE, high: int = MAX_HEIGHT) -> None:
         """Take a picture of the page as it stands, from its top and at most ``high`` pixels of it.
 
         Raises:
@@ -68,7 +68,7 @@ class Camera:
         page.screenshot(path=path, full_page=True, clip=clip, animations="disabled")
         size = path.stat().st_size
         print(f"   {path.name}: {width} × {clip['height']}, {size // 1000} kB", flush=True)
-        if size > MOST_BYTES:
+        if size > MAX_BYTES:
             raise StepFailed(f"{path.name} has {size} bytes: show less of the page.")
 
 

@@ -62,6 +62,7 @@ RETIRED = {
     r"news": "update",
     r"pump|pumps|pumped|pumping": "worker, or push_due()",
     r"undead": "undeleted",
+    r"heal|heals|healed|healing": "pass, or retry automatically",
     r"(?:an?|each|every|one|two|the next|the last|another|scheduled|long) looks?(?!-up)": "recheck, check or confirmation",
     r"bury|buries|buried|burying": "dead-letter",
     r"patience|patiently": "retry",

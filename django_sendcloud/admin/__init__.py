@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from .parcels.admin import ParcelAdmin
     from .shipments.admin import ShipmentAdmin
 
-_HOMES = {
+_LAZY_IMPORTS = {
     "AccountAdmin": ".accounts.admin",
     "IntegrationAdmin": ".integrations.admin",
     "OutboxAdmin": ".outbox.admin",
@@ -63,7 +63,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if home := _HOMES.get(name):
+    if home := _LAZY_IMPORTS.get(name):
         value = getattr(importlib.import_module(home, __name__), name)
         globals()[name] = value
         return value
@@ -71,7 +71,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_LAZY_IMPORTS])
 
 
 def _on_demand(name: str) -> type[admin.ModelAdmin[Any]]:

@@ -7,7 +7,7 @@ import logging
 
 from django.db import Error, connections
 
-from ..conf import SendcloudConfigurationError, conf_while_selling
+from ..conf import SendcloudConfigurationError, lenient_conf
 from .transactions import OutsideTransactions
 
 __all__ = ["CopyOfShop", "OnlyFromDeployment", "current_deployment", "deployment_differences"]
@@ -44,7 +44,7 @@ class OnlyFromDeployment(OutsideTransactions):
 
 def current_deployment() -> dict[str, str]:
     """Return what identifies this deployment: ``SENDCLOUD["DEPLOYMENT"]``, else its database and its address."""
-    settings = conf_while_selling()
+    settings = lenient_conf()
     if settings.DEPLOYMENT:
         return {"name": settings.DEPLOYMENT}
     deployment = {"database": _database(settings.DATABASE)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["interruptions", "let_pass"]
+__all__ = ["interruptions", "register_interruption"]
 
 _kinds: list[type[BaseException]] = []
 
@@ -12,7 +12,7 @@ def interruptions() -> tuple[type[BaseException], ...]:
     return tuple(_kinds)
 
 
-def let_pass(kind: type[BaseException]) -> None:
+def register_interruption(kind: type[BaseException]) -> None:
     """Add a kind of interruption. The engine does not import Celery, so the tasks name its soft time limit here."""
     if kind not in _kinds:
         _kinds.append(kind)

@@ -20,7 +20,7 @@ logger = logging.getLogger("django_sendcloud.core.notifier")
 # A message that takes longer hangs: another thread goes on, and its own ends if it ever returns.
 HUNG_SECONDS = 10.0
 # Threads that may hang at the same time.
-MOST_HUNG = 3
+MAX_HUNG = 3
 
 
 class Notifier:
@@ -68,7 +68,7 @@ class Notifier:
     def _start(self) -> None:
         if self._thread is not None:
             self._hung = [thread for thread in [*self._hung, self._thread] if thread.is_alive()]
-            if len(self._hung) > MOST_HUNG:
+            if len(self._hung) > MAX_HUNG:
                 return
             logger.warning("The broker hangs; another thread goes on.")
         thread = threading.Thread(target=self._run, name="sendcloud-notifier", daemon=True)

@@ -9,7 +9,7 @@ from django.db import connections, models
 from django.db.models import Count, Value
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import conf_while_selling
+from ..conf import lenient_conf
 from ..orders import OrderRef
 from .fields import ExactCharField, StorableCharField
 
@@ -26,7 +26,7 @@ class DatabaseQuerySet(models.QuerySet[ModelT]):
         using: str | None = None,
         hints: dict[str, models.Model] | None = None,
     ) -> None:
-        super().__init__(model, query, using or conf_while_selling().DATABASE, hints)
+        super().__init__(model, query, using or lenient_conf().DATABASE, hints)
 
     def insert_or_update(
         self, rows: Iterable[ModelT], *, update_fields: Collection[str], unique_fields: Collection[str] = ("id",)
@@ -49,7 +49,7 @@ class DatabaseManager(models.Manager[ModelT]):
         return DatabaseQuerySet(self.model, using=self._db, hints=self._hints)  # type: ignore[attr-defined]
 
 
-def count_together(rows: Mapping[str, models.QuerySet[Any]]) -> dict[str, int]:
+def count_in_one_statement(rows: Mapping[str, models.QuerySet[Any]]) -> dict[str, int]:
     """Return the number of rows of each queryset, in one statement.
 
     Args:

@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..enums import ParcelPhase
 
-__all__ = ["LEAST_FAR", "NO_PARCEL", "PHASES"]
+__all__ = ["DELIVERY_RANK", "NO_PARCEL", "PHASES"]
 
 PHASES = [
     (ParcelPhase.ANNOUNCED.value, _("Label created")),
@@ -22,7 +22,7 @@ PHASES = [
 #: The delivery of a shipment without a parcel.
 NO_PARCEL = ""
 #: All deliveries of a shipment, the one that speaks for the whole order first.
-LEAST_FAR = [
+DELIVERY_RANK = [
     ParcelPhase.PROBLEM.value,
     NO_PARCEL,
     ParcelPhase.ANNOUNCED.value,

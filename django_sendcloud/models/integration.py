@@ -51,7 +51,7 @@ class PauseReason(models.TextChoices):
 
 
 # Tried again after five minutes at first, after five hours in the end.
-MOST_RELAPSES = 6
+MAX_RELAPSES = 6
 
 
 class IntegrationQuerySet(DatabaseQuerySet["Integration"]):
@@ -338,7 +338,7 @@ class Integration(SendcloudModel):
 
         now = clock.now()
         relapse = reason != PauseReason.PERSON and self.resumed_from == reason.value
-        relapses = min(self.relapses + 1, MOST_RELAPSES) if relapse else 0
+        relapses = min(self.relapses + 1, MAX_RELAPSES) if relapse else 0
         probe_at = now + dt.timedelta(seconds=conf().PROBE_SECONDS * 2**relapses)
         values: dict[str, Any] = {
             "paused_since": now,

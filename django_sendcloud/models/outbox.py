@@ -15,7 +15,7 @@ from .base import OrderReference, OrderReferenceQuerySet
 from .fields import ExactCharField, StorableTextField
 
 # Entries that one statement makes due.
-REQUEUED_TOGETHER = 10_000
+REQUEUE_CHUNK = 10_000
 
 
 class EntryState(models.TextChoices):
@@ -79,7 +79,7 @@ class OutboxQuerySet(OrderReferenceQuerySet["OutboxEntry"]):
         now = clock.now()
         waiting = self.pending().filter(due_at__gt=now).order_by("pk")
         last = 0
-        while pks := list(waiting.filter(pk__gt=last).values_list("pk", flat=True)[:REQUEUED_TOGETHER]):
+        while pks := list(waiting.filter(pk__gt=last).values_list("pk", flat=True)[:REQUEUE_CHUNK]):
             last = pks[-1]
             waiting.order_by().filter(pk__range=(pks[0], last)).update(due_at=Greatest(F("not_before"), Value(now)))
 

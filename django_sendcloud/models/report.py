@@ -17,7 +17,7 @@ from .integration import Integration
 
 logger = logging.getLogger("django_sendcloud.reports")
 
-ONE_PER = dt.timedelta(hours=1)
+REPORT_EVERY = dt.timedelta(hours=1)
 
 
 class ExceptionReportQuerySet(DatabaseQuerySet["ExceptionReport"]):
@@ -60,7 +60,7 @@ class ExceptionReportQuerySet(DatabaseQuerySet["ExceptionReport"]):
         with transaction.atomic(using=conf().DATABASE):
             digest = hashlib.sha256(cause.encode()).hexdigest()
             row, created = self.get_or_create(integration=integration, cause=digest, defaults={"reported_at": now})
-            return created or bool(self.filter(pk=row.pk, reported_at__lte=now - ONE_PER).update(reported_at=now))
+            return created or bool(self.filter(pk=row.pk, reported_at__lte=now - REPORT_EVERY).update(reported_at=now))
 
 
 class ExceptionReport(SendcloudModel):

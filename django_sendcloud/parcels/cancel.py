@@ -15,10 +15,10 @@ from ..sync import limiter
 from ..sync.backends import Backend, backend_for
 from .poll import poll_shipment
 
-__all__ = ["MOST", "Cancellations", "cancel_labels", "is_cancellable"]
+__all__ = ["MAX_LABELS", "Cancellations", "cancel_labels", "is_cancellable"]
 
 #: Labels that are cancelled together, at most: each costs a request or two while a person waits.
-MOST = 20
+MAX_LABELS = 20
 
 
 @dataclasses.dataclass(slots=True)
@@ -52,8 +52,8 @@ def cancel_labels(parcels: Sequence[Parcel]) -> Cancellations:
     Raises:
         ValueError: There are more.
     """
-    if len(parcels) > MOST:
-        raise ValueError(f"At most {MOST} labels can be cancelled together, not {len(parcels)}.")
+    if len(parcels) > MAX_LABELS:
+        raise ValueError(f"At most {MAX_LABELS} labels can be cancelled together, not {len(parcels)}.")
     found = Cancellations()
     by_integration: dict[Integration, list[Parcel]] = {}
     for parcel in parcels:

@@ -9,17 +9,17 @@ from typing import Any
 
 from ..enums import ParcelPhase
 from ..models import Parcel, Shipment, ShipmentStatus
-from ..models.delivery import LEAST_FAR, NO_PARCEL
+from ..models.delivery import DELIVERY_RANK, NO_PARCEL
 from ..models.statuses import ANNOUNCEMENT_FAILED
 
 __all__ = [
-    "bearing_on_delivery",
+    "delivery_inputs",
     "delivery_of_order",
     "phases_of",
     "store_deliveries",
 ]
 
-_BEARING = ("shipment_id", "is_return", "phase", "status_id", "collo_nr", "collo_count", "colli_uuid")
+_DELIVERY_INPUTS = ("shipment_id", "is_return", "phase", "status_id", "collo_nr", "collo_count", "colli_uuid")
 
 
 def _counted(parcels: Iterable[Parcel]) -> list[Parcel]:
@@ -36,9 +36,9 @@ def phases_of(parcels: Sequence[Parcel]) -> list[ParcelPhase]:
     return [*(ParcelPhase(parcel.phase) for parcel in counted), *silent]
 
 
-def bearing_on_delivery(parcel: Parcel) -> tuple[Any, ...]:
+def delivery_inputs(parcel: Parcel) -> tuple[Any, ...]:
     """Return the values of a parcel that its shipment's delivery depends on."""
-    return tuple(getattr(parcel, name) for name in _BEARING)
+    return tuple(getattr(parcel, name) for name in _DELIVERY_INPUTS)
 
 
 def delivery_of_order(shipments: Iterable[Shipment]) -> str:
@@ -48,7 +48,7 @@ def delivery_of_order(shipments: Iterable[Shipment]) -> str:
     parcel does not count.
     """
     found = {each.delivery for each in shipments if each.delivery or each.status != ShipmentStatus.DELETED}
-    return min(found, key=LEAST_FAR.index, default=NO_PARCEL)
+    return min(found, key=DELIVERY_RANK.index, default=NO_PARCEL)
 
 
 def store_deliveries(shipment_pks: Collection[int | None]) -> None:
@@ -61,7 +61,7 @@ def store_deliveries(shipment_pks: Collection[int | None]) -> None:
     if not shipments:
         return
     outgoing = Parcel.objects.outgoing().filter(shipment__in=shipments).order_by("shipment", "pk")
-    outgoing = outgoing.only("status_at", *_BEARING)
+    outgoing = outgoing.only("status_at", *_DELIVERY_INPUTS)
     parcels = {pk: list(group) for pk, group in itertools.groupby(outgoing, lambda parcel: parcel.shipment_id)}
     changed = []
     for shipment in shipments:
@@ -80,7 +80,7 @@ def _delivery(parcels: Sequence[Parcel]) -> tuple[str, dt.datetime | None]:
     if not parcels:
         return NO_PARCEL, None
     phases = phases_of(parcels) or [ParcelPhase.CANCELLED]
-    delivery = min((phase.value for phase in phases), key=LEAST_FAR.index)
+    delivery = min((phase.value for phase in phases), key=DELIVERY_RANK.index)
     reached = [parcel.status_at for parcel in parcels if parcel.phase == delivery and parcel.status_at]
     # A collo without an update of its own was announced with the others.
     return delivery, max(reached or [parcel.status_at for parcel in parcels if parcel.status_at], default=None)

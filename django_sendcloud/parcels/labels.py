@@ -18,10 +18,10 @@ from ..sync import limiter
 if TYPE_CHECKING:
     from pypdf import PageObject, PdfWriter
 
-__all__ = ["MOST", "Labels", "MergingNotInstalled", "fetch"]
+__all__ = ["MAX_LABELS", "Labels", "MergingNotInstalled", "fetch"]
 
 #: Labels in one document, at most.
-MOST: Final = 100
+MAX_LABELS: Final = 100
 
 # A4 in points, and where the labels of a sheet are: left or right, lower or upper, in the order they are used.
 _WIDTH, _HEIGHT = 595.28, 841.89
@@ -113,8 +113,8 @@ def fetch(parcels: Sequence[Parcel]) -> Labels:
     Raises:
         ValueError: There are more.
     """
-    if len(parcels) > MOST:
-        raise ValueError(f"At most {MOST} labels can be printed together, not {len(parcels)}.")
+    if len(parcels) > MAX_LABELS:
+        raise ValueError(f"At most {MAX_LABELS} labels can be printed together, not {len(parcels)}.")
     failed: list[tuple[Parcel, str]] = []
     by_integration: dict[Integration, list[Parcel]] = {}
     for parcel in sorted(parcels, key=operator.attrgetter("remote_id")):
@@ -124,7 +124,7 @@ def fetch(parcels: Sequence[Parcel]) -> Labels:
             failed.append((parcel, "It has no label."))
     documents: list[_Document] = []
     for integration, group in by_integration.items():
-        turn = limiter.AccountLimiter(integration.account.pk, limiter.PERSON_WAITS_SECONDS)
+        turn = limiter.AccountLimiter(integration.account.pk, limiter.OPERATOR_WAIT_SECONDS)
         try:
             with integration.client(limiter=turn, max_response_bytes=MAX_LABEL_BYTES) as client:
                 found, missing = _download(client, group)

@@ -15,9 +15,9 @@ from .delivery import phases_of
 
 __all__ = ["phase_of_order", "update_status"]
 
-WAY = [ParcelPhase.ANNOUNCED, ParcelPhase.IN_TRANSIT, ParcelPhase.AWAITING_PICKUP, ParcelPhase.DELIVERED]
+PHASES_ON_THE_WAY = [ParcelPhase.ANNOUNCED, ParcelPhase.IN_TRANSIT, ParcelPhase.AWAITING_PICKUP, ParcelPhase.DELIVERED]
 # Of a shop's own pipeline, walked in one go.
-MOST_STEPS = 50
+MAX_STEPS = 50
 # Characters of a status that are stored.
 STATUS_LENGTH = 255
 
@@ -39,11 +39,11 @@ def update_status(adapter: OrderAdapter[Any], order: models.Model, shipments: Se
     if phase is None:
         return
     # A parcel may arrive before its departure is reported.
-    passed = WAY[WAY.index(phase) :: -1] if phase in WAY else [phase]
+    passed = PHASES_ON_THE_WAY[PHASES_ON_THE_WAY.index(phase) :: -1] if phase in PHASES_ON_THE_WAY else [phase]
     wanted = next((adapter.phase_statuses[each.value] for each in passed if each.value in adapter.phase_statuses), None)
     if wanted is None or not _may_move(adapter, order, wanted, shipments):
         return
-    for _ in range(MOST_STEPS):
+    for _ in range(MAX_STEPS):
         status = adapter.next_status(order, wanted)
         if status is None or status == getattr(order, adapter.status_field):
             break
@@ -72,15 +72,15 @@ def _may_move(adapter: OrderAdapter[Any], order: models.Model, wanted: Any, ship
     if present in list(adapter.phase_statuses.values()):
         # A person has taken back the status that parcels gave.
         is_taken_back = str(wanted)[:STATUS_LENGTH] == given and not is_given
-        return not is_taken_back and not _leads_back(adapter, present, wanted)
+        return not is_taken_back and not _is_backward(adapter, present, wanted)
     if adapter.status_beginnings is not None:
         return is_given or present in adapter.status_beginnings
     return (is_given or not given) and bool(adapter.shippable(order))
 
 
-def _leads_back(adapter: OrderAdapter[Any], present: Any, wanted: Any) -> bool:
+def _is_backward(adapter: OrderAdapter[Any], present: Any, wanted: Any) -> bool:
     """Return whether a status is the same as the other, or before it, on the way of a parcel."""
-    on_the_way = [adapter.phase_statuses.get(phase.value) for phase in WAY]
+    on_the_way = [adapter.phase_statuses.get(phase.value) for phase in PHASES_ON_THE_WAY]
     reached = max((rank for rank, status in enumerate(on_the_way) if status == present), default=None)
     aimed = max((rank for rank, status in enumerate(on_the_way) if status == wanted), default=None)
     return reached is not None and aimed is not None and aimed <= reached
@@ -109,9 +109,9 @@ def phase_of_order(shipments: Sequence[Shipment]) -> ParcelPhase | None:
         return None
     if ParcelPhase.PROBLEM in phases:
         return ParcelPhase.PROBLEM
-    underway = [phase for phase in phases if phase in WAY[:-1]]
+    underway = [phase for phase in phases if phase in PHASES_ON_THE_WAY[:-1]]
     if underway:
-        return min(underway, key=WAY.index)
+        return min(underway, key=PHASES_ON_THE_WAY.index)
     if ParcelPhase.UNKNOWN in phases:
         # Such a parcel may be delivered or not.
         return None

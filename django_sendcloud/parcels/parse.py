@@ -21,10 +21,10 @@ __all__ = ["FIELDS", "KEYS", "ParcelUpdate", "ParseError", "milliseconds", "mome
 
 # Seconds would be in the year 5138.
 MILLISECONDS_ABOVE = 100_000_000_000
-BIGGEST = 2**63 - 1
+MAX_BIGINT = 2**63 - 1
 INT_MAX = 2**31 - 1
 # Lines of a parcel that are kept.
-MOST_ITEMS = 200
+MAX_ITEMS = 200
 
 
 class ParseError(ValueError):
@@ -71,7 +71,7 @@ def text(value: Any, limit: int) -> str:
     return value.replace("\x00", "").encode("utf-8", "replace").decode()[:limit]
 
 
-def integer(value: Any, *, biggest: int = BIGGEST) -> int | None:
+def integer(value: Any, *, maximum: int = MAX_BIGINT) -> int | None:
     """Return a whole number that fits, also from text; ``None`` for anything else."""
     if isinstance(value, bool):
         return None
@@ -84,7 +84,7 @@ def integer(value: Any, *, biggest: int = BIGGEST) -> int | None:
         if len(value) > 20 or not digits.isascii() or not digits.isdigit():
             return None
         value = int(value)
-    if not isinstance(value, int) or not -biggest <= value <= biggest:
+    if not isinstance(value, int) or not -maximum <= value <= maximum:
         return None
     return value
 
@@ -115,10 +115,10 @@ def milliseconds(value: Any) -> int | None:
             value = float(value)
         except ValueError:
             return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= BIGGEST:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= MAX_BIGINT:
         return None
     found = int(value) if value > MILLISECONDS_ABOVE else int(value * 1000)
-    return found if 0 < found <= BIGGEST else None
+    return found if 0 < found <= MAX_BIGINT else None
 
 
 def moment(value: Any) -> dt.datetime | None:
@@ -186,16 +186,16 @@ class ParcelUpdate:
             if key not in parcel:
                 continue
             if parcel[key] is None:
-                if erased is not NOTHING:
+                if erased is not UNSET:
                     fields[name] = erased
                 continue
             value = reader(parcel[key])
-            if value is not NOTHING:
+            if value is not UNSET:
                 fields[name] = value
         return cls(
             remote_id=remote_id,
             fields=fields,
-            status_id=integer(status.get("id"), biggest=INT_MAX),
+            status_id=integer(status.get("id"), maximum=INT_MAX),
             status_message=text(status.get("message"), 255),
             carrier_at=moment(payload.get("carrier_status_change_timestamp")),
         )
@@ -204,41 +204,41 @@ class ParcelUpdate:
         return f"<update of parcel {self.remote_id}>"
 
 
-class _Nothing:
+class _Unset:
     """The value of a field that says nothing."""
 
 
-NOTHING: Final = _Nothing()
+UNSET: Final = _Unset()
 
 
 def _text(limit: int) -> Callable[[Any], Any]:
-    return lambda value: text(value, limit) or NOTHING
+    return lambda value: text(value, limit) or UNSET
 
 
-def _or_nothing(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def _or_unset(reader: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def read(value: Any) -> Any:
         found = reader(value)
-        return NOTHING if found is None or found == {} or found == [] else found
+        return UNSET if found is None or found == {} or found == [] else found
 
     return read
 
 
 def _carrier(value: Any) -> Any:
-    return text(value.get("code") if isinstance(value, dict) else value, 100) or NOTHING
+    return text(value.get("code") if isinstance(value, dict) else value, 100) or UNSET
 
 
 def _tracking_url(value: Any) -> Any:
     # It becomes a link on the shop's pages.
     url = text(value, 1000)
-    return url if url.startswith(("https://", "http://")) else NOTHING
+    return url if url.startswith(("https://", "http://")) else UNSET
 
 
 def _is_return(value: Any) -> Any:
-    return value if isinstance(value, bool) else NOTHING
+    return value if isinstance(value, bool) else UNSET
 
 
 def _small(value: Any) -> int | None:
-    found = integer(value, biggest=INT_MAX)
+    found = integer(value, maximum=INT_MAX)
     return found if found is not None and found >= 0 else None
 
 
@@ -256,7 +256,7 @@ def _labels(label: Any) -> dict[str, Any]:
 def _items(value: Any) -> list[dict[str, Any]]:
     """Return what is in the parcel, as far as it says which of the order's lines are meant."""
     found = []
-    for item in value[:MOST_ITEMS] if isinstance(value, list) else ():
+    for item in value[:MAX_ITEMS] if isinstance(value, list) else ():
         if isinstance(item, dict):
             words = {name: text(item.get(name), 255) for name in ("description", "sku", "product_id", "item_id")}
             found.append({**words, "quantity": _small(item.get("quantity")) or 1})
@@ -266,20 +266,20 @@ def _items(value: Any) -> list[dict[str, Any]]:
 # Each field of a parcel: its key at Sendcloud, its reader, and the value that null leaves behind. Which order a parcel
 # belongs to is never taken back.
 _FIELDS: Final[Mapping[str, tuple[str, Callable[[Any], Any], Any]]] = {
-    "shipment_uuid": ("shipment_uuid", _or_nothing(identity), NOTHING),
-    "external_order_id": ("external_order_id", _text(255), NOTHING),
-    "external_shipment_id": ("external_shipment_id", _text(255), NOTHING),
-    "order_number": ("order_number", _text(255), NOTHING),
+    "shipment_uuid": ("shipment_uuid", _or_unset(identity), UNSET),
+    "external_order_id": ("external_order_id", _text(255), UNSET),
+    "external_shipment_id": ("external_shipment_id", _text(255), UNSET),
+    "order_number": ("order_number", _text(255), UNSET),
     "carrier": ("carrier", _carrier, ""),
     "tracking_number": ("tracking_number", _text(255), ""),
     "tracking_url": ("tracking_url", _tracking_url, ""),
-    "weight": ("weight", _or_nothing(weight), None),
-    "labels": ("label", _or_nothing(_labels), {}),
+    "weight": ("weight", _or_unset(weight), None),
+    "labels": ("label", _or_unset(_labels), {}),
     "is_return": ("is_return", _is_return, False),
-    "collo_nr": ("collo_nr", _or_nothing(_small), None),
-    "collo_count": ("collo_count", _or_nothing(_small), None),
-    "colli_uuid": ("colli_uuid", _or_nothing(identity), None),
-    "items": ("parcel_items", _or_nothing(_items), []),
+    "collo_nr": ("collo_nr", _or_unset(_small), None),
+    "collo_count": ("collo_count", _or_unset(_small), None),
+    "colli_uuid": ("colli_uuid", _or_unset(identity), None),
+    "items": ("parcel_items", _or_unset(_items), []),
 }
 FIELDS: Final = tuple(_FIELDS)
 #: The keys of a parcel at Sendcloud that are read.

@@ -37,7 +37,7 @@ OVERLAP = dt.timedelta(hours=1)
 # Sendcloud's list may lag a little behind its webhooks: for a parcel without a time of its last change.
 MARGIN = dt.timedelta(seconds=60)
 # Sendcloud watches a parcel for six weeks.
-LONGEST = dt.timedelta(days=42)
+TRACKED_FOR = dt.timedelta(days=42)
 
 
 def poll_all() -> int:
@@ -87,7 +87,7 @@ def poll(integration: Integration, now: dt.datetime | None = None) -> int:
         SendcloudConfigurationError: The keys are missing, or cannot be read.
     """
     begin = now or _database_time()
-    since = max(begin - LONGEST, (integration.parcels_seen_until or integration.created_at) - OVERLAP)
+    since = max(begin - TRACKED_FOR, (integration.parcels_seen_until or integration.created_at) - OVERLAP)
     count = 0
     rate = limiter.AccountLimiter(integration.account.pk)
     with backend_class(integration)(integration, rate, retries=2) as backend:
@@ -116,7 +116,7 @@ def poll_shipment(shipment: Shipment, now: dt.datetime | None = None) -> int:
     if not shipment.order_number:
         return 0
     begin, integration = now or _database_time(), shipment.integration
-    rate = limiter.AccountLimiter(integration.account.pk, limiter.PERSON_WAITS_SECONDS)
+    rate = limiter.AccountLimiter(integration.account.pk, limiter.OPERATOR_WAIT_SECONDS)
     with backend_class(integration)(integration, rate) as backend:
         found = backend.parcels_of(shipment)
     return _keep(integration, found, begin - MARGIN)
@@ -143,7 +143,7 @@ def _keep(integration: Integration, parcels: SilentList, at: dt.datetime) -> int
         stored = known.get(update.remote_id)
         if stored is None and not is_ours(parcel):
             continue
-        if stored is not None and _says_nothing_new(stored, update):
+        if stored is not None and _is_unchanged(stored, update):
             continue
         body = _body(parcel, at, with_status=stored is None or stored.status_id != update.status_id)
         kept += events.keep(integration, SilentBytes(body.encode()), body) is not None
@@ -178,7 +178,7 @@ def _known(integration: Integration, remote_ids: Iterable[Any]) -> dict[int, Par
     return {parcel.remote_id: parcel for parcel in rows}
 
 
-def _says_nothing_new(parcel: Parcel, update: ParcelUpdate) -> bool:
+def _is_unchanged(parcel: Parcel, update: ParcelUpdate) -> bool:
     return update.status_id in (None, parcel.status_id) and all(
         getattr(parcel, name) == value for name, value in update.fields.items()
     )

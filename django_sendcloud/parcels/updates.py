@@ -17,7 +17,7 @@ from typing import Any
 from ..enums import ParcelPhase
 from ..models import Integration, Parcel, ParcelStatus
 from ..models.statuses import STATUSES
-from .delivery import bearing_on_delivery, store_deliveries
+from .delivery import delivery_inputs, store_deliveries
 from .journey import change, current, phase_changes, place
 from .matching import match_all
 from .parse import FIELDS, ParcelUpdate, from_milliseconds
@@ -68,7 +68,7 @@ class Applied:
         moved: The parcel has another status than before.
         status: The status it has now.
         previous_status_id: The status it had before.
-        bears: The delivery of its shipment depends on what has changed.
+        affects_delivery: The delivery of its shipment depends on what has changed.
         changes: The phases it has entered that its order does not know yet, as JSON; empty while no shipment is known.
     """
 
@@ -77,7 +77,7 @@ class Applied:
     moved: bool
     status: ParcelStatus | None
     previous_status_id: int | None
-    bears: bool = False
+    affects_delivery: bool = False
     changes: list[dict[str, Any]] = dataclasses.field(default_factory=list)
 
 
@@ -94,7 +94,7 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
     """
     parcels = _locked(updates)
     journeys = _journeys(parcels.values())
-    before = {key: bearing_on_delivery(parcel) for key, parcel in parcels.items()}
+    before = {key: delivery_inputs(parcel) for key, parcel in parcels.items()}
     new = {update.key for update in updates} - parcels.keys()
     for integration_id, remote_id in new:
         parcels[integration_id, remote_id] = Parcel(integration_id=integration_id, remote_id=remote_id)
@@ -104,7 +104,7 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
     for update in updates:
         parcel, created = parcels[update.key], update.key in new
         created = created and not any(done.parcel is parcel for done in applied)
-        bearing = bearing_on_delivery(parcel)
+        inputs = delivery_inputs(parcel)
         _take_fields(parcel, update)
         parcel.last_event_ms = max(parcel.last_event_ms, update.event_ms)
         previous, previous_phase = parcel.status_id, parcel.phase
@@ -116,7 +116,7 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
         now = current(journey)
         _take_status(parcel, now)
         done = Applied(parcel, created, parcel.status_id != previous, now, previous)
-        done.bears = parcel.shipment_id is not None and bearing_on_delivery(parcel) != bearing
+        done.affects_delivery = parcel.shipment_id is not None and delivery_inputs(parcel) != inputs
         if now is not None and parcel.shipment_id is not None and parcel.phase != previous_phase:
             done.changes = [change(previous_phase, now)]
         applied.append(done)
@@ -130,7 +130,7 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
         step.parcel_id = step.parcel.pk
     ParcelStatus.objects.bulk_create(steps, ignore_conflicts=True)
     store_deliveries(
-        {parcel.shipment_id for key, parcel in parcels.items() if bearing_on_delivery(parcel) != before.get(key)}
+        {parcel.shipment_id for key, parcel in parcels.items() if delivery_inputs(parcel) != before.get(key)}
     )
     for done, parcel in zip(applied, [as_of(done.parcel, done.status) for done in applied], strict=True):
         done.parcel = parcel

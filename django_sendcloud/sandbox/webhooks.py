@@ -27,7 +27,7 @@ LONGEST_DELAY: Final = 60 * 60.0
 
 _THREADS: Final = 4
 #: Number of bytes kept of a response.
-_MOST_OF_A_BODY: Final = 2000
+_MAX_RESPONSE_BYTES: Final = 2000
 
 
 def sign(body: bytes, key: str) -> str:
@@ -251,7 +251,7 @@ class Webhooks:
                 return Attempt(exception_type=_as_requests_has_it(error), exception=str(error) or type(error).__name__)
             body = b""
             with contextlib.suppress(OSError, http.client.HTTPException):
-                body = response.read(_MOST_OF_A_BODY)
+                body = response.read(_MAX_RESPONSE_BYTES)
             return Attempt(response.status, dict(response.getheaders()), body.decode(errors="replace"))
 
 

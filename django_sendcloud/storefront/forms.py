@@ -25,7 +25,7 @@ from django.forms.widgets import Script
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
-from ..conf import conf_while_selling
+from ..conf import lenient_conf
 from ..models import Integration
 from ..sync.routing import names_of_site, route
 from .service_points import LENGTHS, ServicePoint
@@ -159,7 +159,7 @@ class ServicePointWidget(forms.Widget):
             "point": _displayable(value),
             "picker": picker,
             "routes": json.dumps(picker["routes"]) if picker else "{}",
-            "script": conf_while_selling().SERVICE_POINT_SCRIPT_URL,
+            "script": lenient_conf().SERVICE_POINT_SCRIPT_URL,
             "fields": {key: _sibling(name, field) for key, field in fields.items()},
             "when": json.dumps({_sibling(name, field): values for field, values in self.when.items()}),
         }

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 
 from django.utils import timezone
 
-from ..conf import SendcloudConfigurationError, conf_while_selling
+from ..conf import SendcloudConfigurationError, lenient_conf
 from ..core.clock import clock
 from ..exceptions import APIError, PayloadError
 from ..models import Integration
@@ -58,7 +58,7 @@ class _Answers:
 
     KEPT_SECONDS = 86_400.0
     PAUSE_SECONDS = 60.0
-    MOST = 10_000
+    MAX_ANSWERS = 10_000
 
     def __init__(self) -> None:
         self.forget()
@@ -73,7 +73,7 @@ class _Answers:
 
     def keep(self, point_id: int) -> None:
         """Keep the answer that the service point is available."""
-        if len(self._kept_until) >= self.MOST:
+        if len(self._kept_until) >= self.MAX_ANSWERS:
             self._kept_until.clear()
         self._kept_until[point_id] = clock.monotonic() + self.KEPT_SECONDS
 
@@ -210,7 +210,7 @@ def service_point_fields(
 
 def csp_sources() -> dict[str, str]:
     """Return the sources a Content-Security-Policy must allow for the picker, by directive."""
-    script = _origin(conf_while_selling().SERVICE_POINT_SCRIPT_URL)
+    script = _origin(lenient_conf().SERVICE_POINT_SCRIPT_URL)
     # Sendcloud's script shows a frame of another host; whatever stands in for it shows its own.
     hosted = script == "https://embed.sendcloud.sc"
     return {"script-src": script, "frame-src": "https://servicepoints.sendcloud.sc" if hosted else script}
@@ -229,7 +229,7 @@ def _is_available(point: ServicePoint, integration: Integration | None) -> bool 
         return None
     if acquire(integration.account.pk, backend_class(integration).service_point_check):
         return None
-    settings = conf_while_selling()
+    settings = lenient_conf()
     try:
         with backend_for(
             integration,

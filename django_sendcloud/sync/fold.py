@@ -99,7 +99,7 @@ def add_entries(order_type: str, order_pks: Sequence[str], *, only_related: bool
     )
 
 
-class _TakenByAnother(Exception):
+class _ConcurrentFold(Exception):
     """Another worker folds these very changes."""
 
 
@@ -125,9 +125,9 @@ def _fold(connection: BaseDatabaseWrapper, size: int) -> int:
     try:
         with transaction.atomic(using=connection.alias):
             if _delete(connection, [row[0] for row in taken]) < len(taken):
-                raise _TakenByAnother
+                raise _ConcurrentFold
             _upsert(connection, folded)
-    except _TakenByAnother:
+    except _ConcurrentFold:
         return 0
     return len(taken)
 

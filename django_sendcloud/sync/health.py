@@ -33,7 +33,7 @@ from ..models import (
 from ..models.outbox import claimed, due, later
 from . import breaker, limiter
 from .fold import fold_for_reading
-from .outcomes import AT_REST
+from .outcomes import ON_HOLD
 from .problems import UNASSIGNED
 
 __all__ = [
@@ -71,8 +71,8 @@ _PASSES_WITHIN = {"unreachable": dt.timedelta(minutes=10), "orders_failing": dt.
 
 #: Problems of the connection to Sendcloud, or of Sendcloud itself.
 UNREACHABLE = frozenset({"not_sent", "no_answer", "server_error", "unreadable_answer"})
-#: Problems of waiting orders that heal without the shop's developer or an operator.
-HEALING = UNREACHABLE | {"adapter_slow", "answer_incomplete", "not_confirmed", "paused", "processing", "rate_limited"}
+#: Problems of waiting orders that pass without the shop's developer or an operator.
+TRANSIENT = UNREACHABLE | {"adapter_slow", "answer_incomplete", "not_confirmed", "paused", "processing", "rate_limited"}
 
 
 class Level(StrEnum):
@@ -315,7 +315,7 @@ def health(*, fold: bool = False) -> Health:
 
 # Problems that count no failure, so that the time since which an order fails says nothing of them.
 _UNCOUNTED = (
-    *sorted(AT_REST),
+    *sorted(ON_HOLD),
     "rate_limited",
     *UNASSIGNED,
     "same_ids",
@@ -482,7 +482,7 @@ def _of_connection(integration: Integration, backlog: Backlog, now: dt.datetime)
     explained = integration.is_paused or (unreachable and backlog.problem in UNREACHABLE)
     if backlog.problem and not explained:
         # The shop's own code fails, or an integration is missing: retrying alone does not help.
-        level = Level.WAITING if backlog.problem in HEALING else Level.ATTENTION
+        level = Level.WAITING if backlog.problem in TRANSIENT else Level.ATTENTION
         found.append(
             Finding(Code.ORDERS_FAILING, level, backlog.failing_since, number=backlog.failing, detail=backlog.problem)
         )

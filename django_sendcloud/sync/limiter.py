@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     # The client takes long to import, and counting a request needs none.
     from ..api.limits import Kind as Kind
 
-# Requests of a burst that are left to people.
-PEOPLES_REQUESTS = 2
-#: Seconds that a person waits for the rate.
-PERSON_WAITS_SECONDS = 3.0
+# Requests of a burst that are left to operators.
+OPERATOR_REQUESTS = 2
+#: Seconds that an operator waits for the rate.
+OPERATOR_WAIT_SECONDS = 3.0
 
 KINDS: tuple[Kind, Kind] = ("unsafe", "safe")
 
@@ -61,7 +61,7 @@ class Closed:
     until: dt.datetime | None = None
 
 
-def wait_for_turn(account_pk: int, kind: Kind, seconds: float = PERSON_WAITS_SECONDS) -> None:
+def wait_for_turn(account_pk: int, kind: Kind, seconds: float = OPERATOR_WAIT_SECONDS) -> None:
     """Take the right to send one request, waiting for it as long as a person does by default.
 
     Raises:
@@ -194,7 +194,7 @@ def _rate(kind: Kind, *, reserve: bool = False) -> tuple[int, int]:
     else:
         per_minute, burst = settings.SAFE_REQUESTS_PER_MINUTE, settings.SAFE_BURST
     interval = max(1, round(60 * MICROSECONDS / per_minute))
-    kept = min(PEOPLES_REQUESTS, burst // 4) if reserve else 0
+    kept = min(OPERATOR_REQUESTS, burst // 4) if reserve else 0
     return interval, round((burst - 1 - kept) * interval)
 
 

@@ -40,7 +40,7 @@ CHECK_SECONDS = 1.0
 # Orders of each kind that a report names.
 NAMED = 20
 # Seconds until an interrupted move is begun again, and for which it then waits for claimed orders.
-AGAIN_SECONDS = 120.0
+RETRY_SECONDS = 120.0
 DRAIN_SECONDS = 60.0
 
 
@@ -166,7 +166,7 @@ def continue_moves() -> None:
     """
     clock.synchronize()
     for integration in Integration.objects.exclude(moving_to="").filter(paused_reason=PauseReason.MOVE):
-        if not Checkpoint.take(f"move {integration.pk}", dt.timedelta(seconds=AGAIN_SECONDS)):
+        if not Checkpoint.take(f"move {integration.pk}", dt.timedelta(seconds=RETRY_SECONDS)):
             continue
         try:
             move(integration, ApiGeneration(integration.moving_to), wait_seconds=DRAIN_SECONDS)

@@ -31,12 +31,12 @@ from ..models import PauseReason
 from ..violations import remote_errors
 from .problems import Problem
 
-__all__ = ["AT_REST", "SUSPICIOUS", "Reaction", "reaction_to"]
+__all__ = ["NEEDS_ISOLATION", "ON_HOLD", "Reaction", "reaction_to"]
 
 # Problems of orders that are on hold until a person, or the probe, resumes their integration.
-AT_REST = frozenset({"paused", "credentials", "permission", "tls", "redirected", "wrong_address", "gone"})
+ON_HOLD = frozenset({"paused", "credentials", "permission", "tls", "redirected", "wrong_address", "gone"})
 # Problems that a request may have met because of one of its orders, so that it is tried in a smaller batch.
-SUSPICIOUS = frozenset({"server_error", "unreadable_answer", "answer_incomplete", "no_answer", "processing"})
+NEEDS_ISOLATION = frozenset({"server_error", "unreadable_answer", "answer_incomplete", "no_answer", "processing"})
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ class Reaction:
     # Nothing was tried in effect: give the orders back as they were.
     release: bool = False
     # Counts for the breaker.
-    breaks: bool = False
+    trips_breaker: bool = False
     pause: PauseReason | None = None
     block: bool = False
     # The request as a whole was rejected because of something in it.
@@ -88,14 +88,14 @@ def reaction_to(error: Exception) -> Reaction:
         case TooLarge() | RequestRejected():
             return Reaction(problem("rejected", final=True), divide=True)
         case RequestNotSent():
-            return Reaction(problem("not_sent"), breaks=True)
+            return Reaction(problem("not_sent"), trips_breaker=True)
         case ServerError():
             wait = error.retry_after if error.status == 503 and error.retry_after else None
-            return Reaction(problem("server_error"), unknown=True, breaks=True, wait=wait)
+            return Reaction(problem("server_error"), unknown=True, trips_breaker=True, wait=wait)
         case InvalidResponse():
-            return Reaction(problem("unreadable_answer"), unknown=True, breaks=True)
+            return Reaction(problem("unreadable_answer"), unknown=True, trips_breaker=True)
         case PayloadError():
             return Reaction(Problem("payload_invalid", error.subject, error.errors), divide=True)
         case APIError():
-            return Reaction(problem("no_answer"), unknown=True, breaks=True)
+            return Reaction(problem("no_answer"), unknown=True, trips_breaker=True)
     return Reaction(Problem("internal_error", type(error).__name__, final=False), unknown=True)

@@ -10,7 +10,7 @@ from ..core.clock import clock
 from ..exceptions import APIError
 from ..models import Integration, OutboxEntry, PauseReason
 from ..signals import work_due
-from .outcomes import AT_REST
+from .outcomes import ON_HOLD
 
 logger = logging.getLogger("django_sendcloud.sync")
 
@@ -18,7 +18,7 @@ logger = logging.getLogger("django_sendcloud.sync")
 def requeue_stale_holds() -> None:
     """Make orders due that a worker put on hold right after their integration, with its other orders, was resumed."""
     running = Integration.objects.running()
-    OutboxEntry.objects.filter(integration__in=running, error_code__in=AT_REST).requeue()
+    OutboxEntry.objects.filter(integration__in=running, error_code__in=ON_HOLD).requeue()
 
 
 def resume_expired() -> int:

@@ -42,7 +42,7 @@ __all__ = [
     "reconcile_all",
     "repair",
     "request_comparison",
-    "suspects",
+    "to_repair",
 ]
 
 logger = logging.getLogger("django_sendcloud.sync")
@@ -52,7 +52,7 @@ RUNS_TO_ACT = 2
 CHUNK = 1000
 # The number of missing shipments, or their share of all, that is pushed again without asking a person. (In an empty
 # list, all are missing, also those of a small shop.)
-MISSING_WITHOUT_QUESTION = 10
+MISSING_WITHOUT_APPROVAL = 10
 MISSING_SHARE = 0.1
 # A comparison that began longer ago than this starts again, because the shipments it has seen may have changed.
 TOO_OLD = dt.timedelta(days=2)
@@ -176,11 +176,11 @@ def _read(
     if current.pages and not current.cursor:
         # It was interrupted between its last page and its end.
         return
-    budget = _HalfTheBudget(integration)
+    budget = _ComparisonLimiter(integration)
     # The client repeats a page that failed for a moment.
     with backend_class(integration)(integration, limiter=budget, retries=2) as backend:
         for page in backend.pages(current.cursor or None):
-            budget.went_well()
+            budget.succeeded()
             with transaction.atomic(using=conf().DATABASE):
                 strangers = _compare_page(backend, current, page.results)
                 current.pages += 1
@@ -193,7 +193,7 @@ def _read(
                 progress(current)
 
 
-class _HalfTheBudget:
+class _ComparisonLimiter:
     """Two tokens for each request: a comparison leaves at least half of the account's reading budget to others.
 
     It sends none while the integration is paused, or its account is closed. Where failures have closed the account and
@@ -214,7 +214,7 @@ class _HalfTheBudget:
                 else:
                     raise Postponed(_WHY[answer.reason])
 
-    def went_well(self) -> None:
+    def succeeded(self) -> None:
         if self._trial:
             breaker.succeeded(self._integration.account, trial=True)
         self._trial = False
@@ -364,7 +364,7 @@ def _in_portions(rows: QuerySet[Shipment]) -> Iterator[list[Shipment]]:
         yield portion
 
 
-def suspects(integration: Integration) -> QuerySet[Shipment]:
+def to_repair(integration: Integration) -> QuerySet[Shipment]:
     """Return the shipments that two comparisons in a row found different."""
     return Shipment.objects.different().filter(integration=integration, mismatches__gte=RUNS_TO_ACT)
 
@@ -383,10 +383,10 @@ def repair(integration: Integration, current: ReconciliationRun, *, by_person: b
     fold_all()
     _clear_found(integration, current)
     missing = Q(status=ShipmentStatus.SYNCED) & ~Q(seen_run=current.pk)
-    current.held_back = 0 if by_person else _held_back(integration, suspects(integration).filter(missing).count())
+    current.held_back = 0 if by_person else _held_back(integration, to_repair(integration).filter(missing).count())
     total = 0
     while True:
-        found = suspects(integration).exclude(missing) if current.held_back else suspects(integration)
+        found = to_repair(integration).exclude(missing) if current.held_back else to_repair(integration)
         rows = list(found.order_by("pk").values_list("pk", "order_type", "order_pk")[:CHUNK])
         if not rows:
             break
@@ -408,7 +408,7 @@ def repair(integration: Integration, current: ReconciliationRun, *, by_person: b
 def _held_back(integration: Integration, missing: int) -> int:
     """Return how many missing shipments a person must decide on: all of them, if they are too large a share."""
     expected = Shipment.objects.filter(integration=integration, status=ShipmentStatus.SYNCED).count()
-    if missing <= max(MISSING_WITHOUT_QUESTION, MISSING_SHARE * expected):
+    if missing <= max(MISSING_WITHOUT_APPROVAL, MISSING_SHARE * expected):
         return 0
     logger.error(
         "Integration %s: %d of %d shipments are missing at Sendcloud. They are not pushed again, because the list may "
@@ -422,8 +422,8 @@ def _held_back(integration: Integration, missing: int) -> int:
 
 def _clear_found(integration: Integration, current: ReconciliationRun) -> None:
     """Clear the mismatches of shipments that the list does not show and Sendcloud has all the same."""
-    missing = suspects(integration).filter(status=ShipmentStatus.SYNCED).exclude(seen_run=current.pk)
-    with backend_class(integration)(integration, limiter=_HalfTheBudget(integration), retries=2) as backend:
+    missing = to_repair(integration).filter(status=ShipmentStatus.SYNCED).exclude(seen_run=current.pk)
+    with backend_class(integration)(integration, limiter=_ComparisonLimiter(integration), retries=2) as backend:
         for rows in _in_portions(missing):
             there = [shipment.pk for shipment in rows if not backend.is_missing(shipment)]
             Shipment.objects.filter(pk__in=there).update(mismatches=0)

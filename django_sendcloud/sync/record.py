@@ -21,7 +21,7 @@ from django.db import OperationalError, ProgrammingError, connections, models, r
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models.signals import post_migrate, pre_migrate
 
-from ..conf import conf_while_selling
+from ..conf import lenient_conf
 from ..core.clock import clock
 from ..models import Change, OutboxEntry
 from ..orders import OrderRef, database_of, order_model_of, own_key, stored_key
@@ -117,7 +117,7 @@ class _Transaction:
     def __init__(self, connection: BaseDatabaseWrapper) -> None:
         self.recorded: set[_Recorded] = set()
         self._alias = connection.alias
-        self._elsewhere = connection.alias != conf_while_selling().DATABASE
+        self._elsewhere = connection.alias != lenient_conf().DATABASE
         self._last = -1
         self._done = False
 
@@ -221,7 +221,7 @@ def record(
     """
     if _paused.get():
         return 0
-    settings = conf_while_selling()
+    settings = lenient_conf()
     connection = connections[settings.DATABASE]
     # The connection whose commit makes the change true.
     deciding, delay = connection, 0.0

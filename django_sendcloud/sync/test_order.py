@@ -19,7 +19,7 @@ __all__ = ["OrderTest", "payload_for_test", "send_test_order"]
 logger = logging.getLogger("django_sendcloud.sync")
 
 # Seconds that an operator waits until Sendcloud shows the order, and until it is deleted.
-MOST_SECONDS = 20.0
+WAIT_SECONDS = 20.0
 CHECK_SECONDS = 1.0
 
 
@@ -102,7 +102,7 @@ def send_test_order(integration: Integration) -> OrderTest:
 
 
 def _is_seen(backend: Backend, shipment: Shipment) -> bool:
-    end = clock.monotonic() + MOST_SECONDS
+    end = clock.monotonic() + WAIT_SECONDS
     while True:
         _turn(backend.integration, "safe")
         if backend.find(shipment) is not None:
@@ -113,7 +113,7 @@ def _is_seen(backend: Backend, shipment: Shipment) -> bool:
 
 
 def _is_deleted(backend: Backend, shipment: Shipment) -> bool:
-    end = clock.monotonic() + MOST_SECONDS
+    end = clock.monotonic() + WAIT_SECONDS
     while clock.monotonic() < end:
         try:
             _turn(backend.integration, "unsafe")

@@ -33,7 +33,7 @@ PACE_SECONDS = 0.2
 # Seconds for which an empty lane is tried last.
 EMPTY_SECONDS = 0.5
 # Orders that are confirmed together: after a bulk, one walk through Sendcloud's list serves them all.
-CONFIRMED_TOGETHER = 2000
+CONFIRM_CHUNK = 2000
 # Maximum seconds an accepted order waits for its confirmation while others are pushed.
 CONFIRM_WITHIN_SECONDS = 30.0
 # Seconds between two confirmations of a worker that has orders to push.
@@ -264,7 +264,7 @@ class _Run:
 
     def _accepted(self, lanes: list[Lane]) -> Claim:
         """Claim accepted orders that Sendcloud should have saved by now."""
-        return retry_transient(functools.partial(claim, CONFIRMED_TOGETHER, is_accepted=True, lanes=lanes))
+        return retry_transient(functools.partial(claim, CONFIRM_CHUNK, is_accepted=True, lanes=lanes))
 
     def _to_push(self, account: Account, lanes: list[Lane], size: int, deletes: int) -> Claim:
         """Claim from the lane that was served least; deletions in proportion to upserts, up to a limit."""

@@ -93,7 +93,7 @@ def _batch(size: int, now: dt.datetime | None) -> int:
     events: list[WebhookEvent] = []
     for left in reversed(range(ROUNDS)):
         # The last round notes with each event what is wrong with it.
-        with contextlib.suppress(_Again):
+        with contextlib.suppress(_StartAgain):
             events = retry_transient(functools.partial(_apply, pks, now or clock.now(), is_last=not left))
             break
     for event in events:
@@ -102,7 +102,7 @@ def _batch(size: int, now: dt.datetime | None) -> int:
     return len(taken)
 
 
-class _Again(Exception):
+class _StartAgain(Exception):
     """Another worker has created a parcel of the batch meanwhile.
 
     The transaction begins again: the next one sees the parcel, and locks it in the common order. (A transaction of
@@ -114,7 +114,7 @@ def _apply(pks: Sequence[int], now: dt.datetime, *, is_last: bool) -> list[Webho
     """Apply claimed events in one transaction. After a deadlock, all of it is done again.
 
     Raises:
-        _Again: Another worker has created a parcel meanwhile; never in the last round.
+        _StartAgain: Another worker has created a parcel meanwhile; never in the last round.
     """
     with transaction.atomic(using=conf().DATABASE):
         # One that this worker's lease has run out on may have been applied by another.
@@ -171,7 +171,7 @@ def _apply_together(events: Sequence[WebhookEvent], now: dt.datetime, *, is_last
         return set()
     try:
         outcomes = _attempt(lambda: handlers.apply_parcel_events(ready), is_last=is_last)
-    except _Again:
+    except _StartAgain:
         raise
     except interruptions():
         raise
@@ -189,7 +189,7 @@ def _attempt(work: Any, *, is_last: bool) -> Any:
     """Run the work in a savepoint.
 
     Raises:
-        _Again: Another worker has created one of its parcels meanwhile; in the last round, the error itself.
+        _StartAgain: Another worker has created one of its parcels meanwhile; in the last round, the error itself.
     """
     try:
         with transaction.atomic(using=conf().DATABASE):
@@ -197,7 +197,7 @@ def _attempt(work: Any, *, is_last: bool) -> Any:
     except IntegrityError:
         if is_last:
             raise
-        raise _Again from None
+        raise _StartAgain from None
 
 
 def _apply_alone(event: WebhookEvent, now: dt.datetime, *, is_last: bool) -> None:
@@ -208,7 +208,7 @@ def _apply_alone(event: WebhookEvent, now: dt.datetime, *, is_last: bool) -> Non
     try:
         payload = _read(event)
         outcome = _attempt(lambda: handlers.apply_event(event, payload), is_last=is_last)
-    except _Again:
+    except _StartAgain:
         raise
     except interruptions():
         raise

@@ -30,7 +30,7 @@ __all__ = ["run_due"]
 
 logger = logging.getLogger("django_sendcloud.webhooks")
 
-CLAIMED_TOGETHER = 50
+CLAIM_CHUNK = 50
 # Seconds after which finished events are saved, so that a worker that dies repeats little.
 FLUSH_SECONDS = 1.0
 # Failures of signals after which later events of the parcel go on.
@@ -45,7 +45,7 @@ def run_due(now: dt.datetime | None, until: float) -> int:
         now: The time, for tests; the database's by default.
         until: When to stop, by the steady clock.
     """
-    size = CLAIMED_TOGETHER
+    size = CLAIM_CHUNK
     taken = retry_transient(functools.partial(claim, "follow_ups", size, now or clock.now()))
     if not taken:
         return 0

@@ -100,7 +100,7 @@ def _with_steps(event: WebhookEvent, outcome: Outcome) -> Outcome:
 
 
 def _parcel_follow_ups(applied: Applied) -> dict[str, Any]:
-    steps = ["order"] if applied.changes or applied.bears else []
+    steps = ["order"] if applied.changes or applied.affects_delivery else []
     found: dict[str, Any] = {"changes": applied.changes} if applied.changes else {}
     if applied.created:
         steps.append("parcel_created")

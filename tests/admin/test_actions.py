@@ -316,7 +316,7 @@ def test_confirmation_across_pages_keeps_its_rows(operator: Client, db: None) ->
 
 
 def test_confirmation_repeats_when_long_list_grew(operator: Client, db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(action, "MOST_SELECTED", 59)
+    monkeypatch.setattr(action, "MAX_SELECTED", 59)
     rows = entries(60, state="dead", error_code="gave_up")
     url = f"{reverse(OUTBOX)}?state=dead"
     page = operator.post(url, {"action": "push_now", "_selected_action": [rows[0].pk], "select_across": "1"})

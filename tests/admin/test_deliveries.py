@@ -21,7 +21,7 @@ from django_sendcloud.adapters import OrderAdapter
 from django_sendcloud.admin.orders.delivery import COUNTED, OrderDeliveryFilter
 from django_sendcloud.admin.orders.state import states_of
 from django_sendcloud.models import Integration, Parcel, Shipment
-from django_sendcloud.models.delivery import LEAST_FAR
+from django_sendcloud.models.delivery import DELIVERY_RANK
 from django_sendcloud.parcels.delivery_tasks import DeliveryTask, delivery_task, task_of
 from django_sendcloud.registry import temporarily_registered
 from tests import factories
@@ -40,7 +40,7 @@ def in_every_delivery(connected: Integration) -> dict[str, Any]:
     """Return orders by key, with one shipment or two in every combination of deliveries."""
     orders = {}
     customer = factories.customer()
-    combinations = [(each,) for each in LEAST_FAR] + list(itertools.combinations(LEAST_FAR, 2))
+    combinations = [(each,) for each in DELIVERY_RANK] + list(itertools.combinations(DELIVERY_RANK, 2))
     for deliveries in combinations:
         order = factories.order(lines=0, customer=customer)
         for number, delivery in enumerate(deliveries):
@@ -56,7 +56,7 @@ def in_every_delivery(connected: Integration) -> dict[str, Any]:
 
 def test_order_delivery_filter_matches_column(boss: Client, in_every_delivery: dict[str, Any]) -> None:
     states = states_of("shop.order", in_every_delivery, with_parcels=True)
-    for delivery in LEAST_FAR:
+    for delivery in DELIVERY_RANK:
         page = listing(boss, sendcloud_delivery=delivery or "none", all="").context["cl"]
         found = {str(row.pk) for row in page.result_list}
         assert found == {key for key, state in states.items() if state.delivery == delivery}, delivery
@@ -232,7 +232,7 @@ def test_delivery_problems_stop_no_orders(boss: Client, late: dict[DeliveryTask,
 
 
 def test_shipments_filter_by_phase(boss: Client, late: dict[DeliveryTask, Shipment]) -> None:
-    for phase in filter(None, LEAST_FAR):
+    for phase in filter(None, DELIVERY_RANK):
         rows = boss.get(reverse(SHIPMENTS), {"delivery": f"phase:{phase}"}).context["cl"].result_list
         assert {row.delivery for row in rows} <= {phase}
         assert len(rows) == Shipment.objects.filter(delivery=phase).count()

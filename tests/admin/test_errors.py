@@ -84,7 +84,7 @@ def test_explanation_has_title_reason_and_advice(code: str) -> None:
 def test_unknown_code_gets_general_explanation() -> None:
     explanation = explain("from_the_future")
     assert "from_the_future" in str(explanation.why)
-    assert explanation.heals is False
+    assert explanation.is_transient is False
 
 
 def test_pause_reasons_have_explanations() -> None:
@@ -177,13 +177,13 @@ def test_refused_request_is_not_called_order(error: Exception) -> None:
     assert explain_error(error) is REJECTED
 
 
-@pytest.mark.parametrize("code", [code for code, explanation in ERRORS.items() if explanation.heals])
+@pytest.mark.parametrize("code", [code for code, explanation in ERRORS.items() if explanation.is_transient])
 def test_dead_entry_does_not_promise_retry(code: str) -> None:
     waiting, dead = explain_entry("pending", code), explain_entry("dead", code)
     assert waiting == explain(code)
     assert dead.title == ERRORS["gave_up"].title
     assert str(explain(code).title) in str(dead.why)
-    assert not dead.heals
+    assert not dead.is_transient
     assert "by itself" not in str(dead.advice)
 
 

@@ -118,7 +118,7 @@ def test_missing_labels_are_reported(packer: Client, parcels: list[Parcel]) -> N
 def test_first_hundred_labels_are_printed(
     packer: Client, parcels: list[Parcel], integration: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labels, "MOST", 4)
+    monkeypatch.setattr(labels, "MAX_LABELS", 4)
     chosen = {"action": "print_label", "select_across": "1", "_selected_action": [parcels[0].pk]}
     page = packer.post(reverse(LIST), chosen)
     assert "The first 4 of 6 are printed now." in page.content.decode()
@@ -140,8 +140,8 @@ def test_first_hundred_labels_are_printed(
 def test_label_question_counts_whole_selection(
     packer: Client, parcels: list[Parcel], integration: Integration, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(labels, "MOST", 2)
-    monkeypatch.setattr(labels, "MOST_SELECTED", 4)
+    monkeypatch.setattr(labels, "MAX_LABELS", 2)
+    monkeypatch.setattr(labels, "MAX_SELECTED", 4)
     chosen = {"action": "print_label", "select_across": "1", "_selected_action": [parcels[0].pk]}
     page = packer.post(reverse(LIST), chosen)
     assert page.context["title"] == "Print 6 labels"

@@ -343,8 +343,8 @@ def test_dead_order_promises_no_retry(
         assert "The last problem: Sendcloud had a problem of its own." in html
         assert "push it again" in html
         assert "retried automatically" not in html
-    healing = in_every_state["pending", "server_error", "rejected"]
-    assert "retried automatically" in page(boss, "shipment_change", healing.pk)
+    transient = in_every_state["pending", "server_error", "rejected"]
+    assert "retried automatically" in page(boss, "shipment_change", transient.pk)
 
 
 def test_refused_shipment_is_reported_once(boss: Client, data: Data) -> None:

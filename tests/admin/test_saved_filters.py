@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from django_sendcloud.admin.lists.saved_filters import MOST
+from django_sendcloud.admin.lists.saved_filters import MAX_FILTERS
 from django_sendcloud.models import Preference
 
 LIST = "admin:django_sendcloud_parcel_changelist"
@@ -75,15 +75,15 @@ def test_nameless_and_empty_filters_are_refused(boss: Client, name: str, query: 
 
 
 def test_saved_filters_are_limited(boss: Client) -> None:
-    for number in range(MOST + 1):
+    for number in range(MAX_FILTERS + 1):
         save(boss, str(number), f"carrier={number}")
-    assert len(shown(boss)) == MOST
+    assert len(shown(boss)) == MAX_FILTERS
     assert boss.get(reverse(LIST) + "?age=day").context["sc_unsaved"] == ""
     boss.get(reverse(LIST))
     save(boss, "x" * 500, "carrier=x")
     html = boss.get(reverse(LIST)).content.decode()
     assert "The filter is not saved: you have 20 already. Remove one first." in html
-    assert len(shown(boss)) == MOST
+    assert len(shown(boss)) == MAX_FILTERS
 
 
 def test_removed_filter_is_not_removed_again(boss: Client) -> None:

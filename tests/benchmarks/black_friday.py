@@ -36,7 +36,7 @@ PEAK_RATE = 300.0
 OUTAGE = (0.46, 0.46 + 1 / 6)
 CANCELLED = 0.02
 # Multiple of the ideal time from which on a drain is an error, not a measurement.
-MOST_DRAINS = 20
+MAX_DRAINS = 20
 
 
 def in_peak(moment: float, seconds: float) -> bool:
@@ -190,7 +190,7 @@ def _play(orders: int, seconds: float, api: str, sandbox: RemoteSandbox, proxy: 
         deletions = OutboxEntry.objects.filter(order_pk__in=_cancelled()).count()
         backlog = OutboxEntry.objects.count()
         ideal = (backlog - deletions) / CEILING + deletions / REQUESTS
-        last = ended + 60 + MOST_DRAINS * ideal
+        last = ended + 60 + MAX_DRAINS * ideal
         while Change.objects.exists() or OutboxEntry.objects.exists():
             if time.time() > last or worker.poll() is not None:
                 print(f"  NOT DRAINED: {OutboxEntry.objects.count()} orders are left")

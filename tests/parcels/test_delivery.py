@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from django_sendcloud.models import Integration, Parcel, Shipment
-from django_sendcloud.models.delivery import LEAST_FAR, PHASES
+from django_sendcloud.models.delivery import DELIVERY_RANK, PHASES
 from django_sendcloud.parcels.delivery import delivery_of_order
 from django_sendcloud.parcels.matching import assign
 from django_sendcloud.webhooks import apply, inbox
@@ -112,8 +112,8 @@ def test_assigned_parcel_gives_its_delivery(integration: Integration, shipment: 
 
 
 def test_deliveries_are_ranked_completely() -> None:
-    assert set(LEAST_FAR) == {"", *dict(PHASES)}
-    for first, second in itertools.combinations(LEAST_FAR, 2):
+    assert set(DELIVERY_RANK) == {"", *dict(PHASES)}
+    for first, second in itertools.combinations(DELIVERY_RANK, 2):
         both = [Shipment(delivery=first, status="synced"), Shipment(delivery=second, status="synced")]
         assert delivery_of_order(both) == delivery_of_order(both[::-1]) == first
 

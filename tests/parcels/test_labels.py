@@ -75,7 +75,7 @@ def test_labels_are_not_fetched_beyond_the_rate(
     found = labels.fetch(parcels)
     assert (found.pdfs, len(found.failed)) == ([], len(parcels))
     assert "other requests of this shop use the whole rate" in found.failed[0][1]
-    assert sum(waited) <= limiter.PERSON_WAITS_SECONDS
+    assert sum(waited) <= limiter.OPERATOR_WAIT_SECONDS
     assert len(sandbox.requests) == before
 
 

@@ -182,4 +182,4 @@ def test_admin_explains_slow_adapter_on_shipment(
     page = as_role("superuser").get(reverse("admin:django_sendcloud_shipment_change", args=[Shipment.objects.get().pk]))
     explanation = explain("adapter_slow")
     assert str(explanation.title) in html.unescape(page.content.decode())
-    assert explanation.heals
+    assert explanation.is_transient

@@ -389,7 +389,7 @@ def test_failed_move_is_tried_again(
         continue_moves()
     continue_moves()
     assert Integration.objects.get().api_generation == "v2", "not before its time"
-    later(move_module.AGAIN_SECONDS + 1)
+    later(move_module.RETRY_SECONDS + 1)
     continue_moves()
     assert Integration.objects.get().api_generation == "v3"
 

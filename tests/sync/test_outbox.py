@@ -119,7 +119,7 @@ def test_retried_order_in_doubt_is_pushed_unchanged(integration: Integration, sa
 
 
 def test_many_entries_become_due_in_portions(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "REQUEUED_TOGETHER", 2)
+    monkeypatch.setattr(outbox, "REQUEUE_CHUNK", 2)
     for number in range(5):
         entry(number, due_at=timezone.now() + 60 * MINUTE)
     with CaptureQueriesContext(connection) as queries:
@@ -142,7 +142,7 @@ def test_quarantined_due_and_stuck_entries_keep_times() -> None:
 
 
 def test_queryset_limits_entries_made_due(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outbox, "REQUEUED_TOGETHER", 2)
+    monkeypatch.setattr(outbox, "REQUEUE_CHUNK", 2)
     for number in range(6):
         entry(number, due_at=timezone.now() + 60 * MINUTE, error_code="not_sent" if number % 2 else "no_integration")
     OutboxEntry.objects.unassigned().requeue()

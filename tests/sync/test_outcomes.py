@@ -17,7 +17,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.models import Account, EntryState, Integration, OutboxEntry, PauseReason, Shipment
 from django_sendcloud.sync import breaker, limiter
 from django_sendcloud.sync.backends import BACKENDS, Backend
-from django_sendcloud.sync.outcomes import AT_REST
+from django_sendcloud.sync.outcomes import ON_HOLD
 from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.factories import forget_transaction
@@ -127,7 +127,7 @@ def test_permanent_error_pauses_integration_and_keeps_attempts(
     push_due()
     assert len(sandbox.requests) == before, "a paused integration costs nothing"
     assert factories.outbox().exclude(error_code="").count() == 3, "each says what it waits for"
-    assert set(factories.outbox().values_list("error_code", flat=True)) <= AT_REST
+    assert set(factories.outbox().values_list("error_code", flat=True)) <= ON_HOLD
     integration.resume()
     push_due()
     assert len(at_sendcloud(sandbox)) == 3
@@ -152,7 +152,7 @@ def test_server_without_tls_pauses_integration(db: None, sandbox: Any, sendcloud
         push_due()
         integration.refresh_from_db()
         assert integration.paused_reason == PauseReason.CONFIGURATION
-        assert factories.outbox().get().error_code in AT_REST
+        assert factories.outbox().get().error_code in ON_HOLD
         assert heard
         assert not any(str(order.pk).encode() in each for each in heard)
         assert not any(integration.public_key.encode() in each for each in heard)

@@ -15,7 +15,7 @@ from django_sendcloud import tasks
 from django_sendcloud.conf import conf
 from django_sendcloud.core.clock import clock
 from django_sendcloud.models import EntryState, Integration, OutboxEntry, PauseReason
-from django_sendcloud.models.integration import MOST_RELAPSES
+from django_sendcloud.models.integration import MAX_RELAPSES
 from django_sendcloud.signals import integration_paused, integration_resumed
 from django_sendcloud.sync.claim import Claim
 from django_sendcloud.sync.probe import probe_paused, resume_expired
@@ -98,7 +98,7 @@ def test_relapse_doubles_wait_without_signal(
     forbid(sandbox, times=100)
     push_due()
     waits = [wait()]
-    for _ in range(MOST_RELAPSES + 2):
+    for _ in range(MAX_RELAPSES + 2):
         relapse(later)
         waits.append(wait())
     assert [round(seconds / conf().PROBE_SECONDS) for seconds in waits] == [1, 2, 4, 8, 16, 32, 64, 64, 64]

@@ -289,7 +289,7 @@ def test_abandoned_comparison_counts_no_mismatches(
     later(2.1 * 86_400)
     reconcile.compare(integration)
     assert mismatches(stale) == 1, "one comparison was finished"
-    assert not reconcile.suspects(integration).exists()
+    assert not reconcile.to_repair(integration).exists()
 
 
 @pytest.mark.long
@@ -414,7 +414,7 @@ def test_reconcile_asks_person_before_pushing_large_share(
     missing: Order, integration: Integration, sandbox: Any, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     """An empty list that is believed would push everything again."""
-    monkeypatch.setattr(reconcile, "MISSING_WITHOUT_QUESTION", 0)
+    monkeypatch.setattr(reconcile, "MISSING_WITHOUT_APPROVAL", 0)
     for _ in range(reconcile.RUNS_TO_ACT):
         run = reconcile.compare(integration)
     assert reconcile.repair(integration, run) == 0

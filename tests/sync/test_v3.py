@@ -246,7 +246,7 @@ def test_confirmation_reads_no_endless_list(
     from django_sendcloud.sync.backends import v3
 
     monkeypatch.setattr(v3, "MAX_PAGE", 2)
-    monkeypatch.setattr(v3, "MOST_PAGES", 2)
+    monkeypatch.setattr(v3, "MAX_CONFIRM_PAGES", 2)
     make_orders(10)
     push()
     assert statuses() == {"synced"}
@@ -261,8 +261,8 @@ def test_confirmation_goes_on_where_last_stopped(
     from django_sendcloud.sync.backends import v3
 
     monkeypatch.setattr(v3, "MAX_PAGE", 2)
-    monkeypatch.setattr(v3, "MOST_PAGES", 1)
-    monkeypatch.setattr(v3, "MOST_GETS", 0)
+    monkeypatch.setattr(v3, "MAX_CONFIRM_PAGES", 1)
+    monkeypatch.setattr(v3, "MAX_CONFIRM_GETS", 0)
     make_orders(10)
     push()
     assert OutboxEntry.objects.count() == 8
@@ -284,7 +284,7 @@ def test_unlisted_order_is_never_pushed_unasked(
     """Absence from the list proves nothing: each order is asked for, however few a single confirmation may ask for."""
     from django_sendcloud.sync.backends import v3
 
-    monkeypatch.setattr(v3, "MOST_GETS", 2)
+    monkeypatch.setattr(v3, "MAX_CONFIRM_GETS", 2)
     sendcloud_settings(CONFIRM_SECONDS=3.0, SAVE_SECONDS=60.0)
     sandbox.list_labelled_orders = False
     made = make_orders(5)
@@ -362,7 +362,7 @@ def test_old_order_is_confirmed_despite_ignored_sorting(
     make_orders(5)
     push()
     monkeypatch.setattr(v3, "MAX_PAGE", 2)
-    monkeypatch.setattr(v3, "MOST_PAGES", 1)
+    monkeypatch.setattr(v3, "MAX_CONFIRM_PAGES", 1)
     original = type(backend_for(integration).client.v3.orders).pages
 
     def unsorted(self: Any, *, sort: str | None = None, **filters: Any) -> Any:

@@ -185,7 +185,7 @@ def test_concurrent_workers_complete_each_order(
 
 @pytest.mark.exhaustive
 @pytest.mark.services("postgresql")
-def test_worker_killed_after_commit_heals(project: Project) -> None:
+def test_worker_killed_after_commit_is_replaced(project: Project) -> None:
     """Issue 8: a worker is killed right after the inbox's commit; the next one completes all orders."""
     project.run(DELIVERIES)
     die = (
@@ -200,8 +200,8 @@ def test_worker_killed_after_commit_heals(project: Project) -> None:
     )
     assert killed.wait(60) == -9, project.logs()
     assert int(project.run(STATUSES).split()[0]) == 0
-    healed = project.start(DRAIN_FOLLOWED)
-    assert healed.wait(120) == 0, project.logs()
+    second = project.start(DRAIN_FOLLOWED)
+    assert second.wait(120) == 0, project.logs()
     assert project.run(STATUSES).split() == ["40", "0"]
 
 

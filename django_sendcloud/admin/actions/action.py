@@ -43,7 +43,7 @@ Options = ParamSpec("Options")
 SHOWN = 20
 CHUNK = 500
 # Keys in a confirmation's form; a longer list is confirmed by its number. Django refuses forms of over 1,000 fields.
-MOST_SELECTED = 500
+MAX_SELECTED = 500
 # Template of a confirmation page, unless the admin names its own.
 CONFIRMATION = "admin/django_sendcloud/actions/confirmation.html"
 # Form fields of a confirmation page.
@@ -178,8 +178,8 @@ class Action:
         selected, across = request.POST.getlist(checkbox_name), request.POST.get("select_across", "0")
         if across == "1":
             # The confirmation is for these rows, whatever enters the list meanwhile.
-            keys = [str(key) for key in selection.values_list("pk", flat=True)[: MOST_SELECTED + 1]]
-            selected, across = (keys, "0") if len(keys) <= MOST_SELECTED else (selected, across)
+            keys = [str(key) for key in selection.values_list("pk", flat=True)[: MAX_SELECTED + 1]]
+            selected, across = (keys, "0") if len(keys) <= MAX_SELECTED else (selected, across)
         context = {
             "action": self,
             "button": question.button or _plain(self.label),

@@ -47,13 +47,13 @@ class Explanation:
         title: Problem in a few words.
         why: Cause.
         advice: What the operator can do, or what happens automatically.
-        heals: Whether it is retried automatically.
+        is_transient: Whether it is retried automatically.
     """
 
     title: StrOrPromise
     why: StrOrPromise
     advice: StrOrPromise
-    heals: bool = False
+    is_transient: bool = False
 
 
 _AGAIN = _("No action needed: it is retried automatically, at growing intervals, for at least three days.")
@@ -92,7 +92,7 @@ ERRORS: Mapping[str, Explanation] = {
         _("The shop's own code was slow with this order"),
         _("The adapter needed more than five seconds to make a shipment of the order. Other orders waited."),
         _("Ask your developer to check what the adapter waits for with this order."),
-        heals=True,
+        is_transient=True,
     ),
     "no_shipments": Explanation(
         _("The order has nothing to send"),
@@ -121,19 +121,19 @@ ERRORS: Mapping[str, Explanation] = {
         _("There is no integration to send it to"),
         _("No Sendcloud integration is connected and in use, or the one this order belongs to is not in use."),
         _("Connect an integration, or mark it as in use. Waiting orders are then sent automatically."),
-        heals=True,
+        is_transient=True,
     ),
     "integration_unknown": Explanation(
         _("It is not clear which integration the order belongs to"),
         _("Several integrations are in use, and none fits this order best by its countries and sites."),
         _("Enter countries or sites on the integrations' pages, or leave only one integration in use."),
-        heals=True,
+        is_transient=True,
     ),
     "adapter_missing": Explanation(
         _("The shop has no adapter for this kind of order"),
         _("The code that turned these orders into shipments is not there any more, or has not been deployed yet."),
         _("Ask your developer to register an adapter for it. The orders wait until then."),
-        heals=True,
+        is_transient=True,
     ),
     "credentials": Explanation(
         _("Sendcloud rejects the API keys"),
@@ -169,55 +169,55 @@ ERRORS: Mapping[str, Explanation] = {
         _("The integration is paused"),
         _("Nothing is sent to it during the pause. Its page says why."),
         _("No action needed for this order: it is sent as soon as the integration is resumed."),
-        heals=True,
+        is_transient=True,
     ),
     "rate_limited": Explanation(
         _("Sendcloud asked us to slow down"),
         _("More requests were made with this Sendcloud account than it allows in a minute, by this shop or others."),
         _("No action needed: sending continues automatically as soon as Sendcloud allows it."),
-        heals=True,
+        is_transient=True,
     ),
     "not_sent": Explanation(
         _("Sendcloud could not be reached"),
         _("The connection could not be made: the network, DNS or Sendcloud itself did not answer."),
         _AGAIN,
-        heals=True,
+        is_transient=True,
     ),
     "no_answer": Explanation(
         _("Sendcloud did not answer in time"),
         _("The connection broke or took too long after sending, so it is unknown whether the order arrived."),
         _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
-        heals=True,
+        is_transient=True,
     ),
     "server_error": Explanation(
         _("Sendcloud had a problem of its own"),
         _("Its server answered with an error. The shop did not cause it."),
         _AGAIN,
-        heals=True,
+        is_transient=True,
     ),
     "unreadable_answer": Explanation(
         _("Sendcloud's answer could not be read"),
         _("Something other than Sendcloud's usual answer came back: an error page, or only part of an answer."),
         _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
-        heals=True,
+        is_transient=True,
     ),
     "answer_incomplete": Explanation(
         _("Sendcloud's answer did not mention this order"),
         _("The request was answered, but the answer does not say what became of this order."),
         _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
-        heals=True,
+        is_transient=True,
     ),
     "not_confirmed": Explanation(
         _("Sendcloud accepted this order but has not saved it"),
         _("The order was accepted, but Sendcloud still does not have it after the time this usually takes."),
         _("No action needed: it is sent again automatically after a pause, and cannot arrive twice."),
-        heals=True,
+        is_transient=True,
     ),
     "processing": Explanation(
         _("Sendcloud was still busy with this order"),
         _("An earlier change of the same order is still being worked on there."),
         _("No action needed: it is sent again in a few seconds."),
-        heals=True,
+        is_transient=True,
     ),
     "tls": Explanation(
         _("The connection to Sendcloud is not trustworthy"),
@@ -251,7 +251,7 @@ ERRORS: Mapping[str, Explanation] = {
         _("Something unexpected went wrong here"),
         _("An error that should not be possible stopped the push. It is in the worker's log."),
         _("It is retried automatically. If the problem persists, please report it with the technical details."),
-        heals=True,
+        is_transient=True,
     ),
 }
 
@@ -393,7 +393,7 @@ def explain_pause(reason: str) -> Explanation:
 def explain_entry(state: str, code: str) -> Explanation:
     """Explain an outbox entry: a dead-lettered one is not retried, whatever its code says."""
     found = explain(code)
-    if state != EntryState.DEAD or not found.heals:
+    if state != EntryState.DEAD or not found.is_transient:
         return found
     stopped = ERRORS["gave_up"]
     return Explanation(
@@ -410,7 +410,7 @@ def explain_error(error: Exception) -> Explanation:
         return REJECTED
     explanation = explain(code)
     # The engine retries automatically, an operator has to.
-    return dataclasses.replace(explanation, advice=TRY_AGAIN) if explanation.heals else explanation
+    return dataclasses.replace(explanation, advice=TRY_AGAIN) if explanation.is_transient else explanation
 
 
 # -- fields ------------------------------------------------------------------------------------------

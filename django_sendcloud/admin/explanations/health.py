@@ -110,7 +110,7 @@ WORDS: Mapping[Code, Explanation] = {
         _("Sendcloud cannot be reached"),
         _("Requests fail: the network, DNS or Sendcloud itself has a problem."),
         _("No action needed: one order is tried from time to time, and all others follow once it arrives."),
-        heals=True,
+        is_transient=True,
     ),
     Code.NOTHING_SENT: Explanation(
         _("No order has been sent yet"),

@@ -24,7 +24,7 @@ from ..actions.notes import NoteForm, log_with_note, name_of
 from ..base import SearchedAdmin
 from ..explanations.sentences import note_in_words
 from ..lists.filters import ActionFilter, age_filter
-from ..lists.search import MOST, spellings
+from ..lists.search import MAX_MATCHES, spellings
 from ..permissions import Permissions
 from ..ui.badges import EVENT_TONES, badge, badge_with
 from ..ui.cells import EMPTY, ago, in_time, link
@@ -168,7 +168,7 @@ class WebhookEventAdmin(SearchedAdmin[WebhookEvent]):
         numbers = spellings(*words)
         parcels = Parcel.objects
         found = [parcels.filter(tracking_number__in=numbers), parcels.filter(order_number__in=numbers)]
-        keys = [pk for each in found for pk in each.values_list("pk", flat=True)[:MOST]]
+        keys = [pk for each in found for pk in each.values_list("pk", flat=True)[:MAX_MATCHES]]
         events = WebhookEvent.objects
         return [events.filter(parcel__in=keys).values_list("pk", flat=True)] if keys else []
 

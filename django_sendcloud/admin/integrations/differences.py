@@ -159,7 +159,7 @@ def _compare(request: HttpRequest, integration: Integration) -> None:
     if not reconcile.request_comparison(integration):
         messages.info(request, gettext("It is being compared already, or cannot be compared now."))
         return
-    jobs.hasten("reconcile")
+    jobs.schedule_now("reconcile")
     notify("reconcile")
     log(request, [integration], _("Asked for a comparison with Sendcloud."))
     messages.success(request, gettext("A worker compares both sides now. This page shows how far it is."))

@@ -33,7 +33,7 @@ else:
 
 __all__ = ["FAILURES", "SECRETS", "Entry", "IntegrationForm", "KeyCheck", "KeysForm", "check_keys"]
 
-MOST_OF_A_PUBLIC_KEY = 200
+MAX_PUBLIC_KEY = 200
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -160,7 +160,7 @@ class CountriesField(ListField):
 class KeysForm(forms.Form):
     """Form with the fields needed to ask Sendcloud, read before all others."""
 
-    public_key = forms.CharField(max_length=MOST_OF_A_PUBLIC_KEY)
+    public_key = forms.CharField(max_length=MAX_PUBLIC_KEY)
     new_secret_key = SecretField(label="")
     auth_scheme = forms.ChoiceField(choices=[(scheme.value, "") for scheme in AuthScheme])
     api = forms.ChoiceField(required=False, choices=[("", ""), *((each.value, "") for each in ApiGeneration)])
@@ -221,7 +221,7 @@ class IntegrationForm(_ModelForm):
     )
     public_key = forms.CharField(
         label=_("Public key"),
-        max_length=MOST_OF_A_PUBLIC_KEY,
+        max_length=MAX_PUBLIC_KEY,
         widget=AdminTextInputWidget(attrs={"autocomplete": "off", "spellcheck": "false"}),
     )
     api = forms.ChoiceField(

@@ -14,8 +14,8 @@ from ..ui.links import page_url
 
 __all__ = ["saved_filters", "saved_filters_view"]
 
-MOST = 20
-MOST_CHARACTERS = {"name": 60, "query": 2000}
+MAX_FILTERS = 20
+MAX_CHARACTERS = {"name": 60, "query": 2000}
 # A search may name a buyer, a page number is old tomorrow, and the others belong to a window or an error.
 _LEFT_OUT = ("q", "p", "all", "e", "_popup", "_to_field", "_changelist_filters")
 
@@ -29,7 +29,7 @@ def saved_filters(model_admin: admin.ModelAdmin[Any], request: HttpRequest) -> d
     return {
         "sc_filters_url": page_url(model_admin, "filters"),
         "sc_filters": [(name, query, query == shown) for name, query in saved.items()],
-        "sc_unsaved": "" if shown in saved.values() or len(saved) >= MOST else shown,
+        "sc_unsaved": "" if shown in saved.values() or len(saved) >= MAX_FILTERS else shown,
     }
 
 
@@ -38,14 +38,14 @@ def saved_filters_view(model_admin: admin.ModelAdmin[Any], request: HttpRequest)
     if request.method != "POST":
         return HttpResponseNotAllowed(["POST"])
     saved = _saved(model_admin, request)
-    name = " ".join(request.POST.get("name", "").replace("\0", "").split())[: MOST_CHARACTERS["name"]]
-    query = _clean(request.POST.get("query", "")[: MOST_CHARACTERS["query"]])
+    name = " ".join(request.POST.get("name", "").replace("\0", "").split())[: MAX_CHARACTERS["name"]]
+    query = _clean(request.POST.get("query", "")[: MAX_CHARACTERS["query"]])
     if removed := request.POST.get("remove"):
         query = saved.pop(removed, "")
         gone = gettext("There is no filter “%(name)s” any more.")
         text = gettext("The filter “%(name)s” is removed.") if query else gone
         messages.success(request, text % {"name": removed})
-    elif name and query and (name in saved or len(saved) < MOST):
+    elif name and query and (name in saved or len(saved) < MAX_FILTERS):
         saved[name] = query
         messages.success(request, gettext("The filter is saved as “%(name)s”.") % {"name": name})
     elif name and query:

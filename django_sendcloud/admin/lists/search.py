@@ -16,10 +16,10 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
-__all__ = ["MOST", "as_uuids", "keys_of", "listed", "numbered", "readings", "search", "spellings"]
+__all__ = ["MAX_MATCHES", "as_uuids", "keys_of", "listed", "numbered", "readings", "search", "spellings"]
 
 #: Numbers of a list, and exact matches: more than an operator reads.
-MOST = 1000
+MAX_MATCHES = 1000
 _COMMAS = re.compile("[,;]")
 
 Exactly = Callable[[Sequence[str]], Sequence[QuerySet[Any, Any]]]
@@ -77,7 +77,7 @@ def listed(words: str) -> list[str]:
     numbers = pieces if len(pieces) > 1 and all(map(_has_digit, pieces)) else []
     if len(parts) > 1 and all(map(_has_digit, parts)):
         numbers = [*numbers, *parts]
-    return list(dict.fromkeys(numbers))[:MOST]
+    return list(dict.fromkeys(numbers))[:MAX_MATCHES]
 
 
 def _has_digit(text: str) -> bool:
@@ -94,7 +94,7 @@ def keys_of(numbers: Sequence[str], exactly: Exactly) -> list[Any]:
     if not queries:
         return []
     first, *others = (query.order_by() for query in queries)
-    return list(first.union(*others)[:MOST])
+    return list(first.union(*others)[:MAX_MATCHES])
 
 
 def spellings(*words: str) -> list[str]:

@@ -28,7 +28,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...enums import ParcelPhase
 from ...models import Shipment, ShipmentStatus
-from ...models.delivery import LEAST_FAR, NO_PARCEL, PHASES
+from ...models.delivery import DELIVERY_RANK, NO_PARCEL, PHASES
 from ...orders import key_field
 from .state import order_type_of, stored_key
 
@@ -63,21 +63,23 @@ class OrderDeliveryFilter(admin.SimpleListFilter):
         if value not in dict(self.lookup_choices):
             return queryset
         delivery = NO_PARCEL if value == NONE_YET else str(value)
-        return queryset.filter(pk__in=_keys(queryset, _least_far(queryset).filter(delivery=delivery)))
+        return queryset.filter(pk__in=_keys(queryset, _least_advanced(queryset).filter(delivery=delivery)))
 
 
 def _counts(orders: QuerySet[Any]) -> dict[str, int]:
     """Return the number of orders underway by delivery, in one statement that begins at their shipments."""
-    mine = _least_far(orders)
+    mine = _least_advanced(orders)
     of_order = mine.filter(order_pk=stored_key(orders)).order_by("_rank").values("delivery")[:1]
     found = orders.filter(pk__in=_keys(orders, mine.filter(delivery__in=COUNTED)))
     rows = found.annotate(_delivery=Subquery(of_order)).order_by().values("_delivery").annotate(_number=Count("pk"))
     return {row["_delivery"]: row["_number"] for row in rows}
 
 
-def _least_far(orders: QuerySet[Any]) -> QuerySet[Any]:
+def _least_advanced(orders: QuerySet[Any]) -> QuerySet[Any]:
     """Return the shipments that speak for their orders: none of the order's others is less far."""
-    rank = Case(*(When(delivery=each, then=Value(number)) for number, each in enumerate(LEAST_FAR)), default=Value(99))
+    rank = Case(
+        *(When(delivery=each, then=Value(number)) for number, each in enumerate(DELIVERY_RANK)), default=Value(99)
+    )
     # A shipment that was removed before it had a parcel does not count.
     counted: QuerySet[Any] = Shipment.objects.exclude(status=ShipmentStatus.DELETED, delivery=NO_PARCEL).annotate(
         _rank=rank

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["Step", "story_of"]
 
 # Attempts, and entries of Django's history, that are read.
-MOST = 100
+MAX_STEPS = 100
 # A shipment's time and its attempt's are two readings of the clock.
 SAME_PUSH = dt.timedelta(minutes=1)
 _LABELS = dict(PHASES)
@@ -63,7 +63,7 @@ def story_of(order: models.Model, state: OrderState) -> list[Step]:
         order: The shop's order.
         state: Its state, with the parcels that the operator may see and their timelines.
     """
-    attempts = list(Attempt.objects.of(ref_of(order)).newest_first()[:MOST])
+    attempts = list(Attempt.objects.of(ref_of(order)).newest_first()[:MAX_STEPS])
     steps = [*_of_entry(state), *_of_shipments(state, attempts), *_of_attempts(attempts)]
     for parcel in state.parcels:
         steps += _of_parcel(parcel)
@@ -150,7 +150,7 @@ def _of_operators(order: models.Model, state: OrderState) -> Iterator[Step]:
         wanted |= Q(content_type=entries, object_repr__in=numbers)
     elif state.entry is not None:
         wanted |= Q(content_type=entries, object_id=str(state.entry.pk))
-    found: Any = LogEntry.objects.filter(wanted).select_related("user").order_by("-action_time")[:MOST]
+    found: Any = LogEntry.objects.filter(wanted).select_related("user").order_by("-action_time")[:MAX_STEPS]
     seen: set[tuple[Any, ...]] = set()
     for entry in found:
         text = render_message(entry.get_change_message())

@@ -24,7 +24,7 @@ from ...core.silent_post import silent_post
 from ...models import EntryState, Integration, OutboxEntry, Shipment
 from ...orders import OrderRef
 from ...registry import registry
-from ...sync.health import HEALING, is_pushed_again
+from ...sync.health import TRANSIENT, is_pushed_again
 from ...sync.problems import UNASSIGNED
 from ..actions.action import Question, Rows, action, asked
 from ..explanations.causes import cause_of, causes, with_causes
@@ -32,7 +32,7 @@ from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_hold, holds_orders
 from ..health import health_of
 from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
-from ..lists.search import MOST, numbered, spellings
+from ..lists.search import MAX_MATCHES, numbered, spellings
 from ..permissions import ORDER, Permissions
 from ..ui.badges import ENTRY_TONES, badge, badge_with
 from ..ui.cells import EMPTY, in_time
@@ -137,7 +137,7 @@ def is_on_hold(entry: OutboxEntry) -> bool:
     integration = entry.integration if OutboxEntry.integration.is_cached(entry) else None
     if integration is not None and holds_orders(integration):
         return True
-    return has_problem(entry) and entry.error_code not in HEALING
+    return has_problem(entry) and entry.error_code not in TRANSIENT
 
 
 def due_of(entry: OutboxEntry) -> Any:
@@ -328,14 +328,14 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
         numbers = spellings(*words)
         pushed = Shipment.objects.filter(order_number__in=numbers)
         keys: dict[str, set[str]] = {}
-        for order_type, key in pushed.values_list("order_type", "order_pk")[:MOST]:
+        for order_type, key in pushed.values_list("order_type", "order_pk")[:MAX_MATCHES]:
             keys.setdefault(order_type, set()).add(key)
         for adapter in registry:
             mine = keys.setdefault(str(adapter.model._meta.label_lower), set())
             mine |= {*words, *map(str.lower, words)}
             if adapter.number_field:
                 orders = numbered(adapter.model._base_manager.all(), adapter.number_field, numbers)
-                mine |= {str(pk) for pk in orders.values_list("pk", flat=True)[:MOST]}
+                mine |= {str(pk) for pk in orders.values_list("pk", flat=True)[:MAX_MATCHES]}
         found = [entries.filter(order_number__in=numbers)]
         found += [entries.filter(order_type=order_type, order_pk__in=mine) for order_type, mine in keys.items()]
         return [each.values_list("pk", flat=True) for each in found]

@@ -30,7 +30,7 @@ __all__ = ["OverviewAdmin"]
 
 
 # A longer search text is no number, name or address, and no list of as many numbers as are shown.
-MOST_CHARACTERS = 400
+MAX_CHARACTERS = 400
 
 
 class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
@@ -58,9 +58,9 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
         if not may_find(self.admin_site, request):
             raise PermissionDenied
         words = " ".join(request.GET.get("q", "").replace("\0", "").split())
-        if len(words) > MOST_CHARACTERS:
+        if len(words) > MAX_CHARACTERS:
             # Half of a number may be another number.
-            words = words[: MOST_CHARACTERS + 1].rpartition(" ")[0] or words[:MOST_CHARACTERS]
+            words = words[: MAX_CHARACTERS + 1].rpartition(" ")[0] or words[:MAX_CHARACTERS]
         findings = find(self.admin_site, request, words) if words else Findings([], "")
         if findings.only:
             return HttpResponseRedirect(findings.only)

@@ -13,7 +13,7 @@ from django.urls import NoReverseMatch, reverse
 from django.utils import timezone
 
 from ...models import EventState, Integration, OutboxEntry, Parcel, Preference, Shipment, WebhookEvent
-from ...models.base import count_together
+from ...models.base import count_in_one_statement
 from ...models.preference import PRINTING
 from ...parcels.delivery_tasks import DeliveryTask, delivery_task
 from ...sync.health import Health, Inbox, inbox, pushed_since, start_of_day
@@ -43,7 +43,7 @@ class Snapshot:
         self.sees_webhooks = self.permissions.may_see(WebhookEvent)
         self.inbox: Mapping[tuple[int, str], Inbox] = inbox() if self.sees_webhooks else {}
         self.pushed: Mapping[int, int] = pushed_since(start_of_day(self.now)) if self.sees_shipments else {}
-        counts = count_together(self._counted())
+        counts = count_in_one_statement(self._counted())
         self.deliveries = {task: counts.get(task.value, 0) for task in DeliveryTask}
         self.ready_to_print = counts.get("ready_to_print", 0)
         self.label_conflicts = counts.get("label_conflicts", 0)

@@ -135,7 +135,7 @@ def _of_integration(snapshot: Snapshot, health: IntegrationHealth) -> Iterator[T
             continue
         if finding.code == Code.ORDERS_FAILING and finding.detail in UNASSIGNED:
             continue
-        # Problems that heal need no operator.
+        # Transient problems need no operator.
         if finding.level in (Level.PAUSED, Level.ATTENTION) or finding.code == Code.KEYS_NEEDED:
             yield _found(snapshot, health, finding)
 

@@ -29,7 +29,7 @@ from ..actions.history import log
 from ..base import SearchedAdmin
 from ..explanations.statuses import advice_for
 from ..lists.filters import CarrierFilter, MatchedFilter, age_filter
-from ..lists.search import MOST, as_uuids, spellings
+from ..lists.search import MAX_MATCHES, as_uuids, spellings
 from ..permissions import Permissions
 from ..ui.badges import PHASE_TONES, badge
 from ..ui.cells import EMPTY, ago, link
@@ -272,7 +272,7 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
             found.append(parcels.filter(integration__in=integrations, remote_id__in=remote_ids))
         ids = {order_id for each in numbers for order_id in order_ids(each)}
         shipments = Shipment.objects.filter(integration__in=integrations, external_order_id__in=ids)
-        if keys := list(shipments.values_list("pk", flat=True)[:MOST]):
+        if keys := list(shipments.values_list("pk", flat=True)[:MAX_MATCHES]):
             found.append(parcels.filter(shipment__in=keys))
         return [each.values_list("pk", flat=True) for each in found]
 

@@ -15,7 +15,7 @@ from ...enums import ParcelPhase
 from ...exceptions import NotFound, RateLimited, RequestRejected
 from ...models import Parcel, Shipment
 from ...models.statuses import ANNOUNCEMENT_FAILED
-from ...parcels.cancel import MOST, cancel_labels
+from ...parcels.cancel import MAX_LABELS, cancel_labels
 from ...sync.outcomes import reaction_to
 from ...sync.push.frozen import keep_label
 from ..actions.action import Action, Question, Rows, action, asked, notify, report_count
@@ -102,7 +102,7 @@ def cancel_action(
         ask=ask,
         offered=offered,
         emphasis="danger",
-        most=MOST,
+        most=MAX_LABELS,
     )
     return made(run)
 
@@ -151,7 +151,7 @@ def keep_action(
         settled = _("No label is in conflict with its order: another operator or a change has settled it.")
         return Question(
             [
-                *(f"{shipment}: {summary(shipment)}." for shipment in found[:MOST_NAMED]),
+                *(f"{shipment}: {summary(shipment)}." for shipment in found[:MAX_NAMED]),
                 _("The parcels go as their labels say, and the labels can be printed in bulk again."),
                 _("You are asked again if an order changes later."),
             ]
@@ -187,7 +187,7 @@ def keep_action(
 
 
 # Conflicts that the question names; the others are counted.
-MOST_NAMED = 20
+MAX_NAMED = 20
 
 
 def _criterion(shipment: Shipment) -> str:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from ...enums import ParcelPhase
 from ...models import Parcel, Preference
 from ...models.preference import PRINTING
-from ...parcels.labels import MOST, MergingNotInstalled, fetch
+from ...parcels.labels import MAX_LABELS, MergingNotInstalled, fetch
 from ..actions.action import Action, Question, Rows, action, asked
 from ..actions.history import log
 from ..explanations.labels import explain_conflict, summary
@@ -43,7 +43,7 @@ SORTINGS: dict[str, Any] = {
     "carrier": _("By carrier, then by order number"),
 }
 # Parcels of a selection that are looked at, in the order of its list.
-MOST_SELECTED = 5000
+MAX_SELECTED = 5000
 # Criterion of the question: how many of the labels were printed before it.
 PRINTED = "printed:"
 gettext_noop("It has no label.")  # message of labels.fetch()
@@ -137,7 +137,7 @@ def label_action(
     def ask(model_admin: Any, request: HttpRequest, rows: Rows) -> Question:
         found = parcels_of(model_admin, rows)
         total = found.count() if isinstance(found, QuerySet) else len(found)
-        keys = list(found[:MOST_SELECTED])
+        keys = list(found[:MAX_SELECTED])
         vars(request)["sendcloud_labels"] = keys
         parcels = Parcel.objects.filter(pk__in=keys)
         number, before = len(keys), _printed_before(parcels)
@@ -152,18 +152,18 @@ def label_action(
         sentence = ngettext(
             "%(number)d label opens as a document, to be printed.",
             "%(number)d labels open as one document, to be printed.",
-            min(number, MOST),
+            min(number, MAX_LABELS),
         )
         title = ngettext("Print %(number)d label", "Print %(number)d labels", total)
         warnings: list[StrOrPromise] = [
             *([_left_out(bare)] if bare > 0 else []),
             *([other] if others else []),
             *([unfit] if unfit else []),
-            *([_first_of(total)] if total > MOST else []),
+            *([_first_of(total)] if total > MAX_LABELS else []),
             *([_before(before)] if before else []),
         ]
         return Question(
-            [sentence % {"number": min(number, MOST)}] if number else [],
+            [sentence % {"number": min(number, MAX_LABELS)}] if number else [],
             warnings,
             rows=parcels.order_by("pk"),
             title=title % {"number": total} if number else gettext("There is no label"),
@@ -182,7 +182,7 @@ def label_action(
             rows = [parcel for parcel in rows if parcel.printed_at is None]
         keys: list[int] = vars(request)["sendcloud_labels"]
         rows.sort(key=_sorting(chosen.get("sorting") or AS_LISTED, keys))
-        found = rows[:MOST]
+        found = rows[:MAX_LABELS]
         answer, printed = _document(request, found, form)
         if answer is not None:
             user = request.user.get_username()[:255]
@@ -252,7 +252,7 @@ def _left_out(number: int) -> str:
 
 def _first_of(number: int) -> str:
     text = gettext("The first %(most)s of %(number)s are printed now. The others stay in the queue “Ready to print”.")
-    return text % {"most": grouped(MOST), "number": grouped(number)}
+    return text % {"most": grouped(MAX_LABELS), "number": grouped(number)}
 
 
 def _sorting(sorting: str, keys: Sequence[int]) -> Callable[[Parcel], Any]:

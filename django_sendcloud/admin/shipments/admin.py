@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 __all__ = ["ShipmentAdmin"]
 
 # Each of them costs a request while the operator waits.
-MOST_REFRESHED = 20
+MAX_REFRESHED = 20
 # Parcels in a row of the list.
 SHOWN = 5
 
@@ -141,7 +141,7 @@ def _ask_refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -
     )
 
 
-@action(_("Refresh from Sendcloud…"), permission="push", ask=_ask_refresh, most=MOST_REFRESHED, emphasis="quiet")
+@action(_("Refresh from Sendcloud…"), permission="push", ask=_ask_refresh, most=MAX_REFRESHED, emphasis="quiet")
 def refresh(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Compare these with Sendcloud, push what is missing or differs, and take over parcels."""
     alike = updates = 0
@@ -222,7 +222,7 @@ def _ask_delete(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) ->
     ask=_ask_delete,
     offered=_is_there,
     emphasis="danger",
-    most=MOST_REFRESHED,
+    most=MAX_REFRESHED,
 )
 def delete_at_sendcloud(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Delete these at Sendcloud, whatever the orders say."""

@@ -30,7 +30,7 @@ installed.register()
 # Phases of a parcel that has left the shop. It may arrive before its departure is reported.
 GONE = (ParcelPhase.IN_TRANSIT, ParcelPhase.AWAITING_PICKUP, ParcelPhase.DELIVERED)
 # Rejected orders that a saved product is looked for in.
-MOST = 1000
+MAX_ORDERS = 1000
 CENT = Decimal("0.01")
 # Name under which the products of a batch have their attributes.
 ATTRIBUTES = "sendcloud_attributes"
@@ -43,7 +43,7 @@ def _rejected_orders_with(product: Any) -> Any:
     """
     order = get_model("order.Order")
     stuck = OutboxEntry.objects.stuck().filter(order_type=order._meta.label_lower)
-    keys = list(stuck.values_list("order_pk", flat=True)[:MOST])
+    keys = list(stuck.values_list("order_pk", flat=True)[:MAX_ORDERS])
     if not keys:
         return []
     lines = get_model("order.Line")._default_manager.filter(order_id__in=keys)

@@ -87,7 +87,7 @@ class Command(TablesCommand):
         if listed is not None:
             for difference in reconcile.differences(integration, current):
                 listed.add(integration, difference)
-        confirmed = reconcile.suspects(integration).count()
+        confirmed = reconcile.to_repair(integration).count()
         repaired = reconcile.repair(integration, current, by_person=True) if options["fix"] else 0
         return {
             "integration": integration.remote_id,

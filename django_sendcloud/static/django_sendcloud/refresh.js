@@ -5,7 +5,7 @@
 // Without JavaScript, a link in the page does the same.
 (() => {
   "use strict";
-  const MOST_FAILURES = 2;
+  const MAX_FAILURES = 2;
   let timer = 0;
   let failures = 0;
 
@@ -60,7 +60,7 @@
       } catch {
         // The network may be away for a moment.
         failures += 1;
-        if (failures > MOST_FAILURES) sayOutdated();
+        if (failures > MAX_FAILURES) sayOutdated();
       }
     }
     schedule();

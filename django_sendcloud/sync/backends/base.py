@@ -153,7 +153,7 @@ class Backend(abc.ABC):
         return []
 
     @classmethod
-    def namesakes(cls, payload: ShipmentPayload) -> set[tuple[str, str]]:
+    def colliding_keys(cls, payload: ShipmentPayload) -> set[tuple[str, str]]:
         """Return the ids of other shipments that Sendcloud would take for this one."""
         return set()
 

@@ -26,7 +26,7 @@ _OUTCOMES = {
 # Before any shipment: Sendcloud shows only the last year unless it is asked for more.
 EARLIEST = dt.date(2010, 1, 1)
 # Pages of Sendcloud's list that are read to find one shipment by its ids.
-MOST_PAGES = 3
+MAX_LOOKUP_PAGES = 3
 
 
 class V2Backend(Backend):
@@ -74,7 +74,7 @@ class V2Backend(Backend):
             external_shipment_ids=[key[1]] if key[1] else [],
         )
         # If Sendcloud does not understand the filters, the look-up must not become a walk through everything.
-        found = (remote for page in itertools.islice(pages, MOST_PAGES) for remote in page.results)
+        found = (remote for page in itertools.islice(pages, MAX_LOOKUP_PAGES) for remote in page.results)
         return next((_item(remote) for remote in found if remote.key == key), None)
 
     def pages(self, cursor: str | None = None) -> Iterator[Page[RemoteItem]]:
@@ -104,7 +104,7 @@ class V2Backend(Backend):
     def parcels_of(self, shipment: Shipment) -> SilentList:
         """Look parcels up by their order's number (operation: GET /parcels)."""
         pages = self.client.v2.parcels.pages(order_number=shipment.order_number)
-        return _raw([parcel for page in itertools.islice(pages, MOST_PAGES) for parcel in page.results])
+        return _raw([parcel for page in itertools.islice(pages, MAX_LOOKUP_PAGES) for parcel in page.results])
 
     def report_failure(self, cause: str, exception_type: str = "") -> None:
         """Write to the integration's log (operation: POST /integrations/{id}/logs)."""

@@ -29,14 +29,14 @@ from .v3_parcels import parcels_in_v2_words
 __all__ = ["V3Backend", "options_of_shop"]
 
 # Pages of Sendcloud's list that one confirmation reads at most, and one look-up.
-MOST_PAGES = 60
-LOOK_UP_PAGES = 3
+MAX_CONFIRM_PAGES = 60
+MAX_LOOKUP_PAGES = 3
 # The time between the first push of an order and its last within which it counts as new.
 NEW = dt.timedelta(minutes=5)
 # Orders that are remembered from these pages.
-MOST_SEEN = 50_000
+MAX_SEEN = 50_000
 # Orders that one confirmation asks for one by one, if the list does not show them.
-MOST_GETS = 50
+MAX_CONFIRM_GETS = 50
 
 
 class _Reading:
@@ -81,7 +81,7 @@ class V3Backend(Backend):
         return translation.parts_of(payload, options_of_shop())
 
     @classmethod
-    def namesakes(cls, payload: ShipmentPayload) -> set[tuple[str, str]]:
+    def colliding_keys(cls, payload: ShipmentPayload) -> set[tuple[str, str]]:
         """Return the other ids with the same ``order_id``: an id may hold a slash of its own."""
         keys = translation.shipment_keys(translation.order_id_of(*payload.key))
         return {(order, shipment or order) for order, shipment in keys} - {payload.key}
@@ -146,7 +146,7 @@ class V3Backend(Backend):
         # Other orders may have the same time.
         saved |= self._walk("-order_updated_at", changed, _stamp, oldest - 1, may_ask)
         result: dict[int, list[str] | None] = {pk: [] for pk in saved}
-        for shipment in itertools.islice((shrunk | new | changed).values(), MOST_GETS):
+        for shipment in itertools.islice((shrunk | new | changed).values(), MAX_CONFIRM_GETS):
             if not may_ask():
                 break
             found = self._get(shipment.remote_id)
@@ -183,7 +183,7 @@ class V3Backend(Backend):
             cursor = ""
         pages = self._pages_from(cursor or None, sort)
         read = 0
-        while len(wanted) > read and read < MOST_PAGES and may_ask():
+        while len(wanted) > read and read < MAX_CONFIRM_PAGES and may_ask():
             page = next(pages)
             read += 1
             reading.seen |= {str(order.id): _stamp(order) for order in page.results}
@@ -213,7 +213,7 @@ class V3Backend(Backend):
         for key in found:
             del wanted[key]
             seen.pop(key, None)  # another thread may have taken it
-        if len(seen) > MOST_SEEN:
+        if len(seen) > MAX_SEEN:
             seen.clear()
         return {shipment.pk for shipment in found.values()}
 
@@ -284,7 +284,7 @@ class V3Backend(Backend):
         """Return the orders with exactly this shipment's order id: Sendcloud's filter ignores letter case."""
         order_id = _order_id(shipment)
         pages = self.client.v3.orders.pages(integration_id=self.integration.remote_id, order_id=order_id)
-        first = itertools.islice(pages, LOOK_UP_PAGES)
+        first = itertools.islice(pages, MAX_LOOKUP_PAGES)
         return [order for page in first for order in page.results if order.order_id == order_id]
 
     def _get(self, remote_id: str) -> Order | None:
@@ -357,7 +357,9 @@ class V3Backend(Backend):
         pages = self.client.v3.shipments.pages(
             integration_id=self.integration.remote_id, order_number=shipment.order_number
         )
-        return parcels_in_v2_words([each for page in itertools.islice(pages, LOOK_UP_PAGES) for each in page.results])
+        return parcels_in_v2_words(
+            [each for page in itertools.islice(pages, MAX_LOOKUP_PAGES) for each in page.results]
+        )
 
     def report_failure(self, cause: str, exception_type: str = "") -> None:
         """Write to the integration's log (operation: POST /integrations/{id}/logs)."""

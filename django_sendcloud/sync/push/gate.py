@@ -131,9 +131,9 @@ class Gate:
         if reaction.block:
             until = breaker.block(account, getattr(error, "retry_after", None))
             self._stop_account(account, until, reaction.problem)
-        if reaction.breaks and breaker.failed(account, trial=self._claim.trial):
+        if reaction.trips_breaker and breaker.failed(account, trial=self._claim.trial):
             self._stop_account(account, account.closed_until, reaction.problem)
-        if self._claim.trial and isinstance(error, APIError) and not reaction.breaks:
+        if self._claim.trial and isinstance(error, APIError) and not reaction.trips_breaker:
             # A rejection by a Sendcloud that is back answers what the trial asked.
             breaker.succeeded(account, trial=True)
         return reaction

@@ -32,7 +32,7 @@ SOON_SECONDS = 0.5
 PROCESSING_GRACE_SECONDS = 60.0
 
 # The gravest of its shipments' results is the order's.
-_GRAVITY = {"done": 0, "accepted": 1, "rejected": 2, "release": 3, "retry": 4}
+_SEVERITY = {"done": 0, "accepted": 1, "rejected": 2, "release": 3, "retry": 4}
 
 
 class Ledger:
@@ -105,7 +105,7 @@ class Ledger:
             return
         results = self._results[plan.entry.pk]
         pushed = len(results) >= len(plan.upserts) + len(plan.confirmations)
-        worst = max(results, key=lambda verdict: (verdict.unknown, _GRAVITY[verdict.state]), default=None)
+        worst = max(results, key=lambda verdict: (verdict.unknown, _SEVERITY[verdict.state]), default=None)
         if worst is None:
             self.give_back(plan, stop)
         elif worst.state in ("rejected", "accepted") and pushed:

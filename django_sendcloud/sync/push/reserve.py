@@ -35,7 +35,7 @@ def reserve(claim: Claim, plans: Sequence[Plan]) -> None:
                 plan.problem = Problem(
                     "same_ids", "Another order of this batch has the same external ids.", final=False
                 )
-    for key in _reject_namesakes(sent):
+    for key in _reject_colliding_keys(sent):
         new.pop(key, None)
     if new:
         _insert(new)
@@ -48,16 +48,16 @@ def _key(upsert: Upsert) -> Key:
     return upsert.integration.pk, *upsert.payload.key
 
 
-def _reject_namesakes(sent: dict[Key, tuple[Plan, Upsert]]) -> set[Key]:
+def _reject_colliding_keys(sent: dict[Key, tuple[Plan, Upsert]]) -> set[Key]:
     """Give a problem to shipments that Sendcloud would take for one of another order. Return their keys.
 
     Of an integration that has moved from v2, both may be there already: neither is sent.
     """
-    namesakes = {
-        key: {(key[0], *ids) for ids in backend_class(upsert.integration).namesakes(upsert.payload)}
+    colliding_keys = {
+        key: {(key[0], *ids) for ids in backend_class(upsert.integration).colliding_keys(upsert.payload)}
         for key, (_, upsert) in sent.items()
     }
-    others = {other for each in namesakes.values() for other in each}
+    others = {other for each in colliding_keys.values() for other in each}
     if not others:
         return set()
     rows = Shipment.objects.filter(integration__in={o[0] for o in others}, external_order_id__in={o[1] for o in others})
@@ -65,7 +65,7 @@ def _reject_namesakes(sent: dict[Key, tuple[Plan, Upsert]]) -> set[Key]:
     keys = alive.values_list("integration_id", "external_order_id", "external_shipment_id")
     there: set[Key] = set(retry_transient(lambda: list(keys)))
     rejected: set[Key] = set()
-    for key, others in namesakes.items():
+    for key, others in colliding_keys.items():
         if others & (there | (sent.keys() - rejected)):
             rejected.add(key)
             text = "Two orders may not share their external ids: Sendcloud keeps one of them."

@@ -27,7 +27,7 @@ from ...signals import shipment_deleted, shipment_rejected, shipment_synced
 from ..claim import Claim
 from ..fold import add_entries
 from ..isolation import ALONE
-from ..outcomes import SUSPICIOUS
+from ..outcomes import NEEDS_ISOLATION
 from ..problems import Problem, columns_of
 from . import attempts
 from .plan import Plan
@@ -40,7 +40,7 @@ BACKOFF_BASE_SECONDS = 2.0
 # Tries to settle an entry that another transaction has locked.
 LOCKED_TRIES = 6
 # Failed attempts from which on each one quarters the batch of an order that may be their cause.
-SUSPECT_AFTER = 3
+ISOLATE_AFTER = 3
 # The same for orders whose batch Sendcloud is still processing after so long.
 PROCESSING_ISOLATION_SECONDS = 15.0
 
@@ -396,7 +396,7 @@ def _failure(verdict: Verdict, now: dt.datetime) -> dict[str, Any]:
         if now - since > dt.timedelta(seconds=PROCESSING_ISOLATION_SECONDS):
             isolation = min(ALONE, isolation + 2)
         return {"isolation": isolation, "failing_since": since}
-    if problem and problem.code in SUSPICIOUS and entry.failures + 1 >= SUSPECT_AFTER:
+    if problem and problem.code in NEEDS_ISOLATION and entry.failures + 1 >= ISOLATE_AFTER:
         isolation = min(ALONE, isolation + 2)
     failing_since = entry.failing_since or now
     values = {"failures": entry.failures + 1, "failing_since": failing_since, "isolation": isolation}
