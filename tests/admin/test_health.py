@@ -69,7 +69,7 @@ def test_unassigned_entry_counts_for_only_integration(integration: Integration) 
     assert health(other).level == "working"
 
 
-def test_healing_problem_is_waiting(integration: Integration) -> None:
+def test_transient_problem_is_waiting(integration: Integration) -> None:
     since = timezone.now() - dt.timedelta(minutes=3)
     later = timezone.now() + dt.timedelta(minutes=3)
     entry(integration=integration, error_code="server_error", failing_since=since, due_at=later)
