@@ -31,7 +31,7 @@ import dataclasses
 import datetime as dt
 import difflib
 from collections.abc import Callable, Collection, Iterable, Mapping
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from django.apps import apps
@@ -42,6 +42,7 @@ from django.utils.translation import gettext_lazy
 
 from .core.clock import clock
 from .enums import ParcelPhase
+from .exceptions import OrderProblem
 from .orders import stored_key
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ __all__ = [
     "ParcelChange",
     "Watch",
     "watch",
+    "weight_in_kg",
 ]
 
 OrderT = TypeVar("OrderT", bound=models.Model)
@@ -508,3 +510,22 @@ class OrderAdapter(Generic[OrderT]):
             )
             for model, path in self.related.items()
         }
+
+
+def weight_in_kg(weight: object, unit: str, sku: str) -> Decimal:
+    """Return the weight of a product in kg, for the ready-made adapters: a shop may keep it as any type.
+
+    Raises:
+        OrderProblem: it is no weight in this unit.
+    """
+    from .payloads import kilograms
+
+    try:
+        # A float is as exact as it is shown.
+        return kilograms(Decimal(str(weight).strip()), unit)
+    except (InvalidOperation, ValueError):
+        raise OrderProblem(
+            gettext_lazy("The weight of %(sku)s is “%(value)s”, which is not a weight in %(unit)s."),
+            field="parcel_items",
+            params={"sku": sku, "value": str(weight)[:50], "unit": unit},
+        ) from None

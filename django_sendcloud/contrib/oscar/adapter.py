@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -12,13 +12,13 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from ...adapters import NotShippable, OrderAdapter, ParcelChange, watch
+from ...adapters import NotShippable, OrderAdapter, ParcelChange, watch, weight_in_kg
 from ...conf import conf
 from ...core.pipeline import next_on_the_way
 from ...enums import Currency, ParcelPhase
 from ...exceptions import OrderProblem
 from ...models import OutboxEntry, Parcel
-from ...payloads import OtherCurrency, ParcelItem, Status, kilograms
+from ...payloads import OtherCurrency, ParcelItem, Status
 from . import installed
 from .shop import get_class, get_model
 
@@ -197,14 +197,7 @@ class OscarOrderAdapter(OrderAdapter[Any]):
                 field="parcel_items",
                 params={"sku": line.partner_sku or line.title, "attribute": self.weight_attribute},
             )
-        try:
-            return kilograms(Decimal(str(value).strip()), self.weight_unit)
-        except (InvalidOperation, ValueError):
-            raise OrderProblem(
-                _("The weight of %(sku)s is “%(value)s”, which is not a weight in %(unit)s."),
-                field="parcel_items",
-                params={"sku": line.partner_sku or line.title, "value": str(value)[:50], "unit": self.weight_unit},
-            ) from None
+        return weight_in_kg(value, self.weight_unit, line.partner_sku or line.title)
 
     def get_attribute(self, line: Any, code: str) -> Any:
         """Return an attribute of a line's product, its parent's if it has none, ``None`` if neither has one."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, ClassVar
 
 from django.core.exceptions import ValidationError
@@ -12,10 +12,9 @@ from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 from salesman.conf import app_settings
 
-from ...adapters import NotShippable, OrderAdapter, watch
+from ...adapters import NotShippable, OrderAdapter, watch, weight_in_kg
 from ...core.pipeline import Pipeline, next_on_the_way
-from ...exceptions import OrderProblem
-from ...payloads import ParcelItem, Status, kilograms
+from ...payloads import ParcelItem, Status
 from . import installed
 
 __all__ = ["SalesmanOrderAdapter"]
@@ -79,21 +78,8 @@ class SalesmanOrderAdapter(OrderAdapter[Any]):
             OrderProblem: the product has a weight that is no number.
         """
         weight = getattr(item.product, self.weight_attribute, None)
-        if weight is None:
-            return None
-        try:
-            # A float is as exact as it is shown.
-            return kilograms(Decimal(str(weight).strip()), self.weight_unit)
-        except (InvalidOperation, ValueError):
-            raise OrderProblem(
-                _("The weight of %(sku)s is “%(value)s”, which is not a weight in %(unit)s."),
-                field="parcel_items",
-                params={
-                    "sku": item.product_data.get("code") or item.name,
-                    "value": str(weight)[:50],
-                    "unit": self.weight_unit,
-                },
-            ) from None
+        sku = item.product_data.get("code") or item.name
+        return None if weight is None else weight_in_kg(weight, self.weight_unit, sku)
 
     # -- hooks --
 
