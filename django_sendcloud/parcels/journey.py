@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,10 +19,10 @@ def phase_changes(steps: Iterable[ParcelStatus]) -> list[dict[str, Any]]:
     """Return the phases a parcel has entered on its way, oldest first, as JSON."""
     changes: list[dict[str, Any]] = []
     previous, delivered = ParcelPhase.UNKNOWN.value, None
-    for step in sorted(steps, key=_order):
+    for step, carrier_at in _timed(steps):
         if step.phase == ParcelPhase.DELIVERED.value:
-            delivered = max(step.carrier_at or step.at, delivered or _EARLIEST)
-        elif delivered and step.carrier_at and step.carrier_at < delivered:
+            delivered = max(carrier_at or step.at, delivered or _EARLIEST)
+        elif delivered and carrier_at and carrier_at < delivered:
             continue
         if step.phase != previous:
             changes.append(change(previous, step))
@@ -48,18 +49,25 @@ def _order(step: ParcelStatus) -> tuple[int, dt.datetime, int]:
     return step.event_ms, step.carrier_at or _EARLIEST, step.status_id
 
 
+def _timed(steps: Iterable[ParcelStatus]) -> list[tuple[ParcelStatus, dt.datetime | None]]:
+    """Return the steps in their order, each with the carrier's time.
+
+    One without a time has that of the same status beside it: Sendcloud's list repeats the last, without a time.
+    """
+    timed: list[tuple[ParcelStatus, dt.datetime | None]] = []
+    for _status_id, group in itertools.groupby(sorted(steps, key=_order), key=lambda step: step.status_id):
+        repeated = list(group)
+        known = max((step.carrier_at for step in repeated if step.carrier_at is not None), default=None)
+        timed += [(step, step.carrier_at or known) for step in repeated]
+    return timed
+
+
 def _standing(steps: Iterable[ParcelStatus]) -> list[ParcelStatus]:
     """Return the steps that no delivery overrules: those the carrier has not timed before it."""
-    steps = list(steps)
-    delivered = [step.carrier_at or step.at for step in steps if step.phase == ParcelPhase.DELIVERED.value]
-    if not delivered:
-        return steps
-    last = max(delivered)
-    return [
-        step
-        for step in steps
-        if step.phase == ParcelPhase.DELIVERED.value or step.carrier_at is None or step.carrier_at >= last
-    ]
+    timed = _timed(steps)
+    delivered = [at or step.at for step, at in timed if step.phase == ParcelPhase.DELIVERED.value]
+    last = max(delivered, default=_EARLIEST)
+    return [step for step, at in timed if step.phase == ParcelPhase.DELIVERED.value or at is None or at >= last]
 
 
 def current(steps: Iterable[ParcelStatus]) -> ParcelStatus | None:

@@ -131,6 +131,25 @@ def test_scan_after_delivery_moves_nothing_back(report: Any, order: Order) -> No
     assert report(5, 3) == "completed"
 
 
+def test_poll_repeating_overruled_problem_moves_nothing(report: Any, order: Order, integration: Integration) -> None:
+    """A failed attempt is reported after the delivery; the poll repeats it without the carrier's time."""
+    assert report(11, 2) == "completed"
+    late = parcel(8, BEGIN + 3 * HOUR, id=1, order_number="ORD-77")
+    polled = parcel(8, BEGIN + 3 * HOUR + 999, action="django_sendcloud.parcel_polled", id=1, order_number="ORD-77")
+    late["carrier_status_change_timestamp"], polled["carrier_status_change_timestamp"] = BEGIN + HOUR, None
+    for body in (late, polled):
+        inbox.store(integration, raw(body))
+        apply.drain()
+        assert Order.objects.get().status == "completed"
+
+
+def test_problem_reported_after_delivery_moves_order(report: Any, order: Order) -> None:
+    """A parcel that was scanned as delivered may be damaged, or not be there at all."""
+    assert report(11, 2) == "completed"
+    assert report(62996, 3) == "trouble"
+    assert report(11, 4) == "completed"
+
+
 def test_first_of_two_shipments_is_not_all(report: Any, split: Order) -> None:
     """Issue 9 (b): the first parcel is delivered, and the second shipment has no label yet."""
     assert report(11, 1, number=1, **of(split, 1)) == "paid"

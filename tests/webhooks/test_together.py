@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from django_sendcloud import signals
+from django_sendcloud.enums import WebhookAction
 from django_sendcloud.models import (
     EventState,
     Integration,
@@ -189,6 +190,49 @@ def test_delivery_is_not_undone_by_earlier_scan(integration: Integration, sizes:
             ends.add(Parcel.objects.values_list("status_id", "phase").get())
             assert Parcel.objects.get().timeline.count() == 3, "the history has it all the same"
     assert ends == {(11, "delivered")}
+
+
+@pytest.mark.parametrize("status", [5, 8])
+def test_repeated_status_has_its_carrier_time(integration: Integration, status: int) -> None:
+    """Sendcloud's list repeats the last status, and never names the carrier's time of it."""
+    delivered, scan = parcel(11, BEGIN + 2 * HOUR), parcel(status, BEGIN + 3 * HOUR)
+    scan["carrier_status_change_timestamp"] = BEGIN + HOUR
+    polled = parcel(status, BEGIN + 3 * HOUR + 999, action=WebhookAction.PARCEL_POLLED.value)
+    polled["carrier_status_change_timestamp"] = None
+    ends = set()
+    for order in itertools.permutations([delivered, scan, polled]):
+        with undone():
+            store(integration, *order)
+            work_off(1)
+            ends.add(Parcel.objects.values_list("status_id", "phase").get())
+    assert ends == {(11, "delivered")}
+
+
+@pytest.mark.parametrize("at", [None, BEGIN + 150 * HOUR // 60])
+def test_problem_between_two_delivery_reports_counts(integration: Integration, at: int | None) -> None:
+    """The carrier's time of a delivery counts, and not that of its report, wherever it is named."""
+    polled = parcel(11, BEGIN + 3 * HOUR, action=WebhookAction.PARCEL_POLLED.value)
+    polled["carrier_status_change_timestamp"] = None
+    delivered, damaged = parcel(11, BEGIN + 2 * HOUR), parcel(62996, BEGIN + 4 * HOUR)
+    delivered["carrier_status_change_timestamp"] = BEGIN + 2 * HOUR
+    damaged["carrier_status_change_timestamp"] = at
+    for order in itertools.permutations([delivered, polled, damaged]):
+        with undone():
+            store(integration, *order)
+            work_off(1)
+            assert Parcel.objects.get().phase == "problem"
+
+
+def test_same_problem_after_delivery_counts_again(integration: Integration) -> None:
+    """It was lost and found; after its delivery the list says that something has happened to it again."""
+    again = parcel(62996, BEGIN + 4 * HOUR, action=WebhookAction.PARCEL_POLLED.value)
+    again["carrier_status_change_timestamp"] = None
+    bodies = [parcel(62996, BEGIN + HOUR), parcel(11, BEGIN + 2 * HOUR), again]
+    for order in itertools.permutations(bodies):
+        with undone():
+            store(integration, *order)
+            work_off(1)
+            assert Parcel.objects.get().phase == "problem"
 
 
 def test_newer_status_after_delivery_moves_parcel(integration: Integration) -> None:
