@@ -6,19 +6,17 @@ import copy
 import functools
 import urllib.parse
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import yaml
 from openapi_core import OpenAPI
 from openapi_core.datatypes import RequestParameters
 from werkzeug.datastructures import Headers, ImmutableMultiDict
 
+from tests.contract.documents import document
 from tests.payloads.contract import _allow_null
 
 from .conftest import Request
 
-FOLDER = Path(__file__).parents[1] / "contract"
 NAMES = ("orders-v3", "integrations-v3", "shipments-v3", "user-v3", "service-points-v3")
 
 #: Operations of the documents that the client leaves out, each with its reason.
@@ -44,13 +42,6 @@ class Sent:
         self.body = request.body or None
         query = ImmutableMultiDict(urllib.parse.parse_qsl(request.query))
         self.parameters = RequestParameters(query=query, header=Headers(request.headers), cookie=ImmutableMultiDict())
-
-
-@functools.cache
-def document(name: str) -> dict[str, Any]:
-    """Return a document of ``tests/contract``."""
-    content: dict[str, Any] = yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
-    return content
 
 
 def operations() -> Iterator[tuple[str, str, str]]:

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import copy
 import functools
-from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
-import yaml
 from openapi_core import OpenAPI
 from openapi_core.contrib.requests import RequestsOpenAPIRequest, RequestsOpenAPIResponse
 
@@ -17,16 +15,16 @@ from django_sendcloud.sandbox import Sandbox
 from django_sendcloud.sandbox.v2.operations import API
 from tests.payloads.builders import full_shipment, shipment
 
+from . import documents
 from .test_v3_answers import full_order
 
 #: Operations of the documents that the sandbox does not have, because a shop of ours makes no labels by API.
 NOT_IMPLEMENTED = {("POST", "/parcels"), ("PUT", "/parcels")}
 
 
-@functools.cache
 def document(name: str) -> dict[str, Any]:
     """Return a contract as Sendcloud publishes it."""
-    return yaml.safe_load((Path(__file__).parent / f"{name}-v2.yaml").read_text())
+    return documents.document(f"{name}-v2")
 
 
 @functools.cache

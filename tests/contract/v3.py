@@ -8,13 +8,13 @@ from __future__ import annotations
 import copy
 import functools
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
+
+from . import documents
 
 METHODS = ("get", "put", "patch", "post", "delete")
 NAMES = ("orders", "integrations", "shipments", "user", "service-points")
@@ -30,10 +30,9 @@ NOT_IMPLEMENTED = {
 }
 
 
-@functools.cache
 def document(name: str) -> dict[str, Any]:
     """Return a contract as Sendcloud publishes it."""
-    return yaml.safe_load((Path(__file__).parent / f"{name}-v3.yaml").read_text())
+    return documents.document(f"{name}-v3")
 
 
 def operations(contents: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

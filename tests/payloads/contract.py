@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import copy
 import functools
-from pathlib import Path
 from typing import Any
 
-import yaml
 from jsonschema import Draft202012Validator, FormatChecker
 from referencing import Registry, Resource
 from referencing.jsonschema import DRAFT202012
 
-CONTRACT = Path(__file__).parent.parent / "contract" / "integrations-v2.yaml"
+from tests.contract import documents
 
 
-@functools.cache
 def document() -> dict[str, Any]:
-    return yaml.safe_load(CONTRACT.read_text())
+    return documents.document("integrations-v2")
 
 
 def schema(name: str) -> dict[str, Any]:
@@ -56,12 +53,8 @@ def problems(name: str, value: Any, *, literal: bool = False) -> list[str]:
     )
 
 
-ORDERS_V3 = CONTRACT.with_name("orders-v3.yaml")
-
-
-@functools.cache
 def orders_v3() -> dict[str, Any]:
-    return yaml.safe_load(ORDERS_V3.read_text())
+    return documents.document("orders-v3")
 
 
 def order_properties(name: str) -> dict[str, Any]:

@@ -7,11 +7,9 @@ import datetime as dt
 import json
 from collections.abc import Iterator
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +38,7 @@ from django_sendcloud.payloads.exact_json import dumps
 from django_sendcloud.payloads.shipment import EXPORT_TYPES
 
 from .builders import UPDATED, full_shipment, item, shipment
-from .contract import order_problems, order_properties
+from .contract import order_problems, order_properties, orders_v3
 from .test_contract import items as v2_items
 from .test_contract import moments, money, shipments, some_text, text
 
@@ -252,8 +250,6 @@ def test_full_order_is_valid_and_complete() -> None:
 
 
 def test_item_has_every_field_of_the_contract() -> None:
-    from .contract import orders_v3
-
     schema = orders_v3()["components"]["schemas"]["order-items"]["items"]["properties"]
     [line] = body_of(v3.translate(everything(), 7))["order_details"]["order_items"]
     assert set(line) == set(schema)
@@ -759,8 +755,6 @@ def test_empty_tax_numbers_are_left_out() -> None:
 @pytest.mark.long
 def test_customs_enums_are_complete() -> None:
     """A value that the contract gets must be one that a payload can be translated to."""
-    document = Path(__file__).parents[1] / "contract" / "orders-v3.yaml"
-    schemas = yaml.safe_load(document.read_text())["components"]["schemas"]
-    customs = schemas["customs-details"]["properties"]
+    customs = order_properties("customs-details")
     assert set(customs["shipment_type"]["enum"]) == set(v3._SHIPMENT_TYPES.values())
     assert set(customs["export_type"]["enum"]) == {str(each) for each in EXPORT_TYPES}
