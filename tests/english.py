@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
 import sys
-import tokenize
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -192,16 +190,20 @@ def search(path: Path) -> list[Finding]:
 
 
 Found = tuple[int, str, str]
+Documented = ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
+# Both, because a string may contain what looks like a comment. The standard library's tokenizer takes twenty times as long.
+STRING_OR_COMMENT = re.compile(
+    r"""\"{3}(?:\\.|[^\\])*?\"{3}|'{3}(?:\\.|[^\\])*?'{3}|"(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|(#[^\n]*)""", re.DOTALL
+)
 
 
 def _python(path: Path, text: str) -> Iterator[Found]:
     tree = ast.parse(text)
     is_test = path.name.startswith("test_")
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
-            said = ast.get_docstring(node)
-            if said:
-                yield from _docstring(node, node.body[0].lineno, said)
+    for node in _documented(tree):
+        said = ast.get_docstring(node)
+        if said:
+            yield from _docstring(node, node.body[0].lineno, said)
         if is_test and isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_"):
             yield from _test_name(node.lineno, node.name)
     for line, said in _comments(text):
@@ -209,14 +211,26 @@ def _python(path: Path, text: str) -> Iterator[Found]:
         yield from _retired(line, said)
     name = path.relative_to(ROOT).as_posix()
     if name.startswith(NAMED):
-        yield from _names(tree)
+        nodes = list(ast.walk(tree))
+        yield from _names(nodes)
         if not name.startswith(QUOTING):
-            yield from _texts(tree)
+            yield from _texts(nodes)
 
 
-def _names(tree: ast.AST) -> Iterator[Found]:
+def _documented(node: ast.AST) -> Iterator[Documented]:
+    """Yield what may have a docstring: a module, and the classes and functions below it, in whatever block."""
+    if isinstance(node, Documented):
+        yield node
+    for block in ("body", "orelse", "finalbody", "handlers", "cases"):
+        # Not that of a lambda, or of a conditional expression.
+        if isinstance(statements := getattr(node, block, None), list):
+            for statement in statements:
+                yield from _documented(statement)
+
+
+def _names(nodes: list[ast.AST]) -> Iterator[Found]:
     """Search the names that a file defines: ``plan_wake`` has a retired word."""
-    for node in ast.walk(tree):
+    for node in nodes:
         match node:
             case ast.ClassDef(name=name) | ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 pass
@@ -231,9 +245,9 @@ def _names(tree: ast.AST) -> Iterator[Found]:
                 yield node.lineno, f'"{found[0]}" is retired; write: {instead}', words
 
 
-def _texts(tree: ast.AST) -> Iterator[Found]:
+def _texts(nodes: list[ast.AST]) -> Iterator[Found]:
     """Search log lines, output of commands and other texts in the code."""
-    for node in ast.walk(tree):
+    for node in nodes:
         # A docstring is a text, too: one that is searched twice is found once.
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value.strip():
             yield from _retired(node.lineno, node.value)
@@ -280,23 +294,27 @@ def _test_name(line: int, name: str) -> Iterator[Found]:
 def _comments(text: str) -> Iterator[tuple[int, str]]:
     """Yield each block of comments as one text, with its first line's number."""
     block: list[str] = []
-    begin = last = column = -1
-    for token in tokenize.generate_tokens(io.StringIO(text).readline):
-        if token.type != tokenize.COMMENT:
+    begin = last = last_column = -1
+    line, seen = 1, 0
+    for found in STRING_OR_COMMENT.finditer(text):
+        if found[1] is None:
             continue
-        said = token.string.lstrip("#:! ").rstrip()
+        line += text.count("\n", seen, found.start())
+        seen = found.start()
+        column = seen - text.rfind("\n", 0, seen)
+        said = found[1].lstrip("#:! ").rstrip()
         if said.startswith("-- "):
             # A heading of a section.
             said = said.strip("- ")
         if not said or re.match(r"(type:|noqa|fmt:|pragma:|mypy:|ruff:|isort:|-\*-|/usr/bin)", said):
             continue
-        if (token.start[0], token.start[1]) == (last + 1, column):
+        if (line, column) == (last + 1, last_column):
             block.append(said)
         else:
             if block:
                 yield begin, " ".join(block)
-            block, begin, column = [said], token.start[0], token.start[1]
-        last = token.start[0]
+            block, begin, last_column = [said], line, column
+        last = line
     if block:
         yield begin, " ".join(block)
 

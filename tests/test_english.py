@@ -44,6 +44,7 @@ def test_folder_follows_the_rules(folder: str) -> None:
         ("def test_one_two_three_four_five_six_seven_eight():\n    pass", 'not "one"'),
         ("def test_worker_two_three_four_five_six_seven_eight():\n    pass", "at most 7 words, not 8"),
         ("def test_f06_the_worker_is_killed():\n    pass", 'not "the"'),
+        ('one = "it\'s \\" one"  # What is due.\n', "clause"),
     ],
 )
 def test_violation_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str, rule: str) -> None:
@@ -64,6 +65,7 @@ def test_violation_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sou
         '"""``tell()`` is the name of a method of files."""',
         "# noqa: S101\n",
         "# A worker looks whether it is saved.\n",
+        'one = "# What is due."\nmany = """\n# What is "due".\n"""\n',
     ],
 )
 def test_good_prose_passes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
