@@ -101,17 +101,28 @@ print(render_message(LogEntry.objects.get().change_message) == "Dismissed: done 
 """
 
 
-@pytest.fixture
-def narrow(sandbox: Any, tmp_path: Path) -> Iterator[Project]:
-    """Make a project on MariaDB whose tables are in ``utf8mb3``."""
-    with fresh_database("mariadb", tmp_path) as url:
+@pytest.fixture(scope="module")
+def narrow_tables(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Make a database of MariaDB whose tables are in ``utf8mb3``, to be copied."""
+    with fresh_database("mariadb", tmp_path_factory.mktemp("narrow")) as url:
         with _administrator("mariadb") as cursor:
             cursor.execute(f"ALTER DATABASE {url.rsplit('/', 1)[1]} CHARACTER SET utf8mb3")
         migrate(url)
-        with project_on(url, "", sandbox, tmp_path) as project:
-            yield project
+        yield url
 
 
+@pytest.fixture
+def narrow(narrow_tables: str, sandbox: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
+    """Make a project on MariaDB whose tables are in ``utf8mb3``."""
+    monkeypatch.setenv("PYTHONIOENCODING", "utf-8")
+    with (
+        fresh_database("mariadb", tmp_path, narrow_tables) as url,
+        project_on(url, "", sandbox, tmp_path) as project,
+    ):
+        yield project
+
+
+@pytest.mark.processes
 @pytest.mark.services("mariadb")
 def test_f40_adapter_error_harms_its_own_order_only(narrow: Project) -> None:
     first, second = narrow.run(PUSH).splitlines()
@@ -119,17 +130,19 @@ def test_f40_adapter_error_harms_its_own_order_only(narrow: Project) -> None:
     assert second == "ValueError", "the adapter's own text may quote the buyer"
 
 
+@pytest.mark.processes
 @pytest.mark.services("mariadb")
 def test_f40_webhook_text_harms_nothing(narrow: Project) -> None:
-    first, second, third = narrow.run(RECEIVE, PYTHONIOENCODING="utf-8").splitlines()
+    first, second, third = narrow.run(RECEIVE).splitlines()
     assert first == "ignored processed processed processed 3 True True"
     assert second == "On its way �|3S�|�|True"
     assert third == "Shop �"
 
 
+@pytest.mark.processes
 @pytest.mark.services("mariadb")
 def test_f40_text_of_operator_harms_nothing(narrow: Project) -> None:
-    first, second = narrow.run(OPERATE, PYTHONIOENCODING="utf-8").splitlines()
+    first, second = narrow.run(OPERATE).splitlines()
     assert first == "jane�|done �|ours �"
     assert second == "True", "the history has it as it was written"
 
