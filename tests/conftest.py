@@ -4,7 +4,7 @@ import contextlib
 import datetime as dt
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,17 @@ hypothesis_settings.register_profile(
 hypothesis_settings.load_profile("suite")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, Any, Any]:
+    """Keep the garbage collector from the modules and the tests: they stay until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by their fixtures, skip what needs a service that does not run here, and put the slow tests first.
 
@@ -45,9 +56,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             missing = [name for name in marker.args if not services.available(name)]
             if missing and not required:
                 item.add_marker(pytest.mark.skip(reason=f"not running here: {', '.join(missing)}"))
-    # The tests' modules stay, so a garbage collection need not look through them again.
-    gc.collect()
-    gc.freeze()
     # No worker is left alone with a slow test in the end.
     items.sort(key=_turn)
 
@@ -60,35 +68,22 @@ def _turn(item: pytest.Item) -> tuple[bool, float]:
 
 
 @pytest.fixture(autouse=True)
-def settings_language() -> None:
-    """Reset the language: a page leaves its visitor's language behind in this thread."""
+def fresh_process() -> None:
+    """Forget what an earlier test left behind in this process."""
     from django.utils import translation
 
-    translation.deactivate()
-
-
-@pytest.fixture(autouse=True)
-def longest_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make every random delay as long as it may be: one of no length would let a retry run within the same push."""
     from django_sendcloud.core.clock import clock
-
-    monkeypatch.setattr(clock, "jitter", lambda upper: upper)
-
-
-@pytest.fixture(autouse=True)
-def no_earlier_reading() -> None:
-    """Forget the pages of another test's Sendcloud: its orders have the same ids."""
+    from django_sendcloud.sync import worker
     from django_sendcloud.sync.backends import v3
 
+    # A page leaves its visitor's language behind in this thread.
+    translation.deactivate()
+    # The pages of another test's Sendcloud: its orders have the same ids.
     v3._readings.clear()
-
-
-@pytest.fixture(autouse=True)
-def no_earlier_shares() -> None:
-    """Let a worker begin with an upsert, whatever the tests before have sent."""
-    from django_sendcloud.sync import worker
-
+    # A worker begins with an upsert, whatever the tests before have sent.
     worker._shares.clear()
+    # Every random delay is as long as it may be: one of no length would let a retry run within the same push.
+    vars(clock)["jitter"] = lambda upper: upper
 
 
 @pytest.fixture(scope="session")
