@@ -12,7 +12,7 @@ import pytest
 from hypothesis import settings as hypothesis_settings
 
 from tests import factories, services
-from tests.databases import Templates
+from tests.databases import Templates, copy_permissions_after_flush
 from tests.project import Project, project_on
 
 # Left out by `make test FAST=1`.
@@ -31,12 +31,13 @@ hypothesis_settings.load_profile("suite")
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Generator[None, Any, Any]:
-    """Keep the garbage collector from the modules and the tests: they stay until the end."""
+    """Keep the garbage collector from the modules and the tests, which stay until the end, and let it come less often."""
     gc.disable()
     try:
         return (yield)
     finally:
         gc.freeze()
+        gc.set_threshold(10_000)
         gc.enable()
 
 
@@ -88,9 +89,14 @@ def fresh_process() -> None:
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
-    """End what is left of other threads' sessions after the tests, because PostgreSQL drops no database in use."""
+    """Prepare the test database, and end what is left of other threads' sessions after the tests.
+
+    PostgreSQL drops no database in use.
+    """
     from django.db import connection
 
+    with django_db_blocker.unblock():
+        copy_permissions_after_flush()
     yield
     if connection.vendor == "postgresql":
         with django_db_blocker.unblock(), connection.cursor() as cursor:

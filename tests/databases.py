@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
-from django.db import connection
+from django.apps import apps
+from django.db import connection, connections
+from django.db.models.signals import post_migrate
 
 from tests import services
 
@@ -134,6 +136,32 @@ def migrate(url: str) -> None:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+
+
+def copy_permissions_after_flush() -> None:
+    """Write the permissions and content types that are there now again after each flush.
+
+    Django would derive them from all models, in more time than most tests take.
+    """
+    from django.contrib.auth.models import Permission
+    from django.contrib.contenttypes.management import create_contenttypes
+    from django.contrib.contenttypes.models import ContentType
+
+    models = (ContentType, Permission)
+    rows = {
+        alias: [list(model._base_manager.using(alias)) for model in models]
+        for alias in connections
+        # A database that no test needs has no tables.
+        if ContentType._meta.db_table in connections[alias].introspection.table_names()
+    }
+
+    def copy(using: str, **kwargs: Any) -> None:
+        for model, kept in zip(models, rows[using], strict=True):
+            model._base_manager.using(using).bulk_create(kept)
+
+    post_migrate.disconnect(create_contenttypes)
+    post_migrate.disconnect(dispatch_uid="django.contrib.auth.management.create_permissions")
+    post_migrate.connect(copy, sender=apps.get_app_config("auth"), weak=False)
 
 
 def rows_as_text() -> str:
