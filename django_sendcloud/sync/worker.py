@@ -19,8 +19,9 @@ from . import breaker, limiter, slots
 from .claim import DEAD_AFTER, Claim, claim, claimable, in_lanes
 from .fold import CHUNK, fold
 from .integrations import Integrations
+from .lanes import Lane, Lanes, Shares
 from .push import PushSession, push_claim
-from .push.delete import DELETES_PER_CLAIM, UPSERTS_PER_DELETE
+from .push.delete import DELETES_PER_CLAIM
 
 __all__ = ["push_due", "run_in_turn", "take_next_run"]
 
@@ -30,8 +31,6 @@ TURN_SECONDS = 10.0
 WAIT_SECONDS = 1.0
 # Seconds between two requests that are not full: orders saved one after the other then share requests.
 PACE_SECONDS = 0.2
-# Seconds for which an empty lane is tried last.
-EMPTY_SECONDS = 0.5
 # Orders that are confirmed together: after a bulk, one walk through Sendcloud's list serves them all.
 CONFIRM_CHUNK = 2000
 # Maximum seconds an accepted order waits for its confirmation while others are pushed.
@@ -41,39 +40,8 @@ CONFIRM_EVERY_SECONDS = 5.0
 # Maximum seconds a run is planned ahead: brokers forget, and the periodic sweep finds the rest.
 LONGEST_WAIT_SECONDS = 300.0
 
-# Requests of which a process remembers the kind, for each account.
-REMEMBERED = 50
-
-Lane = int | None
-
-
-class _Shares:
-    """The upserts and deletions that a process has lately sent for each account.
-
-    A run in turn may end after a request or two: by its own count, every run would begin with an upsert, and half of
-    all requests would be deletions.
-    """
-
-    def __init__(self) -> None:
-        self._counts: dict[int, tuple[int, int]] = {}
-
-    def add(self, account_pk: int, upserts: int, deletes: int) -> None:
-        before = self._counts.get(account_pk, (0, 0))
-        upserts, deletes = before[0] + upserts, before[1] + deletes
-        if upserts + deletes > REMEMBERED:
-            upserts, deletes = upserts // 2, deletes // 2
-        self._counts[account_pk] = upserts, deletes
-
-    def deletes_first(self, account_pk: int) -> bool:
-        """Return whether deletions have had less than their share."""
-        upserts, deletes = self._counts.get(account_pk, (0, 0))
-        return deletes * UPSERTS_PER_DELETE < upserts
-
-    def clear(self) -> None:
-        self._counts.clear()
-
-
-_shares = _Shares()
+# Runs in turn share them.
+_shares = Shares()
 
 
 def push_due(budget: float = 45.0) -> bool:
@@ -136,12 +104,9 @@ class _Run:
         # Accounts that have due orders and may not be served in this run, and for how many seconds.
         self.skipped: dict[int, float] = {}
         self.served: collections.Counter[int] = collections.Counter()
-        self.served_lanes: collections.Counter[Lane] = collections.Counter()
-        # The time at which a lane had no upserts, or no deletions: it is asked last for a while.
-        self.empty_at: dict[tuple[Lane, bool], float] = {}
         self.paced_until = 0.0
         self.confirm_at = -math.inf
-        self.shares = _shares if self.in_turn else _Shares()
+        self.lanes = Lanes(_shares if self.in_turn else Shares())
 
     def go(self) -> bool:
         """Work until nothing is due or time is up. Return whether anything was left to do."""
@@ -268,20 +233,16 @@ class _Run:
 
     def _to_push(self, account: Account, lanes: list[Lane], size: int, deletes: int) -> Claim:
         """Claim from the lane that was served least; deletions in proportion to upserts, up to a limit."""
-        deletes_first = self.shares.deletes_first(account.pk)
-        kinds = [(lane, is_deletion) for lane in lanes for is_deletion in (deletes_first, not deletes_first)]
-        lately = clock.monotonic() - EMPTY_SECONDS
-        kinds.sort(key=lambda kind: (self.empty_at.get(kind, -math.inf) > lately, self.served_lanes[kind[0]]))
         taken = Claim("", 0.0, [])
-        for lane, is_deletion in kinds:
-            limit = min(size, deletes) if is_deletion else size
+        for kind in self.lanes.in_order(account.pk, lanes):
+            limit = min(size, deletes) if kind.is_deletion else size
             taken = retry_transient(
-                functools.partial(claim, limit, is_deletion=is_deletion, is_accepted=False, lanes=[lane])
+                functools.partial(claim, limit, is_deletion=kind.is_deletion, is_accepted=False, lanes=[kind.lane])
             )
             if taken.entries:
-                self.served_lanes[lane] += 1
+                self.lanes.note_served(kind)
                 break
-            self.empty_at[lane, is_deletion] = clock.monotonic()
+            self.lanes.note_empty(kind)
         return taken
 
     def _trial(self, account: Account, lanes: list[Lane], now: dt.datetime) -> Claim:
@@ -305,7 +266,7 @@ class _Run:
         meanwhile = functools.partial(self._push_meanwhile, account) if account else lambda: None
         push_claim(self.session, taken, self.integrations, meanwhile)
         if account is not None:
-            self.shares.add(account.pk, self.session.upserts - before[0], self.session.deletes - before[1])
+            self.lanes.shares.add(account.pk, self.session.upserts - before[0], self.session.deletes - before[1])
         return True
 
     def _push_meanwhile(self, account: Account) -> None:
