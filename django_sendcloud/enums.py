@@ -91,6 +91,7 @@ class WebhookAction(StrEnum):
     TEST_WEBHOOK = "test_webhook"
     PARCEL_POLLED = "django_sendcloud.parcel_polled"
     PARCEL_LINKED = "django_sendcloud.parcel_linked"
+    SHIPMENT_DELETED = "django_sendcloud.shipment_deleted"
 
 
 class ParcelPhase(StrEnum):

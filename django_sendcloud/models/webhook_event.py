@@ -30,6 +30,7 @@ ACTIONS: Mapping[str, StrOrPromise] = {
     WebhookAction.PARCEL_STATUS_CHANGED.value: _("Parcel update"),
     WebhookAction.PARCEL_POLLED.value: _("Polled update of a parcel"),
     WebhookAction.PARCEL_LINKED.value: _("Parcel found its order"),
+    WebhookAction.SHIPMENT_DELETED.value: _("A shipment of its order was deleted"),
     WebhookAction.RETURN_CREATED.value: _("Return announced"),
     WebhookAction.RETURN_DELIVERED.value: _("Return arrived"),
     WebhookAction.INTEGRATION_CONNECTED.value: _("Integration connected"),
@@ -109,17 +110,18 @@ class WebhookEventQuerySet(DatabaseQuerySet["WebhookEvent"]):
             return None
         return event
 
-    def follow(self, parcel: Parcel, changes: Sequence[Mapping[str, Any]] = ()) -> WebhookEvent:
+    def follow(self, parcel: Parcel, action: WebhookAction, changes: Sequence[Mapping[str, Any]] = ()) -> WebhookEvent:
         """Let the order of a parcel follow it, though no webhook has come.
 
         Args:
             parcel: A parcel that is linked to a shipment.
+            action: Reason, one of our own actions.
             changes: The phases that the order has not followed yet, as JSON.
         """
         return self.create(
             integration_id=parcel.integration_id,
             digest=hashlib.sha256(uuid.uuid4().bytes).hexdigest(),
-            action=WebhookAction.PARCEL_LINKED.value,
+            action=action.value,
             event_ms=parcel.last_event_ms,
             state=EventState.APPLIED,
             due_at=IMMEDIATELY,

@@ -17,6 +17,7 @@ from django.db.models.functions import Coalesce
 
 from ..conf import conf
 from ..core.retry import retry_transient
+from ..enums import WebhookAction
 from ..models import Parcel, ParcelStatus, Shipment, ShipmentStatus, WebhookEvent
 from ..payloads.v3 import shipment_keys
 from ..signals import work_due
@@ -178,7 +179,7 @@ def assign(parcel: Parcel, shipment: Shipment, *, notify: bool = True) -> bool:
         parcel.shipment = shipment
         store_deliveries([shipment.pk])
         steps: Iterable[ParcelStatus] = ParcelStatus.objects.filter(parcel=parcel)
-        WebhookEvent.objects.follow(parcel, phase_changes(steps))
+        WebhookEvent.objects.follow(parcel, WebhookAction.PARCEL_LINKED, phase_changes(steps))
         if notify:
             transaction.on_commit(
                 lambda: work_due.send_robust(sender=WebhookEvent, queue="inbox"), using=database, robust=True

@@ -208,6 +208,7 @@ def test_parcel_linked_later_moves_its_order(report: Any, order: Order) -> None:
     assert link_unmatched() == 1
     apply.drain()
     assert Order.objects.get().status == "completed"
+    assert str(WebhookEvent.objects.latest("pk").about) == "Parcel found its order"
 
 
 def test_assigned_parcel_moves_its_order(report: Any, order: Order) -> None:
@@ -363,6 +364,7 @@ def test_deleted_shipment_lets_order_move_on(report: Any, split: Order) -> None:
         drain()
     assert Shipment.objects.filter(status=ShipmentStatus.DELETED).count() == 1
     assert Order.objects.get().status == "completed"
+    assert str(WebhookEvent.objects.latest("pk").about) == "A shipment of its order was deleted"
 
 
 class FirstOnly(Following):

@@ -21,6 +21,7 @@ from ...conf import conf
 from ...core.clock import clock
 from ...core.dispatch import ReceiverFailed, dispatch
 from ...core.retry import retry_transient
+from ...enums import WebhookAction
 from ...models import EntryState, OutboxEntry, Parcel, Recheck, Shipment, ShipmentStatus, WebhookEvent
 from ...registry import registry
 from ...signals import shipment_deleted, shipment_rejected, shipment_synced
@@ -207,7 +208,7 @@ def _follow_parcels_left(deleted: Sequence[Shipment]) -> None:
         shipment = parcel.shipment
         if shipment is not None and (order := (shipment.order_type, shipment.order_pk)) in orders:
             orders.remove(order)
-            WebhookEvent.objects.follow(parcel)
+            WebhookEvent.objects.follow(parcel, WebhookAction.SHIPMENT_DELETED)
 
 
 def _write_entries(verdicts: Sequence[Verdict], stored: Mapping[int, _Stored], now: dt.datetime) -> None:
