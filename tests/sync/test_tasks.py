@@ -205,7 +205,7 @@ def test_f37_failing_part_of_prune_spares_other(work: Callable[[], set[str]], mo
         raise RuntimeError("locked")
 
     monkeypatch.setattr(jobs.prune_module, "prune", fail)
-    monkeypatch.setattr(jobs.apply, "prune", lambda: done.append("inbox"))
+    monkeypatch.setattr(jobs.prune_module, "prune_inbox", lambda: done.append("inbox"))
     with pytest.raises(RuntimeError, match="locked"):
         tasks.prune()
     assert done == ["inbox"]
