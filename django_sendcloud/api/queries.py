@@ -15,7 +15,7 @@ from .pages import Page
 from .requestor import Query
 from .urls import check_id
 
-__all__ = ["dates", "honouring", "ids", "moments", "page_sizes", "same_text", "texts"]
+__all__ = ["dates", "ids", "moments", "only_matching", "page_sizes", "same_text", "texts"]
 
 T = TypeVar("T")
 
@@ -89,7 +89,7 @@ def same_text(one: str | None, other: str | None) -> bool:
     return (one or "").casefold() == (other or "").casefold()
 
 
-def honouring(
+def only_matching(
     pages: Iterator[Page[T]], matches: Callable[[T], bool], unreadable: Callable[[str], InvalidResponse]
 ) -> Iterator[Page[T]]:
     """Yield pages without the elements that were not asked for.

@@ -30,9 +30,9 @@ __all__ = [
     "Result",
     "Text",
     "Texts",
-    "confirming",
-    "many",
-    "one",
+    "echo_of",
+    "nested",
+    "nested_list",
     "read_decimal",
     "read_mapping",
     "read_moment",
@@ -158,7 +158,7 @@ class Result:
 R = TypeVar("R", bound=Result)
 
 
-def confirming(result: type[R], sent: Mapping[str, Any]) -> Callable[[Any], R]:
+def echo_of(result: type[R], sent: Mapping[str, Any]) -> Callable[[Any], R]:
     """Return a reader of an answer that repeats what was sent, or a part of it, or names the thing by its id.
 
     Another object, such as an error that comes with a success, confirms nothing.
@@ -173,12 +173,12 @@ def confirming(result: type[R], sent: Mapping[str, Any]) -> Callable[[Any], R]:
     return read
 
 
-def one(result: type[R]) -> Callable[[Any], R | None]:
+def nested(result: type[R]) -> Callable[[Any], R | None]:
     """Return a reader of one nested object, ``None`` where there is none."""
     return lambda value: result.from_api(value) if isinstance(value, dict) else None
 
 
-def many(result: type[R]) -> Callable[[Any], tuple[R, ...]]:
+def nested_list(result: type[R]) -> Callable[[Any], tuple[R, ...]]:
     """Return a reader of a list of nested objects."""
     return lambda value: (
         tuple(result.from_api(item) for item in value if isinstance(item, dict)) if isinstance(value, list) else ()

@@ -248,11 +248,11 @@ class Control(Address, Behaviour, FaultControl):
         self._store.save_due(everything=True)
 
     @property
-    def saving(self) -> list[str]:
+    def unsaved(self) -> list[str]:
         """The shop's ids of the v3 orders that are accepted and not saved yet."""
         with self._store.lock:
             self._store.save_due()
-            return [accepted.order_id for accepted in self._store.saving.all()]
+            return [accepted.order_id for accepted in self._store.unsaved.all()]
 
     def split_order(self, name: str, parts: int = 2) -> list[str]:
         """Split an order, given by its uuid or the shop's id, as a merchant does in the panel.

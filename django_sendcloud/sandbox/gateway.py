@@ -75,12 +75,12 @@ class Gateway:
             while not faults.answering.is_set():
                 self.pause(0.05)
             fault = faults.take(method, path, logged.operation)
-            response = process() if fault is None else self._suffer(fault, logged, process)
+            response = process() if fault is None else self._inject(fault, logged, process)
         finally:
             log.finish(logged, response.status if response else None)
         return response
 
-    def _suffer(self, fault: Fault, logged: LoggedRequest, process: Callable[[], Response]) -> Response | None:
+    def _inject(self, fault: Fault, logged: LoggedRequest, process: Callable[[], Response]) -> Response | None:
         """Play a fault on a request."""
         logged.fault = fault.kind
         response = process() if fault.apply == "before" else None

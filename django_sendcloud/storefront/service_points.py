@@ -53,7 +53,7 @@ REQUIRED = ("name", "country")
 WAIT_SECONDS = 3.0
 
 
-class _Answers:
+class _AvailabilityCache:
     """Sendcloud's recent answers about service points, in this process. A failure pauses the questions for a while."""
 
     KEPT_SECONDS = 86_400.0
@@ -86,7 +86,7 @@ class _Answers:
         self._paused_until = clock.monotonic() + self.PAUSE_SECONDS
 
 
-answers = _Answers()
+availability_cache = _AvailabilityCache()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,9 +223,9 @@ def _origin(url: str) -> str:
 
 def _is_available(point: ServicePoint, integration: Integration | None) -> bool | None:
     """Ask Sendcloud; ``None`` where no answer can be had soon."""
-    if answers.is_available(point.id):
+    if availability_cache.is_available(point.id):
         return True
-    if integration is None or answers.is_paused:
+    if integration is None or availability_cache.is_paused:
         return None
     if acquire(integration.account.pk, backend_class(integration).service_point_check):
         return None
@@ -238,10 +238,10 @@ def _is_available(point: ServicePoint, integration: Integration | None) -> bool 
         ) as backend:
             available = backend.is_service_point_available(point.id)
     except (APIError, SendcloudConfigurationError) as error:
-        answers.pause()
+        availability_cache.pause()
         logger.warning("Service point %s could not be checked: %s.", point.id, type(error).__name__)
         return None
     if available:
         # A no is not kept: it stops the order, so the question comes again only after a change.
-        answers.keep(point.id)
+        availability_cache.keep(point.id)
     return available

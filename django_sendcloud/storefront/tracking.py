@@ -31,7 +31,7 @@ logger = logging.getLogger("django_sendcloud.storefront.tracking")
 # Statuses of the shop's and Sendcloud's own work, in words for a buyer.
 _BEING_PREPARED = gettext_noop("Being prepared")
 _NOT_DELIVERED = gettext_noop("The carrier could not deliver")
-_BUYERS_WORDS = {
+_BUYER_TEXTS = {
     1: _BEING_PREPARED,
     12: gettext_noop("Ready for pickup"),
     13: _BEING_PREPARED,
@@ -45,7 +45,7 @@ _BUYERS_WORDS = {
 }
 _LABELS = dict(PHASES)
 # Problems that the shop solves before the carrier has the parcel: no pickup, no cancellation, no announcement.
-_SHOPS_PROBLEMS = {15, 94, ANNOUNCEMENT_FAILED}
+_SOLVED_BY_SHOP = {15, 94, ANNOUNCEMENT_FAILED}
 
 #: The stations a parcel passes when all goes well.
 JOURNEY = (ParcelPhase.ANNOUNCED, ParcelPhase.IN_TRANSIT, ParcelPhase.DELIVERED)
@@ -75,7 +75,7 @@ class TrackingStep:
     """The status in words for a buyer, in the language in force; Sendcloud's if the status is not documented."""
 
     @property
-    def says_more(self) -> bool:
+    def adds_detail(self) -> bool:
         """Whether ``text`` says more than the phase does."""
         return bool(self.text) and self.text.lower() != str(self.phase_label).lower()
 
@@ -179,12 +179,12 @@ def _service_point(order: models.Model) -> ServicePoint | None:
 
 
 def _text(status_id: int, message: str) -> str:
-    words = _BUYERS_WORDS.get(status_id)
+    words = _BUYER_TEXTS.get(status_id)
     return gettext(words) if words else status_text(status_id, message)
 
 
 def _phase(row: Parcel | ParcelStatus) -> ParcelPhase:
-    return ParcelPhase.ANNOUNCED if row.status_id in _SHOPS_PROBLEMS else ParcelPhase(row.phase)
+    return ParcelPhase.ANNOUNCED if row.status_id in _SOLVED_BY_SHOP else ParcelPhase(row.phase)
 
 
 def _tracking(parcel: Parcel) -> ParcelTracking:

@@ -554,7 +554,7 @@ def test_faults_of_v3_are_switched(sandbox: Sandbox, browser: Browser, shop: Sho
         return requests.post(f"{sandbox.v3_url}/orders", json=sent, auth=shop.keys, timeout=10).status_code
 
     assert [upsert("1"), upsert("1")] == [400, 201]
-    assert sandbox.saving == ["1"]
+    assert sandbox.unsaved == ["1"]
     browser.send(page, "/faults/next/", kind="lose")
     assert upsert("2") == 201
-    assert sandbox.saving == ["1"]
+    assert sandbox.unsaved == ["1"]

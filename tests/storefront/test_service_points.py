@@ -22,7 +22,7 @@ from django_sendcloud.exceptions import InvalidResponse, PayloadError
 from django_sendcloud.models import EntryState, Integration
 from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.storefront.forms import ServicePoint, ServicePointField
-from django_sendcloud.storefront.service_points import answers, csp_sources, service_point_fields
+from django_sendcloud.storefront.service_points import availability_cache, csp_sources, service_point_fields
 from django_sendcloud.sync.worker import push_due
 from tests import factories
 from tests.payloads.builders import shipment
@@ -51,9 +51,9 @@ class Checkout(forms.Form):
 
 @pytest.fixture(autouse=True)
 def nothing_heard_yet() -> Iterator[None]:
-    answers.forget()
+    availability_cache.forget()
     yield
-    answers.forget()
+    availability_cache.forget()
 
 
 @pytest.fixture

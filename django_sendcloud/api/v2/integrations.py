@@ -12,7 +12,7 @@ from ...payloads.base import Payload
 from ...payloads.rules import Flag, Text, Texts, WebAddress
 from ..patch import UNCHANGED, Patch, Unchanged, check_service_points
 from ..requestor import NO_BODY, Request, Requestor
-from ..results import confirming
+from ..results import echo_of
 from . import paths
 from .logs import Logs
 from .results import Integration, IntegrationSettings
@@ -152,7 +152,7 @@ class Integrations:
 
     def _change(self, verb: str, method: str, integration_id: int, body: dict[str, Any]) -> IntegrationSettings:
         request = self._request(verb, method, integration_id, 200, body)
-        return self._requestor.read(request, confirming(IntegrationSettings, body))
+        return self._requestor.read(request, echo_of(IntegrationSettings, body))
 
     def _request(self, verb: str, method: str, integration_id: int, success: int, body: object = NO_BODY) -> Request:
         return Request(

@@ -10,7 +10,7 @@ from ...payloads.rules import OMIT, Integer
 from ..log_entries import LogEntry
 from ..pages import Page, nested_pages
 from ..requestor import Request, Requestor
-from ..results import confirming
+from ..results import echo_of
 from . import paths
 from .results import IntegrationLog
 
@@ -86,4 +86,4 @@ class Logs:
             integration_id=integration_id,
             body=body,
         )
-        return self._requestor.read(request, confirming(IntegrationLog, body))
+        return self._requestor.read(request, echo_of(IntegrationLog, body))

@@ -18,8 +18,8 @@ from ..results import (
     Result,
     Text,
     Texts,
-    many,
-    one,
+    nested,
+    nested_list,
     read_text,
 )
 
@@ -191,8 +191,8 @@ class Shipment(Result):
     barcode: OptionalText = field(repr=False)
     sender_address: OptionalNumber = field(repr=False)
     order_number: Text = field(repr=False)
-    order_status: Annotated[ShipmentStatus | None, one(ShipmentStatus)] = field(repr=False)
-    payment_status: Annotated[ShipmentStatus | None, one(ShipmentStatus)] = field(repr=False)
+    order_status: Annotated[ShipmentStatus | None, nested(ShipmentStatus)] = field(repr=False)
+    payment_status: Annotated[ShipmentStatus | None, nested(ShipmentStatus)] = field(repr=False)
     name: Text = field(repr=False)
     company_name: Text = field(repr=False)
     address: Text = field(repr=False)
@@ -206,7 +206,7 @@ class Shipment(Result):
     telephone: Text = field(repr=False)
     to_post_number: Text = field(repr=False)
     to_service_point: OptionalNumber = field(repr=False)
-    parcel_items: Annotated[tuple[ShipmentItem, ...], many(ShipmentItem)] = field(repr=False)
+    parcel_items: Annotated[tuple[ShipmentItem, ...], nested_list(ShipmentItem)] = field(repr=False)
     currency: OptionalText = field(repr=False)
     total_order_value: OptionalDecimal = field(repr=False)
     weight: OptionalDecimal = field(repr=False)

@@ -11,7 +11,7 @@ from ...exceptions import InvalidResponse, NotFound, PayloadError
 from ...silent import SilentList, hide
 from ...violations import Errors, Param, Violation
 from ..pages import Page, linked_pages
-from ..queries import dates, honouring, ids, page_sizes, same_text, texts
+from ..queries import dates, ids, only_matching, page_sizes, same_text, texts
 from ..requestor import NO_BODY, Request, Requestor
 from ..results import DeleteResult, read_number
 from . import paths
@@ -175,7 +175,7 @@ class Orders:
         if not integrations and not any(named.values()):
             return pages
         matches = _matches(frozenset(integrations), order_id, order_number, status)
-        return honouring(pages, matches, lambda message: self._requestor.unreadable(request, message))
+        return only_matching(pages, matches, lambda message: self._requestor.unreadable(request, message))
 
     def get(self, id: int) -> Order:
         """Read one order (operation: GET /orders/{id}).

@@ -22,8 +22,8 @@ from ..results import (
     Result,
     Text,
     Texts,
-    many,
-    one,
+    nested,
+    nested_list,
     read_text,
 )
 
@@ -245,9 +245,9 @@ class Measurement(Result):
         raw: The whole object.
     """
 
-    dimension: Annotated[Dimension | None, one(Dimension)]
-    weight: Annotated[Quantity | None, one(Quantity)]
-    volume: Annotated[Quantity | None, one(Quantity)]
+    dimension: Annotated[Dimension | None, nested(Dimension)]
+    weight: Annotated[Quantity | None, nested(Quantity)]
+    volume: Annotated[Quantity | None, nested(Quantity)]
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
 
@@ -305,11 +305,11 @@ class OrderItem(Result):
     hs_code: OptionalText
     country_of_origin: OptionalText
     properties: OptionalMapping
-    unit_price: Annotated[Price | None, one(Price)]
-    total_price: Annotated[Price | None, one(Price)]
-    measurement: Annotated[Measurement | None, one(Measurement)]
+    unit_price: Annotated[Price | None, nested(Price)]
+    total_price: Annotated[Price | None, nested(Price)]
+    measurement: Annotated[Measurement | None, nested(Measurement)]
     ean: OptionalText
-    delivery_dates: Annotated[DeliveryDates | None, one(DeliveryDates)]
+    delivery_dates: Annotated[DeliveryDates | None, nested(DeliveryDates)]
     mid_code: OptionalText
     material_content: OptionalText
     intended_use: OptionalText
@@ -345,11 +345,11 @@ class OrderDetails(Result):
         raw: The whole object.
     """
 
-    integration: Annotated[OrderIntegration | None, one(OrderIntegration)]
-    status: Annotated[Status | None, one(Status)]
+    integration: Annotated[OrderIntegration | None, nested(OrderIntegration)]
+    status: Annotated[Status | None, nested(Status)]
     order_created_at: OptionalMoment
     order_updated_at: OptionalMoment
-    order_items: Annotated[tuple[OrderItem, ...], many(OrderItem)] = field(repr=False)
+    order_items: Annotated[tuple[OrderItem, ...], nested_list(OrderItem)] = field(repr=False)
     notes: OptionalText = field(repr=False)
     tags: Texts
     raw: Mapping[str, Any] = field(repr=False, compare=False)
@@ -374,17 +374,17 @@ class PaymentDetails(Result):
         raw: The whole object.
     """
 
-    total_price: Annotated[Price | None, one(Price)]
-    status: Annotated[Status | None, one(Status)]
+    total_price: Annotated[Price | None, nested(Price)]
+    status: Annotated[Status | None, nested(Status)]
     is_cash_on_delivery: OptionalFlag
-    subtotal_price: Annotated[Price | None, one(Price)]
-    estimated_shipping_price: Annotated[Price | None, one(Price)]
-    estimated_tax_price: Annotated[Price | None, one(Price)]
+    subtotal_price: Annotated[Price | None, nested(Price)]
+    estimated_shipping_price: Annotated[Price | None, nested(Price)]
+    estimated_tax_price: Annotated[Price | None, nested(Price)]
     invoice_date: OptionalText
-    discount_granted: Annotated[Price | None, one(Price)]
-    insurance_costs: Annotated[Price | None, one(Price)]
-    freight_costs: Annotated[Price | None, one(Price)]
-    other_costs: Annotated[Price | None, one(Price)]
+    discount_granted: Annotated[Price | None, nested(Price)]
+    insurance_costs: Annotated[Price | None, nested(Price)]
+    freight_costs: Annotated[Price | None, nested(Price)]
+    other_costs: Annotated[Price | None, nested(Price)]
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
 
@@ -416,9 +416,9 @@ class TaxNumbers(Result):
         raw: The whole object.
     """
 
-    sender: Annotated[tuple[TaxNumber, ...], many(TaxNumber)]
-    receiver: Annotated[tuple[TaxNumber, ...], many(TaxNumber)]
-    importer_of_record: Annotated[tuple[TaxNumber, ...], many(TaxNumber)]
+    sender: Annotated[tuple[TaxNumber, ...], nested_list(TaxNumber)]
+    receiver: Annotated[tuple[TaxNumber, ...], nested_list(TaxNumber)]
+    importer_of_record: Annotated[tuple[TaxNumber, ...], nested_list(TaxNumber)]
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
 
@@ -437,7 +437,7 @@ class CustomsDetails(Result):
     commercial_invoice_number: OptionalText
     shipment_type: OptionalText
     export_type: OptionalText
-    tax_numbers: Annotated[TaxNumbers | None, one(TaxNumbers)]
+    tax_numbers: Annotated[TaxNumbers | None, nested(TaxNumbers)]
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
 
@@ -522,8 +522,8 @@ class ShippingDetails(Result):
 
     is_local_pickup: OptionalFlag
     delivery_indicator: OptionalText
-    measurement: Annotated[Measurement | None, one(Measurement)]
-    ship_with: Annotated[ShipWith | None, one(ShipWith)]
+    measurement: Annotated[Measurement | None, nested(Measurement)]
+    ship_with: Annotated[ShipWith | None, nested(ShipWith)]
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
 
@@ -581,14 +581,14 @@ class Order(Result):
     order_number: Text
     created_at: OptionalMoment
     modified_at: OptionalMoment
-    order_details: Annotated[OrderDetails | None, one(OrderDetails)] = field(repr=False)
-    payment_details: Annotated[PaymentDetails | None, one(PaymentDetails)] = field(repr=False)
-    customs_details: Annotated[CustomsDetails | None, one(CustomsDetails)] = field(repr=False)
-    customer_details: Annotated[CustomerDetails | None, one(CustomerDetails)] = field(repr=False)
-    billing_address: Annotated[Address | None, one(Address)] = field(repr=False)
-    shipping_address: Annotated[Address | None, one(Address)] = field(repr=False)
-    shipping_details: Annotated[ShippingDetails | None, one(ShippingDetails)] = field(repr=False)
-    service_point_details: Annotated[ServicePoint | None, one(ServicePoint)] = field(repr=False)
+    order_details: Annotated[OrderDetails | None, nested(OrderDetails)] = field(repr=False)
+    payment_details: Annotated[PaymentDetails | None, nested(PaymentDetails)] = field(repr=False)
+    customs_details: Annotated[CustomsDetails | None, nested(CustomsDetails)] = field(repr=False)
+    customer_details: Annotated[CustomerDetails | None, nested(CustomerDetails)] = field(repr=False)
+    billing_address: Annotated[Address | None, nested(Address)] = field(repr=False)
+    shipping_address: Annotated[Address | None, nested(Address)] = field(repr=False)
+    shipping_details: Annotated[ShippingDetails | None, nested(ShippingDetails)] = field(repr=False)
+    service_point_details: Annotated[ServicePoint | None, nested(ServicePoint)] = field(repr=False)
     raw: Mapping[str, Any] = field(repr=False, compare=False)
 
     @property
@@ -619,7 +619,7 @@ class ShipmentParcel(Result):
     """
 
     id: Id
-    status: Annotated[Status | None, one(Status)]
+    status: Annotated[Status | None, nested(Status)]
     tracking_number: OptionalText
     tracking_url: OptionalText = field(repr=False)
     created_at: OptionalMoment
@@ -643,5 +643,5 @@ class Shipment(Result):
     id: Annotated[str, _shipment_id]
     order_number: Text
     external_reference_id: OptionalText
-    parcels: Annotated[tuple[ShipmentParcel, ...], many(ShipmentParcel)]
+    parcels: Annotated[tuple[ShipmentParcel, ...], nested_list(ShipmentParcel)]
     raw: Mapping[str, Any] = field(repr=False, compare=False)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from ...exceptions import InvalidResponse, RequestRejected, StillProcessing
 from ..pages import Page, linked_pages
-from ..queries import honouring, ids, moments, page_sizes, same_text, texts
+from ..queries import ids, moments, only_matching, page_sizes, same_text, texts
 from ..requestor import Request, Requestor
 from ..results import Cancellation
 from ..urls import check_id
@@ -148,7 +148,7 @@ class Shipments:
                 and (not asked_shipments or shipment.id in asked_shipments)
             )
 
-        return honouring(pages, matches, lambda message: self._requestor.unreadable(request, message))
+        return only_matching(pages, matches, lambda message: self._requestor.unreadable(request, message))
 
     def get(self, id: str) -> Shipment:
         """Read one shipment (operation: GET /shipments/{id}).

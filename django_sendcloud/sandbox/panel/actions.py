@@ -9,7 +9,7 @@ from ..control import Control
 from ..parcels import STATUSES, Parcel, Parcels
 from ..store import SandboxIntegration, Store
 from ..v2.integration_checks import integration_setting_errors
-from .errors import Missing, Mistake
+from .errors import InvalidForm, PageNotFound
 
 __all__ = ["Actions"]
 
@@ -29,8 +29,8 @@ class Actions:
             The page to show next, and a note for it.
 
         Raises:
-            Missing, KeyError: The form's object does not exist.
-            Mistake: A field has a value that is not allowed.
+            PageNotFound, KeyError: The form's object does not exist.
+            InvalidForm: A field has a value that is not allowed.
         """
         control = self._control
         match path:
@@ -53,7 +53,7 @@ class Actions:
             case ["reset"]:
                 control.reset()
                 return "/", "Everything but the integrations is deleted."
-        raise Missing
+        raise PageNotFound
 
     def _act_on_order(self, uuid: str, action: str, fields: Mapping[str, str]) -> tuple[str, str]:
         match action:
@@ -62,19 +62,19 @@ class Actions:
                 try:
                     self._control.create_label(uuid, count)
                 except ValueError as error:
-                    raise Mistake(str(error)) from None
+                    raise InvalidForm(str(error)) from None
                 return f"/orders/{uuid}/", f"{count} label{'s' if count > 1 else ''} created."
             case "split":
                 parts = _number(fields.get("parts", "2"), "Parts", 2, 100)
                 try:
                     self._control.split_order(uuid, parts)
                 except ValueError as error:
-                    raise Mistake(str(error)) from None
+                    raise InvalidForm(str(error)) from None
                 return "/", f"The order is split into {parts}."
             case "delete":
                 self._control.delete_shipment(uuid)
                 return "/", "The order is deleted."
-        raise Missing
+        raise PageNotFound
 
     def _act_on_parcel(self, parcel: Parcel, action: str, fields: Mapping[str, str]) -> tuple[str, str]:
         control = self._control
@@ -92,7 +92,7 @@ class Actions:
                 return "/parcels/" if code == 410 else where, message
             case "return":
                 return f"/parcels/{control.create_return(parcel.id)['id']}/", "The return is created."
-        raise Missing
+        raise PageNotFound
 
     def _act_on_integration(self, integration: SandboxIntegration, action: str, fields: Mapping[str, str]) -> str:
         control = self._control
@@ -103,7 +103,7 @@ class Actions:
             case "test" | "credentials":
                 send = control.send_test_webhook if action == "test" else control.send_credentials
                 if send(integration.id) is None:
-                    raise Mistake("The integration has no webhook: give it an address and switch it on.")
+                    raise InvalidForm("The integration has no webhook: give it an address and switch it on.")
                 return "The webhook is sent."
             case "revoke":
                 control.revoke_credentials(integration.id)
@@ -114,7 +114,7 @@ class Actions:
             case "delete":
                 control.delete_integration(integration.id)
                 return "The integration and its orders are deleted."
-        raise Missing
+        raise PageNotFound
 
     def _save(self, integration: SandboxIntegration, fields: Mapping[str, str]) -> None:
         changes: dict[str, Any] = {
@@ -127,7 +127,7 @@ class Actions:
             if value := fields.get(name, "").strip():
                 changes[name] = value
         if errors := integration_setting_errors(changes, integration.settings()):
-            raise Mistake(" ".join(line for lines in errors.values() for line in lines))
+            raise InvalidForm(" ".join(line for lines in errors.values() for line in lines))
         integration.webhook_signature_key = fields.get("webhook_signature_key", "").strip()
         self._control.change_integration(integration.id, **changes)
 
@@ -150,7 +150,7 @@ class Actions:
                 control.clear_faults()
                 control.rate_limits = False
                 return "All faults are switched off."
-        raise Missing
+        raise PageNotFound
 
     def _add_fault(self, fields: Mapping[str, str]) -> None:
         control = self._control
@@ -175,18 +175,18 @@ class Actions:
             case "html":
                 control.html_next(times, apply=apply, match=match_field)
             case _:
-                raise Missing
+                raise PageNotFound
 
     def _parcel(self, number: str) -> Parcel:
         parcel = self._parcels.get(int(number) if number.isdecimal() else 0)
         if parcel is None:
-            raise Missing
+            raise PageNotFound
         return parcel
 
 
 def _number(text: str, name: str, least: int, most: int) -> int:
     if not (text.isascii() and text.isdecimal()) or not least <= int(text) <= most:
-        raise Mistake(f"{name} must be a whole number from {least} to {most}.")
+        raise InvalidForm(f"{name} must be a whole number from {least} to {most}.")
     return int(text)
 
 
@@ -196,5 +196,5 @@ def _decimal(text: str, name: str) -> float:
     except ValueError:
         number = -1.0
     if not 0 <= number <= 3600:
-        raise Mistake(f"{name} must be a number of seconds from 0 to 3600.")
+        raise InvalidForm(f"{name} must be a number of seconds from 0 to 3600.")
     return number

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-__all__ = ["Missing", "Mistake"]
+__all__ = ["InvalidForm", "PageNotFound"]
 
 
-class Missing(Exception):
+class PageNotFound(Exception):
     """The address names nothing."""
 
 
-class Mistake(Exception):
+class InvalidForm(Exception):
     """A form has a value that is not allowed. The message says which."""

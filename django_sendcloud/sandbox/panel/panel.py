@@ -15,7 +15,7 @@ from ..parcels import Parcel, Parcels
 from ..store import Store, StoredOrder
 from . import pages
 from .actions import Actions
-from .errors import Missing, Mistake
+from .errors import InvalidForm, PageNotFound
 from .layout import page
 from .markup import Markup
 from .parts import PAGE, message
@@ -59,7 +59,7 @@ class Panel:
             if method in ("GET", "HEAD"):
                 options = {name: values[-1] for name, values in parse_qs(query).items()}
                 return self._show(path, options, refresh="x-refresh" in headers)
-        except Missing:
+        except PageNotFound:
             pass
         return self._page("Not found", message("Not found", "This page does not exist."), 404)
 
@@ -67,8 +67,8 @@ class Panel:
         try:
             where, self._note = self._actions.act(path.strip("/").split("/"), fields)
         except KeyError:
-            raise Missing from None
-        except Mistake as mistake:
+            raise PageNotFound from None
+        except InvalidForm as mistake:
             return self._page("Not done", message("Not done", str(mistake)), 400)
         return Response(303, headers={"Location": where})
 
@@ -117,7 +117,7 @@ class Panel:
                 return self._page("Integrations", main, section="/integrations/", note=note)
             case ["faults"]:
                 return self._page("Faults", pages.faults(control), section="/faults/", note=note)
-        raise Missing
+        raise PageNotFound
 
     def _orders(self, options: Mapping[str, str], start: int) -> Markup:
         search = options.get("q", "").strip()
@@ -131,13 +131,13 @@ class Panel:
     def _order(self, uuid: str) -> StoredOrder:
         order = self._store.find(uuid=uuid)
         if order is None:
-            raise Missing
+            raise PageNotFound
         return order
 
     def _parcel(self, number: str) -> Parcel:
         parcel = self._parcels.get(int(number) if number.isdecimal() else 0)
         if parcel is None:
-            raise Missing
+            raise PageNotFound
         return parcel
 
     def _take_note(self) -> str:
@@ -189,4 +189,4 @@ def _matches(order: StoredOrder, search: str) -> bool:
 def _one(found: Iterable[T]) -> T:
     for thing in found:
         return thing
-    raise Missing
+    raise PageNotFound

@@ -5,7 +5,7 @@ from __future__ import annotations
 from .integration import SandboxIntegration
 from .merging import merged
 from .order import ANY, FIRST_ID, StoredOrder
-from .saving import AcceptedOrder
 from .store import Store
+from .unsaved import AcceptedOrder
 
 __all__ = ["ANY", "FIRST_ID", "AcceptedOrder", "SandboxIntegration", "Store", "StoredOrder", "merged"]

@@ -15,11 +15,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..moments import iso, parse_moment
-from .book import Book
 from .integration import SandboxIntegration
 from .merging import merged
 from .order import ANY, FIRST_ID, AnyShipment, Generation, StoredOrder
-from .saving import AcceptedOrder, Saving
+from .order_index import OrderIndex
+from .unsaved import AcceptedOrder, UnsavedOrders
 
 __all__ = ["Store"]
 
@@ -30,7 +30,7 @@ class Store:
     Attributes:
         lock: Lock that guards all of it.
         clock: Function that returns the time, in UTC. Replaceable.
-        saving: v3 orders that are accepted and not saved.
+        unsaved: v3 orders that are accepted and not saved.
     """
 
     def __init__(self) -> None:
@@ -38,8 +38,8 @@ class Store:
         self.clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC)
         self.integrations: dict[int, SandboxIntegration] = {}
         self.connection_log: list[dict[str, Any]] = []
-        self.saving = Saving()
-        self._books: dict[int, Book] = {}
+        self.unsaved = UnsavedOrders()
+        self._indexes: dict[int, OrderIndex] = {}
         self._order_numbers = itertools.count(1)
         self._log_numbers = itertools.count(1)
 
@@ -57,12 +57,12 @@ class Store:
                     raise ValueError(f"There is already an integration {other.id} with this id or public key.")
             integration.created_at = integration.last_updated_at = self.clock()
             self.integrations[integration.id] = integration
-            self._books[integration.id] = Book()
+            self._indexes[integration.id] = OrderIndex()
 
     def remove(self, integration_id: int) -> None:
         """Remove an integration, its orders and its log entries."""
         with self.lock:
-            del self.integrations[integration_id], self._books[integration_id]
+            del self.integrations[integration_id], self._indexes[integration_id]
             self.connection_log = [entry for entry in self.connection_log if entry["integration_id"] != integration_id]
 
     def of_account(self, account: str) -> list[SandboxIntegration]:
@@ -86,7 +86,7 @@ class Store:
         with self.lock:
             self.save_due()
             order_id, shipment_id = fields["external_order_id"], fields["external_shipment_id"]
-            order = self._books[integration_id].find(order_id, shipment_id)
+            order = self._indexes[integration_id].find(order_id, shipment_id)
             if order is None:
                 order = self._create(integration_id, next(self._order_numbers), dict(fields), "v2")
                 return "created", order
@@ -119,8 +119,8 @@ class Store:
         """
         with self.lock:
             order_id = document["order_id"]
-            order = order or self._books[integration_id].find(order_id, ANY)
-            pending = self.saving.find(integration_id, order_id)
+            order = order or self._indexes[integration_id].find(order_id, ANY)
+            pending = self.unsaved.find(integration_id, order_id)
             if order is not None:
                 number = order.number
             elif pending is not None:
@@ -131,7 +131,7 @@ class Store:
             is_new = order is None and pending is None
             accepted = AcceptedOrder(integration_id, number, is_new, document, keep, recreates, due)
             if not lost:
-                self.saving.add(accepted)
+                self.unsaved.add(accepted)
                 self.save_due()
             return accepted
 
@@ -142,11 +142,11 @@ class Store:
             everything: Whether to save those, too, that wait longer.
         """
         with self.lock:
-            for accepted in self.saving.take_due(everything=everything):
+            for accepted in self.unsaved.take_due(everything=everything):
                 self._save(accepted)
 
     def _save(self, accepted: AcceptedOrder) -> None:
-        book = self._books.get(accepted.integration_id)
+        book = self._indexes.get(accepted.integration_id)
         if book is None:
             return
         order = book.by_number.get(accepted.number) or book.find(accepted.order_id, ANY)
@@ -173,7 +173,7 @@ class Store:
             created_at=now,
             updated_at=now,
         )
-        self._books[integration_id].add(order)
+        self._indexes[integration_id].add(order)
         return order
 
     def _change(self, order: StoredOrder, content: dict[str, Any], generation: Generation) -> None:
@@ -214,7 +214,7 @@ class Store:
     def delete(self, order: StoredOrder) -> None:
         """Delete an order."""
         with self.lock:
-            self._books[order.integration_id].remove(order)
+            self._indexes[order.integration_id].remove(order)
 
     def find(
         self,
@@ -227,7 +227,7 @@ class Store:
         """Return an order by its uuid or by the shop's ids; in all integrations if none is given."""
         with self.lock:
             self.save_due()
-            books = self._books.values() if integration_id is None else [self._books[integration_id]]
+            books = self._indexes.values() if integration_id is None else [self._indexes[integration_id]]
             for book in books:
                 order = book.find(order_id or "", shipment_id) if uuid is None else book.by_uuid.get(uuid)
                 if order is not None:
@@ -238,7 +238,7 @@ class Store:
         """Return an order by Sendcloud's id of v3."""
         with self.lock:
             self.save_due()
-            for book in self._books.values():
+            for book in self._indexes.values():
                 if (order := book.by_number.get(order_id - FIRST_ID)) is not None:
                     return order
         return None
@@ -247,7 +247,7 @@ class Store:
         """Return the orders of an integration, or all, oldest first."""
         with self.lock:
             self.save_due()
-            books = self._books.values() if integration_id is None else [self._books[integration_id]]
+            books = self._indexes.values() if integration_id is None else [self._indexes[integration_id]]
             return sorted((order for book in books for order in book), key=lambda order: order.number)
 
     def page(
@@ -262,7 +262,7 @@ class Store:
         """Return a page of orders, oldest first, and whether there are more in the direction of travel."""
         with self.lock:
             self.save_due()
-            found = self._books[integration_id].walk(position, back=back)
+            found = self._indexes[integration_id].walk(position, back=back)
             orders = list(itertools.islice(filter(wanted, found), size + 1))
             more = len(orders) > size
             orders = orders[:size]
@@ -289,9 +289,9 @@ class Store:
         """Delete all orders and the connection log. Integrations and their keys stay."""
         with self.lock:
             self.connection_log.clear()
-            self.saving.clear()
-            for integration_id in self._books:
-                self._books[integration_id] = Book()
+            self.unsaved.clear()
+            for integration_id in self._indexes:
+                self._indexes[integration_id] = OrderIndex()
 
 
 def _shop_updated_at(content: Mapping[str, Any], generation: Generation) -> dt.datetime | None:

@@ -122,8 +122,8 @@ def _refuse_conflicts(services: Services, request: Request, items: list[Any]) ->
     """
     if not services.behaviour.conflict_while_saving:
         return
-    saving = services.store.saving
-    if any(saving.find(item["order_details"]["integration"]["id"], item["order_id"]) for item in items):
+    unsaved = services.store.unsaved
+    if any(unsaved.find(item["order_details"]["integration"]["id"], item["order_id"]) for item in items):
         for item in items:
             _note(request, item, "conflict")
         raise Refused(400, _CONFLICT, pointer="/data")

@@ -48,8 +48,8 @@ def delete_order(services: Services, request: Request) -> Response:
     with services.store.lock:
         services.log.apply(request.logged)
         number = _number(request)
-        pending = next((found for found in services.store.saving.all() if found.number == number), None)
-        cancelled = services.behaviour.delete_before_save == "cancelled" and services.store.saving.drop(number)
+        pending = next((found for found in services.store.unsaved.all() if found.number == number), None)
+        cancelled = services.behaviour.delete_before_save == "cancelled" and services.store.unsaved.drop(number)
         try:
             order = _find(services, request, _NOT_FOUND)
         except Refused:

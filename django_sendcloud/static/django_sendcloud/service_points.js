@@ -10,7 +10,7 @@
 
   const WIDGET = "[data-sendcloud-service-point]";
   const FIELDS = ["id", "name", "carrier", "street", "house_number", "postal_code", "city", "country"];
-  const PATIENCE = 15000;
+  const TIMEOUT = 15000;
   // A page that demands a nonce has given us one; what we load needs it, too.
   const nonce = document.currentScript ? document.currentScript.nonce : "";
   let loading = null;
@@ -24,7 +24,7 @@
       if (nonce) script.nonce = nonce;
       script.addEventListener("load", resolve);
       script.addEventListener("error", () => reject(new Error("The picker's script could not be loaded.")));
-      setTimeout(() => reject(new Error("The picker's script did not come in time.")), PATIENCE);
+      setTimeout(() => reject(new Error("The picker's script did not come in time.")), TIMEOUT);
       document.head.append(script);
     }).catch((error) => {
       loading = null; // the next click tries again

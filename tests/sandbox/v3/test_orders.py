@@ -148,11 +148,11 @@ def test_omitted_blocks_are_cleared_or_kept(shop: Shop, sandbox: Sandbox) -> Non
 def test_accepted_order_appears_when_saved(shop: Shop, sandbox: Sandbox) -> None:
     sandbox.save_delay = None
     [accepted] = shop.upsert(order())
-    assert (shop.found(), sandbox.orders(), sandbox.saving) == ([], [], ["1042"])
+    assert (shop.found(), sandbox.orders(), sandbox.unsaved) == ([], [], ["1042"])
     assert shop.errors(404, "GET", f"/orders/{accepted['id']}")[0]["detail"] == NOT_FOUND
     sandbox.save_orders()
     assert [found["id"] for found in shop.found()] == [str(accepted["id"])]
-    assert sandbox.saving == []
+    assert sandbox.unsaved == []
 
 
 def test_save_delay_passes(shop: Shop, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:

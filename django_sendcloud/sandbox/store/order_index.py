@@ -8,10 +8,10 @@ from collections.abc import Iterable, Iterator
 
 from .order import ANY, AnyShipment, StoredOrder
 
-__all__ = ["Book"]
+__all__ = ["OrderIndex"]
 
 
-class Book:
+class OrderIndex:
     """The orders of one integration, with an index for each way to find one."""
 
     def __init__(self) -> None:

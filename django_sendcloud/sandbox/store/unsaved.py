@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["AcceptedOrder", "Saving"]
+__all__ = ["AcceptedOrder", "UnsavedOrders"]
 
 
 @dataclass(slots=True, eq=False)
@@ -36,7 +36,7 @@ class AcceptedOrder:
         return str(self.document["order_id"])
 
 
-class Saving:
+class UnsavedOrders:
     """All orders that are accepted and not saved, in the order of acceptance."""
 
     def __init__(self) -> None:
