@@ -13,6 +13,7 @@ import dataclasses
 import datetime as dt
 import itertools
 import logging
+import math
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -89,8 +90,13 @@ class MoveReport:
             named.append(number)
 
 
-def survey(integration: Integration, target: ApiGeneration) -> MoveReport:
+def survey(integration: Integration, target: ApiGeneration, *, wait_seconds: float = math.inf) -> MoveReport:
     """Report what a move would do, without changing anything.
+
+    Args:
+        integration: The integration.
+        target: The generation it would move to.
+        wait_seconds: Seconds to wait for the rate limit altogether.
 
     Raises:
         MoveFailed: the integration already uses that generation.
@@ -98,7 +104,7 @@ def survey(integration: Integration, target: ApiGeneration) -> MoveReport:
         SendcloudConfigurationError: the keys are missing, or cannot be read.
     """
     _check(integration, target)
-    with _backend(integration, target) as backend:
+    with _backend(integration, target, wait_seconds) as backend:
         return _compare(integration, backend, adopt=False).report
 
 
@@ -181,9 +187,10 @@ def _check(integration: Integration, target: ApiGeneration) -> None:
         raise MoveFailed(f"There is no API generation {target.value}: choose one of {', '.join(sorted(BACKENDS))}.")
 
 
-def _backend(integration: Integration, target: ApiGeneration) -> Backend:
+def _backend(integration: Integration, target: ApiGeneration, wait_seconds: float = math.inf) -> Backend:
     """Return a backend of the new generation, for an integration that still uses the old one."""
-    return BACKENDS[target.value](integration, limiter.AccountLimiter(integration.account.pk), retries=2)
+    rate = limiter.AccountLimiter(integration.account.pk, wait_seconds)
+    return BACKENDS[target.value](integration, rate, retries=2)
 
 
 def _pause(integration: Integration, target: ApiGeneration) -> bool:

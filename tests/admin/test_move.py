@@ -11,6 +11,7 @@ from django.urls import reverse
 
 from django_sendcloud import jobs
 from django_sendcloud.models import Integration, PauseReason
+from django_sendcloud.sync import limiter
 from django_sendcloud.sync.worker import push_due
 from tests import factories
 
@@ -44,6 +45,16 @@ def test_move_reports_first_and_then_moves(boss: Client, integration: Integratio
     moved = Integration.objects.get()
     assert (moved.api_generation, moved.is_paused) == ("v3", False)
     assert [each["order_id"] for each in sandbox.orders()] == [str(order.pk)]
+
+
+def test_move_is_not_surveyed_beyond_the_rate(
+    boss: Client, integration: Integration, sandbox: Any, later: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operator waits a few seconds for the question, not a minute."""
+    waits = [60.0]
+    monkeypatch.setattr(limiter, "acquire", lambda account_pk, kind: waits.pop() if waits else 0.0)
+    assert "Sendcloud could not be asked" in boss.post(action(integration, "move")).content.decode()
+    assert sandbox.requests == []
 
 
 @pytest.mark.long

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...enums import ApiGeneration
 from ...models import Integration, PauseReason
+from ...sync import limiter
 from ...sync.move import MoveFailed, MoveReport, begin_move, survey
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
@@ -66,7 +67,7 @@ def _sentences(report: MoveReport) -> list[StrOrPromise]:
 
 def _question(integration: Integration, target: ApiGeneration) -> Question:
     try:
-        report = survey(integration, target)
+        report = survey(integration, target, wait_seconds=limiter.OPERATOR_WAIT_SECONDS)
     except MoveFailed as error:
         return Question([str(error)])
     except FAILURES as error:
