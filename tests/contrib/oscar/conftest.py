@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 
 if os.environ.get("DJANGO_SETTINGS_MODULE") != "tests.contrib.oscar.settings":
     collect_ignore_glob = ["test_*.py"]
@@ -21,16 +22,40 @@ class Shop:
     """A catalogue, buyers and orders, made through Oscar."""
 
     def __init__(self) -> None:
-        from oscar.core.loading import get_model
+        from oscar.core.loading import get_class, get_model
         from oscar.test import factories
 
-        self.model, self.factories = get_model, factories
+        self.model, self.classed, self.factories = get_model, get_class, factories
         self.classes: dict[bool, Any] = {}
         country = get_model("address", "Country").objects
         self.country = country.create(
             iso_3166_1_a2="NL", iso_3166_1_a3="NLD", printable_name="Netherlands", is_shipping_country=True
         )
         get_model("order", "ShippingEventType").objects.create(name="Shipped")
+
+    def _apply(self, basket: Any, offer: Any, voucher: Any, buyer: Any) -> None:
+        applicator = self.classed("offer.applicator", "Applicator")()
+        if offer is not None:
+            applicator.apply_offers(basket, [offer])
+        if voucher is not None:
+            basket.vouchers.add(voucher)
+            applicator.apply(basket, buyer)
+
+    def offer(self, condition: tuple[str, Any], benefit: tuple[str, Any], **values: Any) -> Any:
+        """Make an offer for all products, of types and values of Oscar's conditions and benefits."""
+        make, (if_, number), (then, value) = self.factories, condition, benefit
+        everything = make.RangeFactory(includes_all_products=True)
+        return make.ConditionalOfferFactory(
+            condition=make.ConditionFactory(range=everything, type=if_, value=number),
+            benefit=make.BenefitFactory(range=everything, type=then, value=value, max_affected_items=None),
+            **values,
+        )
+
+    def voucher(self, *benefit: Any) -> Any:
+        """Make a voucher with a benefit for any order."""
+        voucher = self.factories.VoucherFactory(code="CODE")
+        voucher.offers.add(self.offer(("Count", 1), benefit, offer_type="Voucher"))
+        return voucher
 
     def product_class(self, requires_shipping: bool = True) -> Any:
         if requires_shipping not in self.classes:
@@ -84,12 +109,15 @@ class Shop:
         basket = self.factories.create_basket(empty=True)
         for product, quantity in lines or [(self.usual_product(), 1)]:
             basket.add_product(product, quantity)
-        if offer := values.pop("offer", None):
-            from oscar.core.loading import get_class
-
-            get_class("offer.applicator", "Applicator")().apply_offers(basket, [offer])
+        buyer = values.pop("user", None)
+        self._apply(basket, values.pop("offer", None), values.pop("voucher", None), buyer or AnonymousUser())
+        if basket.has_shipping_discounts:
+            repository = self.classed("shipping.repository", "Repository")()
+            values["shipping_method"] = repository.apply_shipping_offer(
+                basket, values["shipping_method"], basket.shipping_discounts[0]["offer"]
+            )
         address = self.address() if address is True else address
-        if "user" not in values:
+        if buyer is None:
             values.setdefault("guest_email", "sam@example.com")
         number = f"2026-{self.model('order', 'Order').objects.count() + 1:04}"
         return self.factories.create_order(
@@ -97,7 +125,7 @@ class Shop:
             basket=basket,
             status=status,
             shipping_address=address,
-            user=values.pop("user", None),
+            user=buyer or AnonymousUser(),
             **values,
         )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -119,16 +120,64 @@ def test_deleted_product_is_sent_by_its_line(shop: Shop, sendcloud: Any, sendclo
 
 def test_item_price_is_after_discounts(shop: Shop, sendcloud: Any, sendcloud_integration: Any) -> None:
     """An offer of the shop takes a third off; what the buyer paid is what customs and the insurance get to know."""
-    everything = shop.factories.RangeFactory(includes_all_products=True)
-    offer = shop.factories.ConditionalOfferFactory(
-        max_basket_applications=1,
-        condition=shop.factories.ConditionFactory(range=everything, type="Count", value=1),
-        benefit=shop.factories.BenefitFactory(range=everything, type="Absolute", value=10, max_affected_items=None),
-    )
+    offer = shop.offer(("Count", 1), ("Absolute", 10), max_basket_applications=1)
     order = shop.order((shop.product("Mug", price="10.00", weight=250), 3), offer=offer)
     assert order.lines.get().line_price_incl_tax == 20
     got = sent(sendcloud, order)
     assert (got["parcel_items"][0]["value"], got["total_order_value"]) == ("6.67", "20.00")
+
+
+@pytest.mark.parametrize(
+    ("benefit", "values", "total"),
+    [
+        # Of 64.93, with 4.95 for shipping.
+        (("Percentage", 15), ["8.50", "6.37", "12.75"], "55.93"),
+        (("Absolute", 10), ["8.33", "6.25", "12.49"], "54.93"),
+        (("Percentage", 100), ["0.00", "0.00", "0.00"], "4.95"),
+        (("Shipping absolute", 3), ["10.00", "7.49", "15.00"], "61.93"),
+        (("Shipping fixed price", 0), ["10.00", "7.49", "15.00"], "59.98"),
+    ],
+)
+def test_voucher_lowers_prices_and_total(
+    shop: Shop, sendcloud: Any, sendcloud_integration: Any, benefit: tuple[str, Any], values: list[str], total: str
+) -> None:
+    """A voucher for goods lowers the prices of all lines, one for shipping the total alone."""
+    mug, pot = shop.product("Mug", price="10.00", weight=250), shop.product("Pot", price="7.49", weight=900)
+    shirt = shop.product("Shirt", structure="parent", weight=180.0)
+    small = shop.product("", parent=shirt, price="15.00")
+    method = shop.classed("shipping.methods", "FixedPrice")(Decimal("4.95"), Decimal("4.95"))
+    order = shop.order((mug, 3), (pot, 2), (small, 1), voucher=shop.voucher(*benefit), shipping_method=method)
+    assert [each.voucher_code for each in order.discounts.all()] == ["CODE"]
+    got = sent(sendcloud, order)
+    assert [item["value"] for item in got["parcel_items"]] == values
+    assert got["total_order_value"] == total == str(order.total_incl_tax)
+    for item, line in zip(got["parcel_items"], order.lines.order_by("pk"), strict=True):
+        assert (
+            abs(Decimal(item["value"]) * line.quantity - line.line_price_incl_tax) <= Decimal("0.005") * line.quantity
+        )
+
+
+def test_free_piece_is_sent_at_mean_price(shop: Shop, sendcloud: Any, sendcloud_integration: Any) -> None:
+    """Three for the price of two: one line, with one price for its pieces."""
+    three = shop.offer(("Count", 3), ("Multibuy", None))
+    [item] = sent(sendcloud, shop.order((shop.product("Mug", price="9.00", weight=1), 3), offer=three))["parcel_items"]
+    assert (item["quantity"], item["value"]) == (3, "6.00")
+
+
+def test_child_product_has_title_of_parent(shop: Shop, sendcloud: Any, sendcloud_integration: Any) -> None:
+    """A child without a title of its own, of a class that needs shipping or not."""
+    for title, needs_shipping in (("Shirt", True), ("E-book", False)):
+        parent = shop.product(title, structure="parent", weight=180.0, requires_shipping=needs_shipping)
+        shop.product("", parent=parent, partner=get_model("partner", "Partner").objects.create(name=title))
+    children = get_model("catalogue", "Product").objects.filter(structure="child")
+    got = sent(sendcloud, shop.order(*[(child, 2) for child in children]))
+    assert [(item["description"], item["quantity"]) for item in got["parcel_items"]] == [("Shirt", 2)]
+
+
+def test_cancelled_line_leaves_total_as_paid(shop: Shop, sendcloud: Any, sendcloud_integration: Any) -> None:
+    order = shop.order((shop.product("Mug", price="10.00", weight=250), 1), (shop.product("Pot", weight=900), 1))
+    order.lines.last().set_status("Cancelled")
+    assert sent(sendcloud, order)["total_order_value"] == str(order.total_incl_tax) == "19.95"
 
 
 def test_order_splits_by_partner(shop: Shop, sendcloud: Any, sendcloud_integration: Any) -> None:
