@@ -22,7 +22,7 @@ from django.utils.html import strip_tags
 
 import django_sendcloud
 from django_sendcloud.admin.explanations.errors import explain
-from django_sendcloud.admin.ui.cells import ago, in_time
+from django_sendcloud.admin.ui.cells import ago, time_until
 from django_sendcloud.models.delivery import PHASES
 
 PACKAGE = Path(django_sendcloud.__file__).parent
@@ -285,6 +285,6 @@ def test_ages_are_declined(language: str) -> None:
     """German has its units in the dative here, which Django's own are not."""
     days = dt.timedelta(days=3, hours=1)
     with translation.override(language):
-        past, future = ago(timezone.now() - days), in_time(timezone.now() + days)
+        past, future = ago(timezone.now() - days), time_until(timezone.now() + days)
     assert strip_tags(past).replace("\xa0", " ") == AGE[language]
     assert strip_tags(future).replace("\xa0", " ") == WAIT[language]

@@ -24,7 +24,7 @@ from .actions.action import Action
 from .actions.atomic import take_actions_outside
 from .actions.history import render_history
 from .alerts.incidents import incidents
-from .alerts.misconfigured import or_misconfigured
+from .alerts.misconfigured import explain_misconfiguration
 from .health import fold_once, health_of
 from .lists.export import export_view
 from .lists.saved_filters import saved_filters, saved_filters_view
@@ -69,9 +69,9 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
     view_on_site = False
     empty_value_display = EMPTY
     #: Names for one and many rows, if the list's name differs: an outbox holds entries.
-    counted_as: tuple[StrOrPromise, StrOrPromise] | None = None
+    count_nouns: tuple[StrOrPromise, StrOrPromise] | None = None
     #: Explanation of an empty list.
-    nothing_yet: StrOrPromise = ""
+    empty_text: StrOrPromise = ""
 
     #: Fields and methods that a CSV export of the list holds; empty if it has none.
     exported: tuple[str, ...] = ()
@@ -162,8 +162,8 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         self.complete(request, changes.result_list)
         # Templates count this copy under the name of its rows.
         vars(changes)["counted"] = copy.copy(changes)
-        if self.counted_as:
-            changes.counted.opts = _Counted(self.opts, *self.counted_as)  # type: ignore[attr-defined]
+        if self.count_nouns:
+            changes.counted.opts = _Counted(self.opts, *self.count_nouns)  # type: ignore[attr-defined]
         return changes
 
     def render_change_form(
@@ -192,7 +192,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
         else:
             found = incidents(self.admin_site, request)
             export = f"{self.url('export')}?{request.GET.urlencode()}" if self.get_exported(request) else ""
-            context = {"sc_incidents": found, "sc_nothing_yet": self.nothing_yet, "sc_export_url": export}
+            context = {"sc_incidents": found, "sc_empty_text": self.empty_text, "sc_export_url": export}
             extra_context = {**context, **(extra_context or {})}
         return super().changelist_view(request, extra_context)
 
@@ -212,7 +212,7 @@ class SendcloudAdmin(_ModelAdmin[ModelT]):
     def urls(self) -> list[URLPattern]:
         pages = super().urls
         for page in pages:
-            page.callback = or_misconfigured(self, page.callback)
+            page.callback = explain_misconfiguration(self, page.callback)
         return pages
 
     def get_urls(self) -> list[URLPattern]:

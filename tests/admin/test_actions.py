@@ -87,10 +87,10 @@ def test_push_now_counts_one_in_singular(operator: Client, db: None) -> None:
     assert said(operator.post(url)) == ["1 order is being pushed."], "its own page names it already"
 
 
-def test_push_all_alike_asks_with_problem_numbers(operator: Client, db: None) -> None:
+def test_push_all_asks_with_problem_numbers(operator: Client, db: None) -> None:
     alike = entries(25, state="rejected", error_code="adapter_error")
     others = entries(2, state="rejected", error_code="rejected")
-    page = act(operator, "push_all_alike", alike[:1])
+    page = act(operator, "push_all_with_problem", alike[:1])
     html = page.content.decode()
     assert page.status_code == 200
     assert page.context["title"] == "Push 25 orders now"
@@ -100,14 +100,14 @@ def test_push_all_alike_asks_with_problem_numbers(operator: Client, db: None) ->
     assert factories.outbox().filter(state="rejected").count() == 27
     assert LogEntry.objects.count() == 0
 
-    response = act(operator, "push_all_alike", alike[:1], confirmed="yes")
+    response = act(operator, "push_all_with_problem", alike[:1], confirmed="yes")
     assert said(response) == ["25 orders are being pushed."]
     assert list(factories.outbox().filter(state="rejected").order_by("pk")) == others
 
 
 def test_confirmation_page_posts_its_hidden_fields(operator: Client, db: None) -> None:
     rows = entries(3, state="rejected", error_code="adapter_error")
-    form = hidden(act(operator, "push_all_alike", rows[:1]))
+    form = hidden(act(operator, "push_all_with_problem", rows[:1]))
     assert said(operator.post(reverse(OUTBOX), form)) == ["3 orders are being pushed."]
 
 
@@ -264,7 +264,7 @@ def hidden(page: Any) -> dict[str, list[str]]:
     return fields
 
 
-@pytest.mark.parametrize("name", ["push_now", "push_all_alike"])
+@pytest.mark.parametrize("name", ["push_now", "push_all_with_problem"])
 def test_vanished_selection_is_explained(operator: Client, db: None, name: str) -> None:
     rows = entries(2, state="rejected", error_code="rejected")
     page = act(operator, name, rows)
@@ -277,7 +277,7 @@ def test_vanished_selection_is_explained(operator: Client, db: None, name: str) 
 def test_confirmation_keeps_criteria_when_problem_changes(operator: Client, db: None) -> None:
     (asked_about,) = entries(1, state="rejected", error_code="rejected")
     others = entries(6, state="rejected", error_code="adapter_error")
-    page = act(operator, "push_all_alike", [asked_about])
+    page = act(operator, "push_all_with_problem", [asked_about])
     assert page.context["title"] == "Push 1 order now"
     factories.outbox().filter(pk=asked_about.pk).update(error_code="adapter_error")
     assert said(operator.post(reverse(OUTBOX), hidden(page))) == [NOTHING_LEFT]
@@ -286,7 +286,7 @@ def test_confirmation_keeps_criteria_when_problem_changes(operator: Client, db: 
 
 def test_confirmation_repeats_when_selection_grew(operator: Client, db: None) -> None:
     rows = entries(2, state="rejected", error_code="adapter_error")
-    page = act(operator, "push_all_alike", rows[:1])
+    page = act(operator, "push_all_with_problem", rows[:1])
     entries(1, state="rejected", error_code="adapter_error")
     again = operator.post(reverse(OUTBOX), hidden(page))
     assert again.status_code == 200
@@ -298,7 +298,7 @@ def test_confirmation_repeats_when_selection_grew(operator: Client, db: None) ->
 
 def test_confirmation_holds_when_selection_shrank(operator: Client, db: None) -> None:
     rows = entries(3, state="rejected", error_code="adapter_error")
-    page = act(operator, "push_all_alike", rows[:1])
+    page = act(operator, "push_all_with_problem", rows[:1])
     rows[2].delete()
     assert said(operator.post(reverse(OUTBOX), hidden(page))) == ["2 orders are being pushed."]
 
@@ -386,8 +386,8 @@ def test_order_without_attempt_shows_number_everywhere(operator: Client, data: D
         for number, key in (("TOLD-1", told.order_pk), ("FRESH-1", str(fresh.pk)), ("order gone-1", "gone-1"))
     }
     listed = operator.get(reverse(OUTBOX)).content.decode()
-    confirmation = act(operator, "push_all_alike", [rows["FRESH-1"]]).content.decode()
-    act(operator, "push_all_alike", [rows["FRESH-1"]], confirmed="yes")
+    confirmation = act(operator, "push_all_with_problem", [rows["FRESH-1"]]).content.decode()
+    act(operator, "push_all_with_problem", [rows["FRESH-1"]], confirmed="yes")
     for number, row in rows.items():
         assert f">{number}</a>" in listed
         assert f">{number}</a>" in confirmation
@@ -415,11 +415,11 @@ def test_history_renders_in_readers_language(operator: Client, data: Data) -> No
     assert "Pushed again." in operator.get(url, headers={"accept-language": "en"}).content.decode()
 
 
-def test_push_all_alike_works_on_shipments(operator: Client, data: Data) -> None:
+def test_push_all_works_on_shipments(operator: Client, data: Data) -> None:
     alike = columns_of(Problem("rejected", fields=data.entry.error_fields))
     other = entries(1, state="dead", **alike)[0]
     url = "admin:django_sendcloud_shipment_changelist"
-    page = act(operator, "push_all_alike", [data.shipment], url=url)
+    page = act(operator, "push_all_with_problem", [data.shipment], url=url)
     assert page.context["title"] == "Push 2 orders now"
     assert said(operator.post(reverse(url), hidden(page))) == ["2 orders are being pushed."]
     other.refresh_from_db()

@@ -58,7 +58,7 @@ def listed(client: Client, problem: str) -> int:
 
 def ask(client: Client, *rows: OutboxEntry) -> Any:
     return client.post(
-        reverse(OUTBOX), {"action": "push_all_alike", "_selected_action": [row.pk for row in rows]}
+        reverse(OUTBOX), {"action": "push_all_with_problem", "_selected_action": [row.pk for row in rows]}
     ).context
 
 
@@ -131,7 +131,7 @@ def test_shipments_ask_for_own_problems(boss: Client, data: Data) -> None:
     (strange,) = wrong(1, "country", "country_unknown", order_type="shop.other")
     OutboxEntry.objects.filter(pk=strange.pk).update(order_pk=key)
     url = reverse("admin:django_sendcloud_shipment_changelist")
-    form = {"action": "push_all_alike", "_selected_action": [data.shipment.pk, other.pk]}
+    form = {"action": "push_all_with_problem", "_selected_action": [data.shipment.pk, other.pk]}
     assert boss.post(url, form).context["title"] == "Push 2 orders now"
     boss.post(url, form | {"confirmed": "yes"})
     assert list(OutboxEntry.objects.filter(state="rejected")) == [strange]

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_sendcloud.admin.integrations import pending_secrets as keeping
-from django_sendcloud.admin.integrations.webhook import IN_THE_WAY
+from django_sendcloud.admin.integrations.webhook import ADDRESS_PROBLEMS
 from django_sendcloud.core.crypto import Secret, keyring
 from django_sendcloud.models import Account, Integration, OutboxEntry, Parcel, PauseReason, Shipment, WebhookEvent
 from django_sendcloud.sync import limiter
@@ -951,14 +951,14 @@ def test_working_webhook_address_is_confirmed(
     assert history() == ["Checked the webhook address: it works."]
 
 
-@pytest.mark.parametrize("problem", IN_THE_WAY)
+@pytest.mark.parametrize("problem", ADDRESS_PROBLEMS)
 def test_webhook_obstacle_is_explained(
     problem: str, boss: Client, connected: Integration, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.SENDCLOUD = {**settings.SENDCLOUD, "WEBHOOK_BASE_URL": "https://shop.example"}
     monkeypatch.setattr(selftest, "run", lambda integration, url: selftest.Outcome(problem, 599))
     message = html.unescape(said(press(boss, connected, "check_address")))
-    expected = IN_THE_WAY[problem]
+    expected = ADDRESS_PROBLEMS[problem]
     assert all(str(text) in message for text in (expected.title, expected.why, expected.advice))
     assert "HTTP 599" in message
     assert history() == [f"Checked the webhook address: {expected.title}."]

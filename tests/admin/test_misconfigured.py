@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.urls import reverse
 
-from django_sendcloud.admin.alerts.misconfigured import or_misconfigured
+from django_sendcloud.admin.alerts.misconfigured import explain_misconfiguration
 from django_sendcloud.conf import conf
 from django_sendcloud.models import OutboxEntry, Overview
 from tests import factories
@@ -124,6 +124,6 @@ def test_failed_page_keeps_nothing_it_wrote(
     request = rf.get("/")
     request.user = admin_user
     with transaction.atomic():
-        page = or_misconfigured(site.get_model_admin(Overview), view)(request)
+        page = explain_misconfiguration(site.get_model_admin(Overview), view)(request)
     assert page.status_code == 200
     assert not Customer.objects.filter(name="Half done").exists()

@@ -26,7 +26,7 @@ from django.utils.html import strip_tags
 
 from django_sendcloud.admin.overview.snapshot import Snapshot
 from django_sendcloud.admin.overview.sparklines import Day, Sparkline, last_day
-from django_sendcloud.admin.ui.humanize import clock_time, grouped, sent_today, when
+from django_sendcloud.admin.ui.humanize import clock_time, format_number, sent_today, when
 from django_sendcloud.models import (
     Account,
     Integration,
@@ -262,14 +262,16 @@ def test_tasks_are_sorted_by_urgency(boss: Client, data: Data) -> None:
 def test_task_links_show_their_rows(boss: Client, data: Data) -> None:
     entry(state="dead", error_code="worker_died")
     lost = entry(error_code="adapter_missing")
-    unheard = WebhookEvent.objects.create(integration=data.integration, digest="u", state="receiver_failed", body="{}")
+    receiver_failed = WebhookEvent.objects.create(
+        integration=data.integration, digest="u", state="receiver_failed", body="{}"
+    )
     parcel = Parcel.objects.create(integration=data.integration, remote_id=99)
     found = tasks(boss)
     for title, row in {
         "1 order: Order lines, weight of one piece is not valid": data.entry,
         "1 order without an integration: The shop has no adapter for this kind of order": lost,
         "1 webhook could not be applied": data.event,
-        "1 webhook was applied, and the shop's own code failed on it": unheard,
+        "1 webhook was applied, and the shop's own code failed on it": receiver_failed,
         "1 parcel belongs to no order": parcel,
     }.items():
         assert shown(boss, button(found[title], "Show it").url) == [row.pk], title
@@ -343,13 +345,15 @@ def test_orders_with_same_problem_retry_together(boss: Client, data: Data) -> No
 
 def test_failed_webhooks_replay_with_one_click(boss: Client, data: Data) -> None:
     bare = WebhookEvent.objects.create(integration=data.integration, digest="b", state="failed", body="")
-    unheard = WebhookEvent.objects.create(integration=data.integration, digest="u", state="receiver_failed", body="{}")
+    receiver_failed = WebhookEvent.objects.create(
+        integration=data.integration, digest="u", state="receiver_failed", body="{}"
+    )
     replay = button(tasks(boss)["2 webhooks could not be applied"], "Replay")
     assert boss.post(replay.url, {replay.name: replay.value}).status_code == 302
-    for event in (data.event, bare, unheard):
+    for event in (data.event, bare, receiver_failed):
         event.refresh_from_db()
     # The second has no body left; the third has to be confirmed first.
-    assert [event.state for event in (data.event, bare, unheard)] == ["received", "failed", "receiver_failed"]
+    assert [event.state for event in (data.event, bare, receiver_failed)] == ["received", "failed", "receiver_failed"]
 
 
 def test_dead_orders_are_named_dead(boss: Client, well: Integration) -> None:
@@ -664,9 +668,9 @@ def test_times_and_numbers_are_humanized(db: None) -> None:
     assert strip_tags(when(ago)) == f"5\xa0minutes ago ({clock_time(ago)})"
     ahead = timezone.now() + dt.timedelta(minutes=5, seconds=30)
     assert strip_tags(when(ahead)) == f"in 5\xa0minutes ({clock_time(ahead)})"
-    assert grouped(1234567) == "1,234,567"
+    assert format_number(1234567) == "1,234,567"
     with translation.override("de"):
-        assert grouped(1234567) == "1.234.567"
+        assert format_number(1234567) == "1.234.567"
 
 
 # -- costs --------------------------------------------------------------------------------------------

@@ -17,7 +17,7 @@ from ...models import Account, ClosedReason, Integration
 from ...sync import breaker, limiter
 from ..base import SendcloudAdmin
 from ..ui.badges import badge
-from ..ui.cells import EMPTY, in_time, link
+from ..ui.cells import EMPTY, link, time_until
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ class AccountAdmin(SendcloudAdmin[Account]):
                 if asked
                 else _("Sendcloud has trouble; next try %(time)s")
             )
-            return badge(words % {"time": in_time(until)}, "warn")
+            return badge(words % {"time": time_until(until)}, "warn")
         return badge(_("as fast as Sendcloud allows"), "good")
 
     @admin.display(description=_("writes"))

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     #: An admin class, or ``BackOffice``.
     AnyAdmin = Any
 
-__all__ = ["Action", "Question", "action", "asked", "in_chunks", "notify", "report_count"]
+__all__ = ["Action", "Question", "action", "confirmed_criteria", "in_chunks", "notify", "report_count"]
 
 Rows = models.QuerySet[Any]
 Run = Callable[[Any, HttpRequest, Rows], HttpResponse | None]
@@ -60,10 +60,10 @@ class Question:
         rows: Objects of the action, if they differ from the selection.
         title: Heading that names action and objects. Made of the action's label otherwise.
         button: Label of the button. The action's label otherwise.
-        criteria: Criteria that found ``rows``. They come back with the confirmation, see :func:`asked`, so that the
-            action applies to them and not to those of the selection by then.
+        criteria: Criteria that found ``rows``. They come back with the confirmation (:func:`confirmed_criteria`), so
+            that the action applies to them and not to those of the selection by then.
         form: Choices of the operator. Its fields need initial values.
-        insists: Ask on the object's own page, too, though the action does not otherwise.
+        always_asks: Ask on the object's own page, too, though the action does not otherwise.
     """
 
     consequences: list[StrOrPromise]
@@ -73,7 +73,7 @@ class Question:
     button: StrOrPromise = ""
     criteria: list[str] = dataclasses.field(default_factory=list)
     form: forms.Form | None = None
-    insists: bool = False
+    always_asks: bool = False
 
 
 @dataclasses.dataclass(eq=False)
@@ -142,7 +142,7 @@ class Action:
             nothing_left = gettext("Nothing of this selection is left.")
             messages.warning(request, f"{nothing_left} {_done_meanwhile()}")
             return None
-        if question is not None and (page_of is None or self.asks_for_one or question.insists):
+        if question is not None and (page_of is None or self.asks_for_one or question.always_asks):
             confirmed = self._is_confirmed(request, rows)
             confirmed_number = request.POST.get(NUMBER, "")
             more_by_now = confirmed and confirmed_number.isdecimal() and number > int(confirmed_number)
@@ -206,7 +206,7 @@ class Action:
             what = str(objects[0][0])
         else:
             opts = admin.opts
-            one, many = getattr(admin, "counted_as", None) or (opts.verbose_name, opts.verbose_name_plural)
+            one, many = getattr(admin, "count_nouns", None) or (opts.verbose_name, opts.verbose_name_plural)
             what = f"{number} {one if number == 1 else many}"
         return gettext("%(action)s: %(objects)s") % {"action": _plain(self.label), "objects": what}
 
@@ -245,7 +245,7 @@ action = _as_decorator(Action)
 """Make the decorated function an ``Action``; takes its label, and its options by name."""
 
 
-def asked(request: HttpRequest) -> list[str]:
+def confirmed_criteria(request: HttpRequest) -> list[str]:
     """Return the criteria of the question that this request confirms."""
     return request.POST.getlist(CRITERIA) if request.POST.get(CONFIRMED) == "yes" else []
 

@@ -21,7 +21,7 @@ from ..explanations.failures import explain_failure
 from ..explanations.health import START_WORKER, explain_finding
 from ..health import health_of
 from ..permissions import Permissions
-from ..ui.humanize import clock_time, grouped, quoted, without_double_stop
+from ..ui.humanize import clock_time, format_number, quoted, without_double_stop
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ def _incident(
     sentences: list[Any] = []
     if sees_orders and finding.number:
         sentence = ngettext("%(number)s order waits.", "%(number)s orders wait.", finding.number)
-        sentences.append(sentence % {"number": grouped(finding.number)})
+        sentences.append(sentence % {"number": format_number(finding.number)})
     # Without a worker, the time of the next attempt passes by.
     if finding.until is not None and finding.until > now and finding.detail != PauseReason.PERSON:
         sentences.append(gettext("Next try: %(time)s.") % {"time": clock_time(finding.until)})

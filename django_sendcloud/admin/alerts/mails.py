@@ -39,7 +39,7 @@ from ...sync.health import Code, Finding, Health, Level, pushed_since
 from ..explanations import causes as problems
 from ..explanations.errors import Explanation, explain_entry
 from ..explanations.health import START_WORKER, explain_finding
-from ..ui.humanize import clock_time, grouped, without_double_stop
+from ..ui.humanize import clock_time, format_number, without_double_stop
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def _subject_of_digest(health: Health, causes: Sequence[Cause]) -> str:
             return gettext("Sendcloud: %(problem)s") % {"problem": sentence}
         return gettext("Sendcloud: all orders are reaching Sendcloud")
     text = ngettext("Sendcloud: %(number)s open problem", "Sendcloud: %(number)s open problems", len(causes))
-    return text % {"number": grouped(len(causes))}
+    return text % {"number": format_number(len(causes))}
 
 
 def _what_waits(health: Health) -> str:
@@ -135,7 +135,7 @@ def _what_waits(health: Health) -> str:
         return gettext("No integration is in use")
     number = sum(each.backlog.waiting for each in health.in_use if each.find(*_DELAYS))
     sentence = ngettext("%(number)s order waits for Sendcloud", "%(number)s orders wait for Sendcloud", number)
-    return sentence % {"number": grouped(number)} if number else ""
+    return sentence % {"number": format_number(number)} if number else ""
 
 
 def _explanation(cause: Cause) -> Explanation:
@@ -171,7 +171,7 @@ def _problems(causes: Sequence[Cause]) -> list[str]:
                 if cause.code == WEBHOOKS_FAILED
                 else ngettext("%(number)s order.", "%(number)s orders.", cause.number)
             )
-            facts.insert(0, what % {"number": grouped(cause.number)})
+            facts.insert(0, what % {"number": format_number(cause.number)})
         lines += [f"* {_title(cause)}", "  " + " ".join(filter(None, map(str, facts)))]
         if url := _url_of(cause):
             lines.append(f"  {url}")
@@ -186,10 +186,10 @@ def _digest(found: Health, causes: Sequence[Cause], now: dt.datetime) -> list[st
     for each in found.in_use:
         values = {
             "name": each.integration,
-            "sent": grouped(pushed.get(each.integration.pk, 0)),
-            "waiting": grouped(each.backlog.waiting),
-            "rejected": grouped(each.backlog.rejected),
-            "dead": grouped(each.backlog.dead),
+            "sent": format_number(pushed.get(each.integration.pk, 0)),
+            "waiting": format_number(each.backlog.waiting),
+            "rejected": format_number(each.backlog.rejected),
+            "dead": format_number(each.backlog.dead),
         }
         text = gettext(
             "%(name)s: sent in the last 24 hours: %(sent)s, waiting: %(waiting)s, fix needed: %(rejected)s, "

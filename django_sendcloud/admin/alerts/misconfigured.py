@@ -15,12 +15,12 @@ from ...conf import SendcloudConfigurationError, is_configured
 from ..explanations.failures import explain_failure
 from ..permissions import may
 
-__all__ = ["or_misconfigured"]
+__all__ = ["explain_misconfiguration"]
 
 View = Callable[..., HttpResponse]
 
 
-def or_misconfigured(model_admin: admin.ModelAdmin[Any], view: View) -> View:
+def explain_misconfiguration(model_admin: admin.ModelAdmin[Any], view: View) -> View:
     """Return the view as one that names a wrong setting if it fails because of that."""
 
     @functools.wraps(view)

@@ -9,7 +9,7 @@ from django.db import Error
 from django.http import HttpRequest
 
 from ...models import Alert, Overview
-from ..ui.humanize import grouped
+from ..ui.humanize import format_number
 
 __all__ = ["count_in_sidebar", "open_problems"]
 
@@ -26,7 +26,7 @@ def open_problems(request: HttpRequest) -> str:
             # The tables may be older than the code, and the shop's admin works all the same.
             number = 0
         vars(request)["sendcloud_open_problems"] = number
-    return grouped(number) if number else ""
+    return format_number(number) if number else ""
 
 
 def count_in_sidebar(site: admin.AdminSite) -> None:

@@ -15,12 +15,12 @@ from ...models import Integration, PauseReason
 from .errors import ERRORS, PAUSES, Explanation, explain_error
 from .health import NO_KEYS
 
-__all__ = ["AT_FULL_SPEED", "FAILURES", "demands_oauth2", "explain_failure"]
+__all__ = ["FAILURES", "RATE_LIMIT_REACHED", "demands_oauth2", "explain_failure"]
 
 #: Errors of a request to Sendcloud: it failed, or the keys are unreadable or malformed.
 FAILURES = (APIError, SendcloudConfigurationError, ValueError)
 
-AT_FULL_SPEED = _(
+RATE_LIMIT_REACHED = _(
     "Orders go out at full speed at the moment, which leaves no room for anything else. Nothing was changed. Please "
     "try again in a minute."
 )
@@ -46,7 +46,7 @@ MISCONFIGURED = Explanation(
     _("A setting cannot work, or would not be safe. The end of this message names it."),
     _("Ask your developer to fix it."),
 )
-NOWHERE = ERRORS["wrong_address"]
+WRONG_ADDRESS = ERRORS["wrong_address"]
 
 
 def demands_oauth2(error: Exception) -> bool:
@@ -69,13 +69,13 @@ def explain_failure(error: Exception, integration: Integration | None = None) ->
         case CopyOfShop():
             return PAUSES[PauseReason.COPY.value]
         case WrongAddress():
-            return NOWHERE
+            return WRONG_ADDRESS
         case SendcloudConfigurationError():
             return MISCONFIGURED
         case AuthenticationError() if demands_oauth2(error):
             return OAUTH2_REQUIRED
         case NotFound(operation="list integrations"):
-            return NOWHERE
+            return WRONG_ADDRESS
         case TLSError():
             return explain_error(error)
         case RequestNotSent():

@@ -27,7 +27,7 @@ from ..lists.filters import ActionFilter, age_filter
 from ..lists.search import MAX_MATCHES, spellings
 from ..permissions import Permissions
 from ..ui.badges import EVENT_TONES, badge, badge_with
-from ..ui.cells import EMPTY, ago, in_time, link
+from ..ui.cells import EMPTY, ago, link, time_until
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
@@ -135,8 +135,8 @@ class WebhookEventAdmin(SearchedAdmin[WebhookEvent]):
     panel_template = "admin/django_sendcloud/inbox/panel.html"
     below_template = "admin/django_sendcloud/inbox/below.html"
     readonly_fields = ["state_badge", "parcel_link", "event_and_action", "integration_link"]
-    counted_as = (_("webhook"), _("webhooks"))
-    nothing_yet = _("Webhooks from Sendcloud are listed here, each with its result.")
+    count_nouns = (_("webhook"), _("webhooks"))
+    empty_text = _("Webhooks from Sendcloud are listed here, each with its result.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[WebhookEvent]:
         # The body is large, encrypted, and rarely read.
@@ -188,7 +188,7 @@ class WebhookEventAdmin(SearchedAdmin[WebhookEvent]):
             "waiting": obj.due_at is not None and obj.state != EventState.RECEIVER_FAILED,
             "kept": _is_kept(obj),
             "dismissed": obj.state == EventState.DISMISSED,
-            "again": in_time(obj.due_at) if obj.due_at else "",
+            "again": time_until(obj.due_at) if obj.due_at else "",
         }
         if self.has_payload_permission(request):
             context |= _body(obj)

@@ -46,7 +46,7 @@ from .copies import is_a_copy, may_be_copy, ships_here
 from .differences import differences_page
 from .disconnect import delete_at_sendcloud, disconnect
 from .failures import report_failure
-from .forms import SECRETS, Entry, IntegrationForm, KeyCheck, KeysForm, check_keys, generation_of
+from .forms import SECRETS, FormContext, IntegrationForm, KeyCheck, KeysForm, check_keys, generation_of
 from .logs import page_of_logs
 from .move import move
 from .page import IntegrationPage, counted, outbox_url
@@ -366,7 +366,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     ) -> Any:
         form: Any = super().get_form(request, obj, change=change, **kwargs)
         may_see = self.has_credentials_permission(request)
-        form.entry = vars(request).get("sendcloud_entry") or Entry(shows_what_is_set=may_see)
+        form.form_context = vars(request).get("sendcloud_form_context") or FormContext(shows_what_is_set=may_see)
         return form
 
     @outside_transactions
@@ -385,20 +385,20 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     ) -> HttpResponse:
         if request.method == "POST":
             # Before Django opens the transaction: a slow Sendcloud must not hold a lock.
-            vars(request)["sendcloud_entry"] = self._entry(request, object_id)
+            vars(request)["sendcloud_form_context"] = self._form_context(request, object_id)
         else:
             pending_secrets.forget(request)
         return super().changeform_view(request, object_id, form_url, extra_context)
 
-    def _entry(self, request: HttpRequest, object_id: str | None) -> Entry:
+    def _form_context(self, request: HttpRequest, object_id: str | None) -> FormContext:
         """Return the operator's input, kept secrets, and Sendcloud's answer to them."""
         stored = self.get_object(request, unquote(object_id)) if object_id else None
         allowed = self.has_change_permission(request, stored) if object_id else self.has_add_permission(request)
         if not allowed or (object_id and stored is None):
-            return Entry()
+            return FormContext()
         ticket, testing = request.POST.get("kept", ""), "_test" in request.POST
-        kept = pending_secrets.kept(request, object_id or "", ticket)
-        lost = [] if kept else pending_secrets.promised(ticket)
+        kept = pending_secrets.load(request, object_id or "", ticket)
+        lost = [] if kept else pending_secrets.field_names(ticket)
         key_check: KeyCheck | None = None
         if "new_secret_key" not in lost or request.POST.get("new_secret_key"):
             candidate = KeysForm(request.POST).candidate(stored, kept, testing=testing)
@@ -410,7 +410,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
                     key_check = KeyCheck(error=error)
                 else:
                     key_check = check_keys(candidate, generation_of(stored, request.POST.get("api", "")))
-        return Entry(key_check, kept, lost, testing, self.has_credentials_permission(request))
+        return FormContext(key_check, kept, lost, testing, self.has_credentials_permission(request))
 
     def render_change_form(
         self,
@@ -424,9 +424,9 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         form = context["adminform"].form
         if request.method == "POST" and isinstance(form, IntegrationForm):
             # Nothing was saved; the secret is kept so that it need not be entered twice.
-            context["sc_ticket"] = pending_secrets.keep(request, str(obj.pk) if obj else "", form.entered)
-            form.say_kept()
-            if form.entry.testing:
+            context["sc_ticket"] = pending_secrets.store(request, str(obj.pk) if obj else "", form.entered)
+            form.show_kept_secrets()
+            if form.form_context.testing:
                 self._report_test(request, obj, form)
         # Saving always leads to the integration's page; deleting is among the rare actions.
         context |= {"show_save_and_continue": False, "show_save_and_add_another": False, "show_delete": False}
@@ -434,8 +434,8 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
 
     def _report_test(self, request: HttpRequest, obj: Integration | None, form: IntegrationForm) -> None:
         works = form.remote is not None and not form.errors
-        if obj is not None and form.entry.key_check is not None:
-            error = form.entry.key_check.error
+        if obj is not None and form.form_context.key_check is not None:
+            error = form.form_context.key_check.error
             if works:
                 log(request, [obj], _("Tested the connection: it works."))
             else:
@@ -476,7 +476,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
             is_new = obj.refreshed_at is None or form.connects_again
             changed |= set(obj.apply_remote(form.remote) if is_new else obj.apply_remote(form.remote, ()))
         if not change:
-            key_check, chosen = form.entry.key_check, generation_of(None, form.cleaned_data.get("api", ""))
+            key_check, chosen = form.form_context.key_check, generation_of(None, form.cleaned_data.get("api", ""))
             proposed = key_check.generation if key_check and key_check.error is None else usual_generation()
             obj.api_generation = (chosen or proposed).value
             others = list(Integration.objects.active())

@@ -18,10 +18,10 @@ from ...sync import limiter
 from ...sync.health import health
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
-from ..explanations.failures import AT_FULL_SPEED, FAILURES, explain_failure
+from ..explanations.failures import FAILURES, RATE_LIMIT_REACHED, explain_failure
 from .copies import may_be_copy
 from .failures import report_failure
-from .webhook import can_be_asked
+from .webhook import has_usable_keys
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -69,7 +69,7 @@ def _ask_disconnect(model_admin: SendcloudAdmin[Integration], request: HttpReque
             ],
             _waiting(integration),
         )
-    stays_on = integration.webhook_active and not can_be_asked(integration)
+    stays_on = integration.webhook_active and not has_usable_keys(integration)
     return Question(
         [
             _("Nothing is sent to it any more, and its keys are forgotten here."),
@@ -92,7 +92,7 @@ def disconnect(model_admin: SendcloudAdmin[Integration], request: HttpRequest, r
             limiter.wait_for_turn(integration.account.pk, "unsafe")
         except RateLimited:
             # Without keys the webhook could not be switched off later.
-            messages.warning(request, AT_FULL_SPEED)
+            messages.warning(request, RATE_LIMIT_REACHED)
             return
         try:
             integration.change_at_sendcloud(webhook_active=False)
@@ -138,7 +138,7 @@ def _ask_delete(model_admin: SendcloudAdmin[Integration], request: HttpRequest, 
     _("Delete at Sendcloud…"),
     permission="delete_remote",
     ask=_ask_delete,
-    offered=can_be_asked,
+    offered=has_usable_keys,
     emphasis="danger",
     typed=str,
 )

@@ -16,14 +16,14 @@ from ...models import Integration
 from ...sync.outcomes import reaction_to
 from ..actions.history import Text, log
 from ..base import SendcloudAdmin
-from ..explanations.failures import AT_FULL_SPEED, explain_failure
+from ..explanations.failures import RATE_LIMIT_REACHED, explain_failure
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 __all__ = ["report_failure"]
 
-MAYBE = _("It may have been done all the same: look in Sendcloud's panel, or simply try again.")
+MAYBE_DONE = _("It may have been done all the same: look in Sendcloud's panel, or simply try again.")
 
 
 def report_failure(
@@ -49,12 +49,12 @@ def report_failure(
     """
     if isinstance(error, RateLimited) and error.status is None:
         # Our own limit: nothing was sent.
-        messages.warning(request, AT_FULL_SPEED)
+        messages.warning(request, RATE_LIMIT_REACHED)
         return
     explanation = explain_failure(error, integration)
     # The read that confirms a change follows it.
     unknown = changes and (reaction_to(error).unknown or getattr(error, "operation", "") == "get integration")
-    advice = MAYBE if unknown else explanation.advice
+    advice = MAYBE_DONE if unknown else explanation.advice
     model_admin.report(request, messages.ERROR, explanation.title, explanation.why, advice, f"({error})")
     text = (
         _("%(doing)s: the result is unknown. %(problem)s.")

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 else:
     _ModelForm = forms.ModelForm
 
-__all__ = ["FAILURES", "SECRETS", "Entry", "IntegrationForm", "KeyCheck", "KeysForm", "check_keys"]
+__all__ = ["FAILURES", "SECRETS", "FormContext", "IntegrationForm", "KeyCheck", "KeysForm", "check_keys"]
 
 MAX_PUBLIC_KEY = 200
 
@@ -79,7 +79,7 @@ def _are_swapped(integration: Integration, error: Exception) -> bool:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Entry:
+class FormContext:
     """Facts about a posted form beside its fields.
 
     Args:
@@ -210,7 +210,7 @@ SECRETS = ("new_secret_key", "new_webhook_signature_key")
 class IntegrationForm(_ModelForm):
     """Write-only form of the keys. Sendcloud's own settings (name, address, webhook) are read from Sendcloud."""
 
-    entry: ClassVar[Entry] = Entry()
+    form_context: ClassVar[FormContext] = FormContext()
 
     remote_id = forms.IntegerField(
         label=_("Sendcloud's id"),
@@ -267,14 +267,14 @@ class IntegrationForm(_ModelForm):
         stored = self._stored
         has_keys = bool(stored and stored.secret_key)
         if "new_secret_key" in self.fields:
-            self.fields["new_secret_key"].required = not has_keys and not self.entry.kept.get("new_secret_key")
-        self._say(
+            self.fields["new_secret_key"].required = not has_keys and not self.form_context.kept.get("new_secret_key")
+        self._set_help_text(
             "new_secret_key",
             _("Saved. Leave empty to keep the current key.")
             if has_keys
             else _("It is not set yet. It is stored encrypted, and never shown again."),
         )
-        self._say(
+        self._set_help_text(
             "new_webhook_signature_key",
             _("Saved. Leave empty to keep the current key.")
             if stored and stored.webhook_signature_key
@@ -304,17 +304,17 @@ class IntegrationForm(_ModelForm):
     @cached_property
     def changed_data(self) -> list[str]:
         """Return the changed fields for the history, kept secrets included."""
-        kept = [name for name in SECRETS if name in self.fields and self.entry.kept.get(name)]
+        kept = [name for name in SECRETS if name in self.fields and self.form_context.kept.get(name)]
         changed: list[str] = super().changed_data
         return [*changed, *(name for name in kept if name not in changed)]
 
-    def _say(self, name: str, help_text: StrOrPromise) -> None:
+    def _set_help_text(self, name: str, help_text: StrOrPromise) -> None:
         if name in self.fields:
             unanswered = _("It is never shown. Leave empty to keep the current one.")
-            may_see = self.entry.shows_what_is_set or self._stored is None
+            may_see = self.form_context.shows_what_is_set or self._stored is None
             self.fields[name].help_text = help_text if may_see else unanswered
 
-    def say_kept(self) -> None:
+    def show_kept_secrets(self) -> None:
         """Show which secrets are kept for the next request."""
         for name in self.entered:
             self[name].help_text = _(
@@ -324,7 +324,7 @@ class IntegrationForm(_ModelForm):
 
     def is_valid(self) -> bool:
         """Return whether the form can be saved. A test of keys never is."""
-        return super().is_valid() and not self.entry.testing
+        return super().is_valid() and not self.form_context.testing
 
     def clean_public_key(self) -> str:
         key = str(self.cleaned_data["public_key"])
@@ -338,15 +338,15 @@ class IntegrationForm(_ModelForm):
         data = super().clean() or self.cleaned_data
         for name in SECRETS:
             if name in data and not data[name]:
-                data[name] = self.entry.kept.get(name, "")
-                if name in self.entry.lost:
+                data[name] = self.form_context.kept.get(name, "")
+                if name in self.form_context.lost:
                     text = _("It had been kept for ten minutes, and is gone by now. Enter it again.")
                     self.add_error(name, ValidationError(text, code="lost"))
         self.entered = {name: data[name] for name in SECRETS if data.get(name)}
         if data.get("new_secret_key") and data["new_secret_key"] == data.get("public_key"):
             del self.entered["new_secret_key"]
             self.add_error("new_secret_key", ValidationError(_("This is the public key."), code="public_key"))
-        key_check = self.entry.key_check
+        key_check = self.form_context.key_check
         if key_check is not None and not self.errors:
             if key_check.error is not None:
                 self._not_answered(key_check.error, swapped=key_check.swapped)
@@ -368,7 +368,7 @@ class IntegrationForm(_ModelForm):
             self._rejected(swapped=swapped)
         elif isinstance(error, PermissionDenied | NotFound | SendcloudConfigurationError | ValueError):
             self.add_error(None, self._sentence(explanation, error, code="rejected"))
-        elif self.entry.testing or not (self._stored or self.cleaned_data.get("remote_id")):
+        elif self.form_context.testing or not (self._stored or self.cleaned_data.get("remote_id")):
             self.add_error(None, self._sentence(explanation, error, code="unreachable"))
         else:
             self.unchecked = explanation

@@ -16,7 +16,7 @@ from ...sync.move import MoveFailed, MoveReport, begin_move, survey
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
 from ..explanations.failures import FAILURES, explain_failure
-from .webhook import can_be_asked
+from .webhook import has_usable_keys
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -97,7 +97,7 @@ def _begin(request: HttpRequest, integration: Integration, target: ApiGeneration
 
 
 def _may_move(integration: Integration) -> bool:
-    return integration.paused_reason not in (PauseReason.PERSON, PauseReason.MOVE) and can_be_asked(integration)
+    return integration.paused_reason not in (PauseReason.PERSON, PauseReason.MOVE) and has_usable_keys(integration)
 
 
 def _other(integration: Integration) -> ApiGeneration:

@@ -28,11 +28,11 @@ from ..permissions import Permissions
 from ..ui.badges import badge
 from ..ui.buttons import Button
 from ..ui.cells import EMPTY, ago
-from ..ui.humanize import grouped, sent_today
+from ..ui.humanize import format_number, sent_today
 from ..ui.links import admin_url
 from .checklist import Step, steps
 from .copies import may_be_copy
-from .webhook import can_be_asked, is_registered, where_shop_is
+from .webhook import has_usable_keys, is_registered, shop_root_url
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -76,7 +76,7 @@ class IntegrationPage:
         self.admin, self.request, self.integration = model_admin, request, integration
         self.all = health_of(request)
         self.health = self.all.of(integration)
-        self.address = integration.webhook_address(where_shop_is(request))
+        self.address = integration.webhook_address(shop_root_url(request))
         self.is_being_connected = self.health.level == Level.CONNECTING
         self.may_change = model_admin.has_change_permission(request, integration)
         self.sees_outbox = request.user.has_perm("django_sendcloud.view_outboxentry")
@@ -143,7 +143,7 @@ class IntegrationPage:
             return [self._button("resume", "default")]
         if finding.code in (Code.REJECTED, Code.DEAD) and self.sees_outbox:
             return [Button(_("Show these orders"), self.outbox_url("stuck"), emphasis="default")]
-        if finding.code == Code.FAILING_THERE and can_be_asked(self.integration):
+        if finding.code == Code.FAILING_THERE and has_usable_keys(self.integration):
             return [self._logs("default")]
         return []
 
@@ -170,7 +170,7 @@ class IntegrationPage:
                 {"integration__id__exact": self.integration.pk, "age": "today", "status__exact": "synced"}
             )
             url = admin_url(self.admin.admin_site, Shipment._meta, None, "changelist")
-            facts.append((sent_today(), grouped(number), f"{url}?{query}" if url else ""))
+            facts.append((sent_today(), format_number(number), f"{url}?{query}" if url else ""))
         return [
             *facts,
             (_("last success"), ago(self.integration.last_success_at), ""),
@@ -233,7 +233,7 @@ class IntegrationPage:
 
     def _at_sendcloud_buttons(self, elsewhere: set[str]) -> list[Button]:
         found: list[Button] = []
-        if can_be_asked(self.integration):
+        if has_usable_keys(self.integration):
             found += [
                 Button(_("Settings at Sendcloud"), self.admin.url("settings", self.integration.pk)),
                 self._logs("quiet"),

@@ -17,13 +17,13 @@ from django.http import HttpRequest
 from ...core.crypto import keyring
 from ...silent import SilentStr, hide
 
-__all__ = ["KEPT_SECONDS", "forget", "keep", "kept", "promised"]
+__all__ = ["KEPT_SECONDS", "field_names", "forget", "load", "store"]
 
 KEPT_SECONDS = 600
 _IN_SESSION = "django_sendcloud.entered"
 
 
-def keep(request: HttpRequest, form: str, entered: Mapping[str, str]) -> str:
+def store(request: HttpRequest, form: str, entered: Mapping[str, str]) -> str:
     """Keep these secrets instead of any kept before.
 
     Args:
@@ -38,12 +38,12 @@ def keep(request: HttpRequest, form: str, entered: Mapping[str, str]) -> str:
         forget(request)
         return ""
     ticket = f"{secrets.token_urlsafe(12)}.{'.'.join(entered)}"
-    content = SilentStr(json.dumps([_who(request), form, ticket, dict(entered)]))
+    content = SilentStr(json.dumps([_user_key(request), form, ticket, dict(entered)]))
     request.session[_IN_SESSION] = keyring().encrypt(content.encode()).decode()
     return ticket
 
 
-def kept(request: HttpRequest, form: str, ticket: str) -> dict[str, str]:
+def load(request: HttpRequest, form: str, ticket: str) -> dict[str, str]:
     """Return the secrets of this ticket; none if it expired or belongs to another user or form."""
     token = request.session.get(_IN_SESSION)
     if not ticket or not isinstance(token, str):
@@ -53,10 +53,10 @@ def kept(request: HttpRequest, form: str, ticket: str) -> dict[str, str]:
         who, which, issued, entered = content
     except (InvalidToken, ValueError):
         return {}
-    return dict(entered) if (who, which, issued) == (_who(request), form, ticket) else {}
+    return dict(entered) if (who, which, issued) == (_user_key(request), form, ticket) else {}
 
 
-def promised(ticket: str) -> list[str]:
+def field_names(ticket: str) -> list[str]:
     """Return the fields of a ticket."""
     return ticket.split(".")[1:]
 
@@ -66,5 +66,5 @@ def forget(request: HttpRequest) -> None:
     request.session.pop(_IN_SESSION, None)
 
 
-def _who(request: HttpRequest) -> str:
+def _user_key(request: HttpRequest) -> str:
     return str(request.user.pk)

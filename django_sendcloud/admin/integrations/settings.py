@@ -31,7 +31,7 @@ from ..explanations.violations import describe
 from ..ui.humanize import quoted
 from ..ui.pages import admin_page
 from .failures import report_failure
-from .webhook import where_shop_is
+from .webhook import shop_root_url
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -282,7 +282,7 @@ class _Page:
         remote: RemoteIntegration,
     ) -> None:
         self.model_admin, self.request, self.integration, self.remote = model_admin, request, integration, remote
-        self.address = integration.webhook_address(where_shop_is(request))
+        self.address = integration.webhook_address(shop_root_url(request))
         self.now = Shown(values_there(remote), values_here(integration))
 
     def show(

@@ -15,10 +15,10 @@ from ...sync.test_order import send_test_order
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
 from ..explanations.errors import fields_of
-from ..explanations.failures import AT_FULL_SPEED, FAILURES
+from ..explanations.failures import FAILURES, RATE_LIMIT_REACHED
 from .copies import may_be_copy
 from .failures import report_failure
-from .webhook import can_be_asked
+from .webhook import has_usable_keys
 
 if TYPE_CHECKING:
     from ..base import SendcloudAdmin
@@ -39,7 +39,7 @@ def _ask(model_admin: SendcloudAdmin[Integration], request: HttpRequest, rows: R
     _("Send a test order…"),
     permission="push",
     ask=_ask,
-    offered=lambda integration: can_be_asked(integration) and integration.is_active and not may_be_copy(integration),
+    offered=lambda integration: has_usable_keys(integration) and integration.is_active and not may_be_copy(integration),
     emphasis="quiet",
 )
 def test_order(model_admin: SendcloudAdmin[Integration], request: HttpRequest, rows: Rows) -> None:
@@ -48,7 +48,7 @@ def test_order(model_admin: SendcloudAdmin[Integration], request: HttpRequest, r
     try:
         sent = send_test_order(integration)
     except RateLimited:
-        messages.warning(request, AT_FULL_SPEED)
+        messages.warning(request, RATE_LIMIT_REACHED)
         return
     except FAILURES as error:
         report_failure(model_admin, request, integration, error, _("Send a test order"))

@@ -29,18 +29,18 @@ from .failures import report_failure
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["accept_keys", "can_be_asked", "check_address", "is_registered", "register_webhook", "where_shop_is"]
+__all__ = ["accept_keys", "check_address", "has_usable_keys", "is_registered", "register_webhook", "shop_root_url"]
 
 #: Pauses during which Sendcloud rejects these keys.
 _REJECTED = (PauseReason.CREDENTIALS, PauseReason.GONE, PauseReason.CONFIGURATION)
 
 
-def can_be_asked(integration: Integration) -> bool:
+def has_usable_keys(integration: Integration) -> bool:
     """Return whether the stored keys can be used for a request."""
     return bool(integration.public_key and integration.secret_key) and integration.paused_reason not in _REJECTED
 
 
-def where_shop_is(request: HttpRequest) -> str:
+def shop_root_url(request: HttpRequest) -> str:
     """Return this shop's root URL: as configured, or as requested."""
     return conf().WEBHOOK_BASE_URL or request.build_absolute_uri("/")
 
@@ -59,7 +59,7 @@ NO_ADDRESS = _(
 
 def _ask_webhook(model_admin: SendcloudAdmin[Integration], request: HttpRequest, rows: Rows) -> Question:
     integration = rows.get()
-    address = integration.webhook_address(where_shop_is(request))
+    address = integration.webhook_address(shop_root_url(request))
     if not address:
         return Question([], [NO_ADDRESS])
     consequences: list[StrOrPromise] = [
@@ -76,13 +76,13 @@ def _ask_webhook(model_admin: SendcloudAdmin[Integration], request: HttpRequest,
     permission="change",
     ask=_ask_webhook,
     offered=lambda integration: (
-        bool(integration.webhook_path()) and integration.is_active and can_be_asked(integration)
+        bool(integration.webhook_path()) and integration.is_active and has_usable_keys(integration)
     ),
 )
 def register_webhook(model_admin: SendcloudAdmin[Integration], request: HttpRequest, rows: Rows) -> None:
     """Register the webhook address at Sendcloud and switch it on."""
     integration = rows.get()
-    address = integration.webhook_address(where_shop_is(request))
+    address = integration.webhook_address(shop_root_url(request))
     if not address:
         messages.error(request, NO_ADDRESS)
         return
@@ -103,7 +103,7 @@ def register_webhook(model_admin: SendcloudAdmin[Integration], request: HttpRequ
 # -- trying it ----------------------------------------------------------------------------------------
 
 #: Obstacles of the shop's call to itself, by ``selftest.Outcome.problem``.
-IN_THE_WAY: Mapping[str, Explanation] = {
+ADDRESS_PROBLEMS: Mapping[str, Explanation] = {
     "unreachable": Explanation(
         _("The webhook address does not answer"),
         _("The host name does not resolve or the port is closed, seen from your server."),
@@ -166,7 +166,7 @@ IN_THE_WAY: Mapping[str, Explanation] = {
         _("Ask your developer to check where the host name leads."),
     ),
 }
-NOT_OURS = Explanation(
+ADDRESS_UNKNOWN = Explanation(
     _("It is not clear where the shop is reached"),
     _("The shop calls only addresses that are certainly its own."),
     _(
@@ -192,7 +192,7 @@ def check_address(model_admin: SendcloudAdmin[Integration], request: HttpRequest
         report_failure(model_admin, request, integration, error, _("Check the webhook address"), changes=False)
         return
     if problem is None or problem.problem:
-        found = IN_THE_WAY[problem.problem] if problem else NOT_OURS
+        found = ADDRESS_PROBLEMS[problem.problem] if problem else ADDRESS_UNKNOWN
         detail = (
             f"({address}: HTTP {problem.status})" if problem and problem.status else f"({address})" if address else ""
         )

@@ -16,7 +16,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Q, QuerySet
 
-__all__ = ["MAX_MATCHES", "as_uuids", "keys_of", "listed", "numbered", "readings", "search", "spellings"]
+__all__ = ["MAX_MATCHES", "as_uuids", "keys_of", "listed", "number_lists", "search", "spellings", "with_numbers"]
 
 #: Numbers of a list, and exact matches: more than an operator reads.
 MAX_MATCHES = 1000
@@ -41,7 +41,7 @@ def search(rows: QuerySet[Any], words: str, exactly: Exactly, within: Within) ->
     """
     exact: list[str] = []
     asked: set[str] = set()
-    for numbers in () if "*" in words else readings(words):
+    for numbers in () if "*" in words else number_lists(words):
         if keys := keys_of(numbers, exactly):
             return rows.filter(pk__in=keys), numbers
         asked.update(numbers)
@@ -58,7 +58,7 @@ def search(rows: QuerySet[Any], words: str, exactly: Exactly, within: Within) ->
     return rows, exact
 
 
-def readings(words: str) -> Iterator[list[str]]:
+def number_lists(words: str) -> Iterator[list[str]]:
     """Yield the numbers that a search text may mean: itself, which may have blanks, and then those of a list."""
     if whole := words.strip():
         yield [whole]
@@ -102,7 +102,7 @@ def spellings(*words: str) -> list[str]:
     return sorted({spelling for word in words for spelling in (word, word.upper(), word.lower())})
 
 
-def numbered(orders: QuerySet[Any], field: str, numbers: Sequence[str]) -> QuerySet[Any]:
+def with_numbers(orders: QuerySet[Any], field: str, numbers: Sequence[str]) -> QuerySet[Any]:
     """Return the orders with these numbers. Texts that the field cannot hold are left out."""
     column, values = orders.model._meta.get_field(field), []
     for number in numbers:

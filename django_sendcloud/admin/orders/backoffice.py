@@ -23,7 +23,7 @@ from django.views.decorators.csrf import csrf_protect
 from ...core.transactions import outside_transactions
 from ...orders import OrderRef
 from ..actions.action import Action
-from ..ui.links import leads_back
+from ..ui.links import is_own_page
 from .actions import CANCEL_LABEL, KEEP_LABEL, LABELS, PUSH, OrderPermissions
 from .panel import buttons_of, panel_of, state_of
 from .state import order_type_of
@@ -108,7 +108,7 @@ class OrderActionView(View):
         if pressed is None:
             raise Http404
         url = request.POST.get("next", "")
-        back = HttpResponseRedirect(url if leads_back(request, url) else get_script_prefix())
+        back = HttpResponseRedirect(url if is_own_page(request, url) else get_script_prefix())
         try:
             signed = signing.loads(request.POST.get("order", ""), salt=SALT, max_age=MAX_AGE)
         except signing.SignatureExpired:

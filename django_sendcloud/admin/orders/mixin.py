@@ -27,7 +27,7 @@ from ..actions.atomic import take_actions_outside
 from ..actions.history import render_history
 from ..base import STYLES, ModelT, _ModelAdmin, admin_path
 from ..health import fold_once
-from ..lists.search import listed, numbered, spellings
+from ..lists.search import listed, spellings, with_numbers
 from ..parcels.admin import tracking_link
 from ..ui.cells import EMPTY
 from ..ui.links import admin_url
@@ -143,7 +143,7 @@ class SendcloudOrderAdmin(OrderPermissions, _ModelAdmin[ModelT]):
         """Return the orders of a list of order numbers; Django would search for one order with all of them."""
         adapter, numbers = registry.for_model(self.model), listed(search_term)
         if numbers and adapter is not None and adapter.number_field and self.get_search_fields(request):
-            orders = numbered(queryset, adapter.number_field, spellings(search_term.strip(), *numbers))
+            orders = with_numbers(queryset, adapter.number_field, spellings(search_term.strip(), *numbers))
             if orders.exists():
                 return orders, False
         return super().get_search_results(request, queryset, search_term)

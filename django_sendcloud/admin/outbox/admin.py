@@ -26,19 +26,19 @@ from ...orders import OrderRef
 from ...registry import registry
 from ...sync.health import TRANSIENT, is_pushed_again
 from ...sync.problems import UNASSIGNED
-from ..actions.action import Question, Rows, action, asked
+from ..actions.action import Question, Rows, action, confirmed_criteria
 from ..explanations.causes import cause_of, causes, with_causes
 from ..explanations.errors import explain, explain_entry, fields_of
 from ..explanations.health import explain_hold, holds_orders
 from ..health import health_of
 from ..lists.filters import EntryStateFilter, IntegrationFilter, ProblemFilter, age_filter
-from ..lists.search import MAX_MATCHES, numbered, spellings
+from ..lists.search import MAX_MATCHES, spellings, with_numbers
 from ..permissions import ORDER, Permissions
 from ..ui.badges import ENTRY_TONES, badge, badge_with
-from ..ui.cells import EMPTY, in_time
+from ..ui.cells import EMPTY, time_until
 from ..ui.humanize import clock_time, without_double_stop
 from .fixing import fix_url, fix_view
-from .order_rows import OrderRowAdmin, attempts_of, know_numbers
+from .order_rows import OrderRowAdmin, attempts_of, set_order_numbers
 from .pushing import push_entries
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "OutboxAdmin",
-    "ask_push_alike",
+    "ask_push_all_with_problem",
     "assume_integration",
     "due_of",
     "entry_badge",
@@ -80,9 +80,9 @@ def push_now(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None
     push_entries(request, rows)
 
 
-def ask_push_alike(request: HttpRequest, selected: QuerySet[OutboxEntry]) -> Question:
+def ask_push_all_with_problem(request: HttpRequest, selected: QuerySet[OutboxEntry]) -> Question:
     """Ask before all orders with the problems of these are pushed again, with the number of each problem."""
-    keys = asked(request) or [cause.key for cause in causes(selected)]
+    keys = confirmed_criteria(request) or [cause.key for cause in causes(selected)]
     alike = with_causes(OutboxEntry.objects.all(), keys)
     consequences: list[StrOrPromise] = []
     total = 0
@@ -107,11 +107,11 @@ def has_problem(entry: OutboxEntry) -> bool:
 @action(
     _("Push all with the same problem…"),
     permission="push",
-    ask=lambda model_admin, request, rows: ask_push_alike(request, rows),
+    ask=lambda model_admin, request, rows: ask_push_all_with_problem(request, rows),
     offered=has_problem,
     emphasis="quiet",
 )
-def push_all_alike(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
+def push_all_with_problem(model_admin: OutboxAdmin, request: HttpRequest, rows: Rows) -> None:
     """Push all orders again that share a problem with these."""
     push_entries(request, rows)
 
@@ -148,7 +148,7 @@ def due_of(entry: OutboxEntry) -> Any:
     integration = entry.integration
     if is_on_hold(entry) and (at <= timezone.now() or (integration is not None and holds_orders(integration))):
         return ""
-    return in_time(at)
+    return time_until(at)
 
 
 def is_moving(entry: OutboxEntry | None) -> bool:
@@ -241,14 +241,14 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
     search_fields = ["order_number"]
     search_help_text = _("Search by order number or order key.")
     ordering = ["due_at", "pk"]
-    actions = [push_now, push_all_alike]
-    page_actions = (push_now, push_all_alike)
+    actions = [push_now, push_all_with_problem]
+    page_actions = (push_now, push_all_with_problem)
     panel_template = "admin/django_sendcloud/outbox/panel.html"
     below_template = "admin/django_sendcloud/outbox/attempts.html"
     readonly_fields = ["order_link", "state_badge", "waits_for", "due", "tries"]
     integration_column = "waits_for"
-    counted_as = (_("outbox entry"), _("outbox entries"))
-    nothing_yet = _(
+    count_nouns = (_("outbox entry"), _("outbox entries"))
+    empty_text = _(
         "Changed orders are listed here until Sendcloud has them: usually for seconds, longer if something is wrong. "
         "The list is empty because everything was sent."
     )
@@ -277,7 +277,7 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
 
     def complete(self, request: HttpRequest, rows: Sequence[OutboxEntry]) -> None:
         super().complete(request, rows)
-        know_numbers(rows)
+        set_order_numbers(rows)
         assume_integration(rows, in_use_of(request))
 
     def change_view(
@@ -334,7 +334,7 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
             mine = keys.setdefault(str(adapter.model._meta.label_lower), set())
             mine |= {*words, *map(str.lower, words)}
             if adapter.number_field:
-                orders = numbered(adapter.model._base_manager.all(), adapter.number_field, numbers)
+                orders = with_numbers(adapter.model._base_manager.all(), adapter.number_field, numbers)
                 mine |= {str(pk) for pk in orders.values_list("pk", flat=True)[:MAX_MATCHES]}
         found = [entries.filter(order_number__in=numbers)]
         found += [entries.filter(order_type=order_type, order_pk__in=mine) for order_type, mine in keys.items()]

@@ -23,9 +23,9 @@ from ..explanations.causes import Cause, causes, with_causes
 from ..explanations.errors import FieldProblem, explain, field_label, fields_of
 from ..health import fold_once
 from ..permissions import Permissions
-from ..ui.links import admin_url, leads_back
+from ..ui.links import admin_url, is_own_page
 from ..ui.pages import admin_page
-from .order_rows import know_numbers
+from .order_rows import set_order_numbers
 from .pushing import held_back, report_held_back
 
 if TYPE_CHECKING:
@@ -137,7 +137,7 @@ def fix_view(model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest) -> 
 def _back(request: HttpRequest) -> str:
     """Return the page that the operator came from, if it is one of this site."""
     url = request.POST.get("back") or request.GET.get("back", "")
-    return url if url.startswith("/") and leads_back(request, url) else ""
+    return url if url.startswith("/") and is_own_page(request, url) else ""
 
 
 def _next(found: dict[Cause, int], chosen: Cause) -> Cause | None:
@@ -151,7 +151,7 @@ def _rows(
     model_admin: SendcloudAdmin[OutboxEntry], request: HttpRequest, entries: list[OutboxEntry], cause: Cause
 ) -> Iterator[Row]:
     """Yield a row for each entry. The orders of a page are loaded together."""
-    know_numbers(entries)
+    set_order_numbers(entries)
     permissions = Permissions.of(model_admin.admin_site, request)
     urls = permissions.order_urls(entry.ref for entry in entries)
     orders = _orders(model_admin.admin_site, request, entries)

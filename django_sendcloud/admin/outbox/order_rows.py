@@ -44,8 +44,8 @@ __all__ = [
     "as_text",
     "attempts_of",
     "kind_of_order",
-    "know_numbers",
     "notes_on",
+    "set_order_numbers",
 ]
 
 OrderRowT = TypeVar("OrderRowT", OutboxEntry, Shipment)
@@ -59,7 +59,7 @@ def kind_of_order(order_type: str) -> str:
         return order_type
 
 
-def know_numbers(entries: Sequence[OutboxEntry]) -> None:
+def set_order_numbers(entries: Sequence[OutboxEntry]) -> None:
     """Give entries the order number that operators know. Not saved.
 
     It comes from the entry, a shipment, the order's own field if the adapter names it, or the key. One query, and

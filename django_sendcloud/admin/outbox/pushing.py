@@ -20,7 +20,7 @@ from ...sync.health import Code
 from ..actions.action import Rows, in_chunks, notify, report_count
 from ..actions.history import log
 from ..health import health_of
-from .order_rows import know_numbers
+from .order_rows import set_order_numbers
 from .why import is_left_out
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def push_entries(request: HttpRequest, rows: Rows) -> None:
     number = held = 0
     for chunk in in_chunks(rows):
         entries = list(chunk)
-        know_numbers(entries)
+        set_order_numbers(entries)
         pushed = OutboxEntry.objects.filter(pk__in=[entry.pk for entry in entries])
         number += pushed.retry()
         held += held_back(request, pushed)

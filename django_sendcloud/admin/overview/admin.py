@@ -20,7 +20,7 @@ from ..outbox.pushing import push_entries
 from ..tools.pages import ToolPages
 from ..ui.pages import admin_page
 from .cards import cards
-from .find import Findings, find, may_find
+from .find import SearchResults, find, may_find
 from .headline import headline
 from .snapshot import Snapshot
 from .sparklines import HEIGHT, WIDTH, last_day
@@ -61,7 +61,7 @@ class OverviewAdmin(ToolPages, SendcloudAdmin[Overview]):
         if len(words) > MAX_CHARACTERS:
             # Half of a number may be another number.
             words = words[: MAX_CHARACTERS + 1].rpartition(" ")[0] or words[:MAX_CHARACTERS]
-        findings = find(self.admin_site, request, words) if words else Findings([], "")
+        findings = find(self.admin_site, request, words) if words else SearchResults([], "")
         if findings.only:
             return HttpResponseRedirect(findings.only)
         context = {

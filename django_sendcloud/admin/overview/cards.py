@@ -14,7 +14,7 @@ from ..explanations.errors import Explanation
 from ..explanations.health import LABELS, TONES, explain_health
 from ..ui.badges import badge
 from ..ui.buttons import Button
-from ..ui.humanize import clock_time, grouped, sent_today, when
+from ..ui.humanize import clock_time, format_number, sent_today, when
 from .snapshot import Snapshot
 from .todo import enter_keys, register_webhook
 
@@ -111,7 +111,7 @@ def _facts(snapshot: Snapshot, integration: Integration, health: IntegrationHeal
     if snapshot.sees_shipments:
         number = snapshot.pushed.get(integration.pk, 0)
         synced = snapshot.of(integration, Shipment, age="today", status__exact=ShipmentStatus.SYNCED.value)
-        found.insert(0, Fact(sent_today(), grouped(number), synced, number))
+        found.insert(0, Fact(sent_today(), format_number(number), synced, number))
     if snapshot.sees_webhooks:
         found += _behind(snapshot, integration)
     found.append(Fact(_("last success"), _moment(integration.last_success_at), snapshot.of(integration, Shipment)))
@@ -125,7 +125,7 @@ def _of_orders(snapshot: Snapshot, integration: Integration, health: Integration
 
     def counted(label: StrOrPromise, number: int, state: str, tone: str = "") -> Fact:
         url = snapshot.of(integration, OutboxEntry, state=state)
-        return Fact(label, grouped(number), url, number, tone if number else "")
+        return Fact(label, format_number(number), url, number, tone if number else "")
 
     if held:
         # Nothing of it can go, whenever it is due.
@@ -150,8 +150,8 @@ def _behind(snapshot: Snapshot, integration: Integration) -> list[Fact]:
     label = _("webhooks to be applied")
     for waiting in snapshot.webhooks(EventState.RECEIVED, integration):
         oldest = Fact(_("oldest webhook to be applied"), when(waiting.oldest), url)
-        return [Fact(label, grouped(waiting.number), url, waiting.number), oldest]
-    return [Fact(label, grouped(0), url, 0)]
+        return [Fact(label, format_number(waiting.number), url, waiting.number), oldest]
+    return [Fact(label, format_number(0), url, 0)]
 
 
 def _moment(moment: Any) -> Any:

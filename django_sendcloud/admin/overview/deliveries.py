@@ -12,14 +12,14 @@ from ...models import Parcel, Shipment
 from ...parcels.delivery_tasks import DeliveryTask, days_of
 from ..lists.filters import LABEL_CONFLICT
 from ..ui.buttons import Button
-from ..ui.humanize import grouped
+from ..ui.humanize import format_number
 from .snapshot import Snapshot
 from .task import Task, show
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["of_deliveries"]
+__all__ = ["delivery_tasks"]
 
 # After everything that keeps orders from Sendcloud, before the webhooks' tasks.
 URGENCY = {
@@ -40,7 +40,7 @@ _TEXTS: dict[DeliveryTask, StrOrPromise] = {
 }
 
 
-def of_deliveries(snapshot: Snapshot) -> Iterator[Task]:
+def delivery_tasks(snapshot: Snapshot) -> Iterator[Task]:
     """Yield a task for each reason why orders are not on their way."""
     if number := snapshot.label_conflicts:
         sentence = ngettext(
@@ -52,12 +52,12 @@ def of_deliveries(snapshot: Snapshot) -> Iterator[Task]:
             "The orders were changed or cancelled after their labels were made. Cancel each label or keep it; until "
             "then it is left out of printing in bulk."
         )
-        yield Task(31, sentence % {"number": grouped(number)}, text, _show(snapshot, LABEL_CONFLICT, number))
+        yield Task(31, sentence % {"number": format_number(number)}, text, _show(snapshot, LABEL_CONFLICT, number))
     if number := snapshot.ready_to_print:
         sentence = ngettext("%(number)s label is ready to print", "%(number)s labels are ready to print", number)
         buttons = show(number, snapshot.list(Parcel, printing="ready"))
         text = _("Made in Sendcloud, not printed here, and not on their way yet.")
-        yield Task(80, sentence % {"number": grouped(number)}, text, buttons)
+        yield Task(80, sentence % {"number": format_number(number)}, text, buttons)
     for task, number in snapshot.deliveries.items():
         if number:
             yield Task(URGENCY[task], _title(task, number), _TEXTS[task], _show(snapshot, task.value, number))
@@ -95,6 +95,8 @@ def _title(task: DeliveryTask, number: int) -> str:
         case _:
             sentence = ngettext("%(number)s shipment was returned", "%(number)s shipments were returned", number)
     period = (
-        ngettext("%(days)s day", "%(days)s days", days) % {"days": grouped(days)} if days else gettext("some hours")
+        ngettext("%(days)s day", "%(days)s days", days) % {"days": format_number(days)}
+        if days
+        else gettext("some hours")
     )
-    return sentence % {"number": grouped(number), "time": period}
+    return sentence % {"number": format_number(number), "time": period}

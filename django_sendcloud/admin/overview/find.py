@@ -18,15 +18,15 @@ from ...orders import OrderRef
 from ...registry import registry
 from ..base import SearchedAdmin
 from ..health import fold_once
-from ..lists.search import keys_of, readings
-from ..outbox.order_rows import know_numbers
+from ..lists.search import keys_of, number_lists
+from ..outbox.order_rows import set_order_numbers
 from ..permissions import Permissions
 from ..ui.links import admin_url
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["Findings", "Group", "find", "find_url", "may_find"]
+__all__ = ["Group", "SearchResults", "find", "find_url", "may_find"]
 
 #: Rows shown of each kind.
 SHOWN = 20
@@ -48,7 +48,7 @@ class Group:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Findings:
+class SearchResults:
     """All that a search has found.
 
     Args:
@@ -72,7 +72,7 @@ def may_find(site: admin.AdminSite, request: HttpRequest) -> bool:
     return any(permissions.may_see(model) for model in searched)
 
 
-def find(site: admin.AdminSite, request: HttpRequest, words: str) -> Findings:
+def find(site: admin.AdminSite, request: HttpRequest, words: str) -> SearchResults:
     """Search all that this operator may see.
 
     Numbers are found by their indexes, whatever their case and blanks; names and e-mail addresses by the search fields
@@ -85,7 +85,7 @@ def find(site: admin.AdminSite, request: HttpRequest, words: str) -> Findings:
     """
     fold_once(request)
     permissions = Permissions.of(site, request)
-    for numbers in readings(words):
+    for numbers in number_lists(words):
         shipments = _exactly(site, request, Shipment, numbers)
         parcels = _exactly(site, request, Parcel, numbers)
         entries = _exactly(site, request, OutboxEntry, numbers)
@@ -94,7 +94,7 @@ def find(site: admin.AdminSite, request: HttpRequest, words: str) -> Findings:
     # The blocks of a tracking number are no order numbers.
     is_one = len(numbers) == 1 and bool(shipments or parcels or entries)
     sought = "".join(words.split()) if is_one else words
-    know_numbers(entries)
+    set_order_numbers(entries)
     known = {shipment.pk for shipment in shipments}
     others = {parcel.shipment_id for parcel in parcels if parcel.shipment_id is not None} - known
     behind = [*shipments, *Shipment.objects.filter(pk__in=others)] if permissions.may_see(Shipment) else []
@@ -114,7 +114,7 @@ def find(site: admin.AdminSite, request: HttpRequest, words: str) -> Findings:
         _group(site, permissions, Parcel, parcels, words),
     ]
     groups = [group for group in groups if group.rows or group.more_url]
-    return Findings(groups, _only(groups, orders, behind, entries, parcels))
+    return SearchResults(groups, _only(groups, orders, behind, entries, parcels))
 
 
 def _only(

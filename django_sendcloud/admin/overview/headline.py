@@ -13,7 +13,7 @@ from ...sync.health import Code, Level
 from ..explanations.health import explain_finding
 from ..ui.badges import SYMBOLS
 from ..ui.buttons import Button
-from ..ui.humanize import grouped, since, when
+from ..ui.humanize import format_number, since, when
 from .snapshot import Snapshot
 from .todo import Task
 
@@ -78,9 +78,9 @@ def _stopped(stopping: Sequence[Task]) -> Headline:
             held[task.integration.pk] = max(task.orders, held.get(task.integration.pk, 0))
     orders = sum(task.orders for task in stopping if task.integration is None) + sum(held.values())
     integrations = len(held)
-    ordered = ngettext("%(number)s order", "%(number)s orders", orders) % {"number": grouped(orders)}
+    ordered = ngettext("%(number)s order", "%(number)s orders", orders) % {"number": format_number(orders)}
     connected = ngettext("%(number)s integration", "%(number)s integrations", integrations)
-    connected %= {"number": grouped(integrations)}
+    connected %= {"number": format_number(integrations)}
     if orders and integrations:
         sentence = ngettext(
             "%(orders)s not going out, %(integrations)s sends no orders",
@@ -117,7 +117,7 @@ def _waiting(snapshot: Snapshot) -> Headline | None:
     text = f"{cause.title}. {cause.advice}"
     if not snapshot.sees_orders:
         return Headline("warn", gettext("Some orders wait for Sendcloud"), text)
-    values = {"number": grouped(number)}
+    values = {"number": format_number(number)}
     if begun is None:
         sentence = ngettext("%(number)s order waits for Sendcloud", "%(number)s orders wait for Sendcloud", number)
         return Headline("warn", sentence % values, text)
@@ -148,7 +148,7 @@ def _connecting(snapshot: Snapshot) -> Headline | None:
         len(new),
     )
     text = _("Their cards show the next step. Until then changes of orders are recorded; no order is lost.")
-    return Headline("busy", sentence % {"number": grouped(len(new))}, text)
+    return Headline("busy", sentence % {"number": format_number(len(new))}, text)
 
 
 def _all_sent(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
@@ -156,7 +156,7 @@ def _all_sent(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
     due = sum(health.backlog.claimed for health in snapshot.health.in_use)
     if due and snapshot.sees_orders:
         sentence = ngettext("{number} order is being sent now.", "{number} orders are being sent now.", due)
-        sentences.append(format_html(sentence, number=grouped(due)))
+        sentences.append(format_html(sentence, number=format_number(due)))
     newest = [health.integration.last_success_at for health in snapshot.health.in_use]
     if last := max((moment for moment in newest if moment), default=None):
         sentences.append(format_html(gettext("The last one arrived {ago}."), ago=when(last)))
@@ -166,6 +166,6 @@ def _all_sent(snapshot: Snapshot, found: Sequence[Task]) -> Headline:
             "{number} further tasks, see below.",
             len(found),
         )
-        sentences.append(format_html(sentence, number=grouped(len(found))))
+        sentences.append(format_html(sentence, number=format_number(len(found))))
     text = format_html(" ".join(["{}"] * len(sentences)), *sentences) if sentences else ""
     return Headline("good", _("All orders are reaching Sendcloud"), text)

@@ -19,7 +19,7 @@ from ...models import EntryState, OutboxEntry, Parcel, Shipment, ShipmentStatus
 from ...models.delivery import PHASES
 from ..lists.filters import last_24_hours
 from ..ui.badges import PHASE_TONES
-from ..ui.humanize import grouped
+from ..ui.humanize import format_number
 from .snapshot import Snapshot
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ class Sparkline:
         return sum(self.numbers)
 
     @property
-    def spoken_total(self) -> str:
-        return grouped(self.total)
+    def formatted_total(self) -> str:
+        return format_number(self.total)
 
     @property
     def points(self) -> str:
@@ -78,7 +78,9 @@ class Day:
     def table(self) -> list[tuple[dt.datetime, list[str]]]:
         """Return the sparklines as a table: each hour with the number of every figure."""
         lines = zip(*(sparkline.numbers for sparkline in self.sparklines), strict=True)
-        return [(hour, [grouped(number) for number in line]) for hour, line in zip(self.hours, lines, strict=False)]
+        return [
+            (hour, [format_number(number) for number in line]) for hour, line in zip(self.hours, lines, strict=False)
+        ]
 
 
 def last_day(snapshot: Snapshot) -> Day:

@@ -17,10 +17,10 @@ from ..explanations.causes import Cause, causes
 from ..explanations.errors import explain, explain_entry
 from ..explanations.health import ASKS_OPERATOR, START_WORKER, WORDS, explain_finding
 from ..integrations.copies import is_a_copy, may_be_copy, ships_here
-from ..integrations.webhook import can_be_asked
+from ..integrations.webhook import has_usable_keys
 from ..ui.buttons import Button, link_button
-from ..ui.humanize import grouped
-from .deliveries import of_deliveries
+from ..ui.humanize import format_number
+from .deliveries import delivery_tasks
 from .snapshot import Snapshot
 from .task import Task, show
 
@@ -32,7 +32,7 @@ SILENT_DAYS = 4
 
 def tasks(snapshot: Snapshot) -> list[Task]:
     """Return all tasks, the most urgent first."""
-    found = [*_unassigned(snapshot), *_of_orders(snapshot), *_of_webhooks(snapshot), *of_deliveries(snapshot)]
+    found = [*_unassigned(snapshot), *_of_orders(snapshot), *_of_webhooks(snapshot), *delivery_tasks(snapshot)]
     for health in snapshot.health.integrations:
         found += _of_integration(snapshot, health)
     found += _of_the_work(snapshot)
@@ -49,7 +49,7 @@ def enter_keys(snapshot: Snapshot, integration: Integration) -> tuple[Button, ..
 def register_webhook(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
     """Return the button that registers the webhook, if the operator may press it."""
     url = snapshot.action(integration, "register_webhook") if snapshot.may("change_integration") else ""
-    return (Button(_("Register webhook…"), url, post=True),) if url and can_be_asked(integration) else ()
+    return (Button(_("Register webhook…"), url, post=True),) if url and has_usable_keys(integration) else ()
 
 
 def move_to_v3(snapshot: Snapshot, integration: Integration) -> tuple[Button, ...]:
@@ -86,7 +86,7 @@ def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
             text = _("Connect one. Waiting orders are then sent automatically.")
             button = link_button(_("Connect an integration"), snapshot.connect())
         shown = show(unassigned.waiting, snapshot.list(OutboxEntry, state="pending", integration__isnull="True"))
-        title = sentence % {"number": grouped(unassigned.waiting)}
+        title = sentence % {"number": format_number(unassigned.waiting)}
         yield Task(0, title, text, button + shown, unassigned.waiting, stops=True)
     for problem in snapshot.health.problems:
         if problem.state != EntryState.PENDING or problem.code not in UNASSIGNED:
@@ -105,7 +105,7 @@ def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
             else link_button(_("Choose an integration"), snapshot.list(Integration))
         )
         shown = show(problem.number, snapshot.list(OutboxEntry, state="pending", problem=problem.code))
-        title = sentence % {"number": grouped(problem.number), "problem": explanation.title}
+        title = sentence % {"number": format_number(problem.number), "problem": explanation.title}
         yield Task(0, title, f"{explanation.why} {explanation.advice}", button + shown, problem.number, stops=True)
     if not nothing_in_use and unassigned.oldest_due and snapshot.now - unassigned.oldest_due > late_after():
         # Pushing an order finds out which integration it belongs to.
@@ -116,7 +116,7 @@ def _unassigned(snapshot: Snapshot) -> Iterator[Task]:
         )
         shown = show(unassigned.due, snapshot.list(OutboxEntry, state="due", integration__isnull="True"))
         title, why = (
-            sentence % {"number": grouped(unassigned.due)},
+            sentence % {"number": format_number(unassigned.due)},
             f"{WORDS[Code.NO_WORKER].why} {WORDS[Code.NO_WORKER].advice}",
         )
         yield Task(2, title, why, shown, unassigned.due, stops=True)
@@ -166,7 +166,7 @@ def _found(snapshot: Snapshot, health: IntegrationHealth, finding: Finding) -> T
         case Code.FAILING_THERE:
             logs = snapshot.page(integration).removesuffix("change/")
             shown = link_button(_("Failed requests at Sendcloud"), f"{logs}logs/" if logs else "")
-            return Task(20, title, text, (shown if can_be_asked(integration) else ()) + page)
+            return Task(20, title, text, (shown if has_usable_keys(integration) else ()) + page)
         case Code.ORDERS_FAILING:
             # The others go out, unless no worker runs: then these are among the orders that wait for one.
             failing = 0 if health.find(Code.NO_WORKER) else number
@@ -203,7 +203,7 @@ def _not_in_use(snapshot: Snapshot, health: IntegrationHealth) -> Iterator[Task]
         "Nothing is sent through it. Use it again to send them. If the shop now sends them through another "
         "integration, save the orders."
     )
-    title = sentence % {"number": grouped(number), "name": integration}
+    title = sentence % {"number": format_number(number), "name": integration}
     yield Task(1, title, text, buttons + shown, number, stops=True)
 
 
@@ -237,7 +237,7 @@ def _of_orders(snapshot: Snapshot) -> Iterator[Task]:
         title = cause.title if cause.field else explanation.title
         yield Task(
             30,
-            sentence % {"number": grouped(number), "problem": title},
+            sentence % {"number": format_number(number), "problem": title},
             f"{explanation.why} {explanation.advice}",
             tuple(button for button in buttons if button is not None and cause.code),
             number,
@@ -267,7 +267,7 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
     for health in snapshot.health.in_use:
         integration = health.integration
         if not integration.is_paused and integration.webhook_path():
-            yield from _way_in(snapshot, integration)
+            yield from _webhook_missing(snapshot, integration)
     if received := snapshot.webhooks(EventState.RECEIVED):
         oldest, number = min(waiting.oldest for waiting in received), sum(waiting.number for waiting in received)
         if snapshot.now - oldest > late_after():
@@ -280,7 +280,7 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
                 START_WORKER,
             )
             shown = show(number, snapshot.list(WebhookEvent, state__exact=EventState.RECEIVED.value))
-            yield Task(45, sentence % {"number": grouped(number)}, text, shown)
+            yield Task(45, sentence % {"number": format_number(number)}, text, shown)
     if number := sum(waiting.number for waiting in snapshot.webhooks(EventState.FAILED)):
         sentence = ngettext(
             "%(number)s webhook could not be applied", "%(number)s webhooks could not be applied", number
@@ -289,7 +289,7 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
         shown = show(number, snapshot.list(WebhookEvent, state__exact=EventState.FAILED.value))
         text = _("Each says why. After the cause is fixed, replay them: that never moves a parcel back.")
         buttons = ((replay,) if snapshot.may("replay_webhookevent") else ()) + shown
-        yield Task(60, sentence % {"number": grouped(number)}, text, buttons)
+        yield Task(60, sentence % {"number": format_number(number)}, text, buttons)
     if number := sum(waiting.number for waiting in snapshot.webhooks(EventState.RECEIVER_FAILED)):
         sentence = ngettext(
             "%(number)s webhook was applied, and the shop's own code failed on it",
@@ -299,7 +299,7 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
         # No button: a replay runs the shop's code a second time. The list asks first.
         shown = show(number, snapshot.list(WebhookEvent, state__exact=EventState.RECEIVER_FAILED.value))
         text = _("The updates are stored here. Ask your developer to fix the receiver, and replay them then.")
-        yield Task(61, sentence % {"number": grouped(number)}, text, shown)
+        yield Task(61, sentence % {"number": format_number(number)}, text, shown)
     if snapshot.unmatched:
         sentence = ngettext(
             "%(number)s parcel belongs to no order", "%(number)s parcels belong to no order", snapshot.unmatched
@@ -309,10 +309,10 @@ def _of_webhooks(snapshot: Snapshot) -> Iterator[Task]:
             "Assign each to its order, or dismiss it."
         )
         shown = show(snapshot.unmatched, snapshot.list(Parcel, matched="no"))
-        yield Task(70, sentence % {"number": grouped(snapshot.unmatched)}, text, shown)
+        yield Task(70, sentence % {"number": format_number(snapshot.unmatched)}, text, shown)
 
 
-def _way_in(snapshot: Snapshot, integration: Integration) -> Iterator[Task]:
+def _webhook_missing(snapshot: Snapshot, integration: Integration) -> Iterator[Task]:
     page = _page(snapshot, integration)
     if not integration.webhook_active or not integration.webhook_url:
         if not (integration.public_key and integration.secret_key):

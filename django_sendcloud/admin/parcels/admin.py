@@ -33,7 +33,7 @@ from ..lists.search import MAX_MATCHES, as_uuids, spellings
 from ..permissions import Permissions
 from ..ui.badges import PHASE_TONES, badge
 from ..ui.cells import EMPTY, ago, link
-from ..ui.humanize import grouped, when
+from ..ui.humanize import format_number, when
 from ..ui.pages import admin_page
 from .cancelling import cancel_action, cancellable
 from .labels import label_action, printable, ready_to_print
@@ -176,7 +176,7 @@ class PrintFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         number = ready_to_print(Parcel.objects.all()).count()
-        ready = gettext("Ready to print (%(number)s)") % {"number": grouped(number)}
+        ready = gettext("Ready to print (%(number)s)") % {"number": format_number(number)}
         return [("ready", ready), ("printed", _("Printed"))]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -248,7 +248,7 @@ class ParcelAdmin(SearchedAdmin[Parcel]):
         (_("Belongs to"), {"fields": ["shipment_link", "order_number", "external_order_id", "external_shipment_id"]}),
         (_("At Sendcloud"), {"fields": ["remote_id", "shipment_uuid", "integration_link", "created_at", "updated_at"]}),
     ]
-    nothing_yet = _(
+    empty_text = _(
         "Parcels appear here as soon as a label is made in Sendcloud and its webhook arrives: with their tracking "
         "number and all that happens to them."
     )

@@ -18,10 +18,10 @@ from ...models.statuses import ANNOUNCEMENT_FAILED
 from ...parcels.cancel import MAX_LABELS, cancel_labels
 from ...sync.outcomes import reaction_to
 from ...sync.push.frozen import keep_label
-from ..actions.action import Action, Question, Rows, action, asked, notify, report_count
+from ..actions.action import Action, Question, Rows, action, confirmed_criteria, notify, report_count
 from ..actions.history import log
 from ..explanations.errors import explain_error
-from ..explanations.failures import AT_FULL_SPEED
+from ..explanations.failures import RATE_LIMIT_REACHED
 from ..explanations.labels import summary
 
 __all__ = ["cancel_action", "cancellable", "keep_action"]
@@ -120,7 +120,7 @@ def _why_not(error: Exception) -> str:
         )
         return rejected % {"detail": error}
     if isinstance(error, RateLimited):
-        return str(AT_FULL_SPEED)
+        return str(RATE_LIMIT_REACHED)
     explanation = explain_error(error)
     return f"{explanation.title}. {explanation.advice} ({error})"
 
@@ -165,7 +165,7 @@ def keep_action(
         )
 
     def run(model_admin: Any, request: HttpRequest, rows: Rows) -> None:
-        confirmed = set(asked(request))
+        confirmed = set(confirmed_criteria(request))
         kept = [shipment for shipment in rows if _criterion(shipment) in confirmed and keep_label(shipment)]
         changed = rows.model._default_manager.with_label_conflict().filter(pk__in=[row.pk for row in rows]).count()
         log(request, kept, _("Kept the label for the order as it is now."))

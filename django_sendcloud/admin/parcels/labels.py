@@ -19,10 +19,10 @@ from ...enums import ParcelPhase
 from ...models import Parcel, Preference
 from ...models.preference import PRINTING
 from ...parcels.labels import MAX_LABELS, MergingNotInstalled, fetch
-from ..actions.action import Action, Question, Rows, action, asked
+from ..actions.action import Action, Question, Rows, action, confirmed_criteria
 from ..actions.history import log
 from ..explanations.labels import explain_conflict, summary
-from ..ui.humanize import clock_time, grouped
+from ..ui.humanize import clock_time, format_number
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
@@ -170,7 +170,7 @@ def label_action(
             button=_("Print again") if before and before.number == number else _("Print"),
             criteria=[f"{PRINTED}{printed}"],
             form=PrintForm(request, printed, number, answered=printed <= _printed_then(request)),
-            insists=before is not None or bool(unfit) or not number,
+            always_asks=before is not None or bool(unfit) or not number,
         )
 
     def run(model_admin: Any, request: HttpRequest, parcels: Rows) -> HttpResponse | None:
@@ -225,7 +225,7 @@ def _printed_before(parcels: QuerySet[Parcel]) -> _Printed | None:
 
 def _printed_then(request: HttpRequest) -> int:
     """Return how many of the labels were printed when the operator was asked."""
-    found = [each.removeprefix(PRINTED) for each in asked(request) if each.startswith(PRINTED)]
+    found = [each.removeprefix(PRINTED) for each in confirmed_criteria(request) if each.startswith(PRINTED)]
     return int(found[0]) if found and found[0].isdecimal() else 0
 
 
@@ -252,7 +252,7 @@ def _left_out(number: int) -> str:
 
 def _first_of(number: int) -> str:
     text = gettext("The first %(most)s of %(number)s are printed now. The others stay in the queue “Ready to print”.")
-    return text % {"most": grouped(MAX_LABELS), "number": grouped(number)}
+    return text % {"most": format_number(MAX_LABELS), "number": format_number(number)}
 
 
 def _sorting(sorting: str, keys: Sequence[int]) -> Callable[[Parcel], Any]:

@@ -27,12 +27,12 @@ from ...sync.outcomes import reaction_to
 from ..actions.action import Question, Rows, action, in_chunks, notify, report_count
 from ..actions.history import log
 from ..explanations.errors import ERRORS, explain_error, fields_of
-from ..explanations.failures import AT_FULL_SPEED, FAILURES
+from ..explanations.failures import FAILURES, RATE_LIMIT_REACHED
 from ..explanations.labels import changed_fields, explain_conflict
 from ..lists.filters import DeliveryFilter, ShipmentStateFilter, age_filter
 from ..lists.search import as_uuids, spellings
 from ..outbox.admin import (
-    ask_push_alike,
+    ask_push_all_with_problem,
     assume_integration,
     entry_badge,
     entry_badge_with_problem,
@@ -91,19 +91,19 @@ def _entries_of(rows: Sequence[Shipment]) -> QuerySet[OutboxEntry]:
     )
 
 
-def _ask_push_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
+def _ask_push_all_with_problem(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> Question:
     of_these = Exists(rows.filter(order_type=OuterRef("order_type"), order_pk=OuterRef("order_pk")))
-    return ask_push_alike(request, OutboxEntry.objects.filter(of_these))
+    return ask_push_all_with_problem(request, OutboxEntry.objects.filter(of_these))
 
 
 @action(
     _("Push all with the same problem…"),
     permission="retry",
-    ask=_ask_push_alike,
+    ask=_ask_push_all_with_problem,
     offered=lambda shipment: (entry := _entry_of(shipment)) is not None and has_problem(entry),
     emphasis="quiet",
 )
-def push_all_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
+def push_all_with_problem(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows) -> None:
     """Push all orders again that share a problem with these."""
     for chunk in in_chunks(rows):
         # Entries disappear on success; the shipments keep the history.
@@ -117,7 +117,7 @@ def push_all_alike(model_admin: ShipmentAdmin, request: HttpRequest, rows: Rows)
 def _failed(model_admin: ShipmentAdmin, request: HttpRequest, shipment: Shipment, error: Exception, doing: Any) -> None:
     """Report the failure and record the attempt: a broken request may have arrived."""
     if isinstance(error, RateLimited):
-        messages.warning(request, f"{shipment}: {AT_FULL_SPEED}")
+        messages.warning(request, f"{shipment}: {RATE_LIMIT_REACHED}")
         return
     explanation = explain_error(error)
     title = f"{shipment}: {explanation.title}"
@@ -357,10 +357,19 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
     search_fields = ["order_number"]
     search_help_text = _("Search by order number, external ids, shipment UUID or tracking number.")
     ordering = ["-pk"]
-    actions = [push_again, push_all_alike, refresh, print_labels, keep, cancel_label, mark_handled, delete_at_sendcloud]
+    actions = [
+        push_again,
+        push_all_with_problem,
+        refresh,
+        print_labels,
+        keep,
+        cancel_label,
+        mark_handled,
+        delete_at_sendcloud,
+    ]
     page_actions = (
         push_again,
-        push_all_alike,
+        push_all_with_problem,
         print_labels,
         keep,
         cancel_label,
@@ -378,7 +387,7 @@ class ShipmentAdmin(OrderRowAdmin[Shipment]):
         ),
         (_("Ids"), {"fields": ["order_number", "external_order_id", "external_shipment_id", "uuid"]}),
     ]
-    nothing_yet = _("Orders sent to Sendcloud are listed here, with its answers and their parcels.")
+    empty_text = _("Orders sent to Sendcloud are listed here, with its answers and their parcels.")
 
     # -- permissions ----------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ from .humanize import in_future, in_past
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString
 
-__all__ = ["EMPTY", "ago", "in_time", "link"]
+__all__ = ["EMPTY", "ago", "link", "time_until"]
 
 EMPTY = "–"
 
@@ -33,7 +33,7 @@ def ago(moment: dt.datetime | None) -> Any:
     return _moment(moment, _("just now") if just_now else in_past(moment))
 
 
-def in_time(moment: dt.datetime) -> Any:
+def time_until(moment: dt.datetime) -> Any:
     """Return the time until a moment; *now* if it is past."""
     if moment <= timezone.now():
         return _("now")

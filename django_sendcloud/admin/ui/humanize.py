@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "clock_time",
-    "grouped",
+    "format_number",
     "in_future",
     "in_past",
     "quoted",
@@ -39,7 +39,7 @@ _UNITS: dict[str, Any] = {
 }
 
 
-def grouped(number: int) -> str:
+def format_number(number: int) -> str:
     """Format a number with the language's thousands separator, whatever the settings say."""
     return number_format(number, force_grouping=True)
 

@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 
-__all__ = ["admin_url", "leads_back", "page_url"]
+__all__ = ["admin_url", "is_own_page", "page_url"]
 
 
 def admin_url(site: admin.AdminSite, opts: Any, pk: object | None, page: str = "change") -> str:
@@ -33,6 +33,6 @@ def page_url(model_admin: admin.ModelAdmin[Any], name: str, *args: Any) -> str:
     return reverse(route, args=[str(each) for each in args])
 
 
-def leads_back(request: HttpRequest, url: str) -> bool:
+def is_own_page(request: HttpRequest, url: str) -> bool:
     """Return whether an address that came with a request is a page of this site."""
     return url_has_allowed_host_and_scheme(url, {request.get_host()}, require_https=request.is_secure())
