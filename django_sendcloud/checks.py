@@ -88,7 +88,7 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
     """Check the settings.
 
     E001 a key, E002 the lease, E003 an encryption key, E005 the parcel phases, E006 the router, E007 the addresses,
-    W008 the days of a delivery's tasks.
+    W008 the days of a delivery's tasks, W009 a password in the address of the proxy.
     """
     found: list[checks.CheckMessage] = [
         error_message(1, f"SENDCLOUD[{key!r}] {text}", "Correct it in your settings.")
@@ -132,6 +132,14 @@ def check_settings(app_configs: Sequence[AppConfig] | None, **kwargs: Any) -> li
         for name in ("UNLABELLED_DAYS", "UNSCANNED_DAYS", "PICKUP_DAYS")
         if getattr(values, name) >= values.DELIVERY_TASK_DAYS
     ]
+    if "@" in values.PROXY_URL:
+        found.append(
+            warning_message(
+                9,
+                "SENDCLOUD['PROXY_URL'] has a user and a password, which Django's error pages and mails show.",
+                "Move them to SENDCLOUD['PROXY_AUTH'], as \"user:password\", which Django hides.",
+            )
+        )
     phases = [phase.value for phase in ParcelPhase]
     for status, phase in values.PARCEL_PHASES.items():
         if not isinstance(status, int) or phase not in phases:

@@ -63,7 +63,10 @@ class Settings:
     TOKEN_SCOPE: str = "api"  # noqa: S105 - no password either
     """Scopes to ask for with a token, separated by blanks. Empty: none, which grants all the client has."""
     PROXY_URL: str = _secret("")
-    """HTTP proxy for requests to Sendcloud, ``http://[user:password@]host:port``. The environment's are not used."""
+    """HTTP proxy for requests to Sendcloud, ``http://host:port``. The environment's are not used."""
+    PROXY_AUTH: str = _secret("")
+    """User and password of the proxy, ``user:password``. Django's error reports hide a setting of this name, and
+    would show them in ``PROXY_URL``."""
     CA_BUNDLE: str = ""
     """Path of a file with the certificates to trust instead of the built-in ones."""
     PARTNER_ID: str = ""

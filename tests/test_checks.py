@@ -389,6 +389,15 @@ def test_unusable_address_is_named(settings: Any, changes: dict[str, str], says:
     run(checks.check_deployment)
 
 
+def test_password_of_proxy_belongs_elsewhere(settings: Any) -> None:
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "PROXY_URL": "http://jane:canary@proxy:3128"}
+    message = run(checks.check_settings)["W009"]
+    assert "PROXY_AUTH" in message.hint
+    assert "canary" not in f"{message.msg}{message.hint}"
+    settings.SENDCLOUD = {**settings.SENDCLOUD, "PROXY_URL": "http://proxy:3128", "PROXY_AUTH": "jane:canary"}
+    assert "W009" not in run(checks.check_settings)
+
+
 @pytest.mark.parametrize(
     "url", ["https://panel.sendcloud.sc/", "https://panel.sendcloud.sc/api/v3", "http://[::1]:8000"]
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 from ..api import BasicAuth, OAuth2ClientCredentials, SendcloudClient, v2, v3
 from ..api.urls import check_url
@@ -13,6 +14,7 @@ from ..core.crypto import Secret
 from ..core.deployment import OnlyFromDeployment
 from ..core.token_cache import SharedTokenCache
 from ..enums import ApiGeneration, AuthScheme
+from ..silent import SilentStr
 
 
 def client_of(
@@ -73,7 +75,7 @@ def _client(settings: Settings, options: Mapping[str, Any]) -> SendcloudClient:
                 "connect_timeout": settings.CONNECT_TIMEOUT_SECONDS,
                 "read_timeout": settings.READ_TIMEOUT_SECONDS,
                 "deadline": settings.DEADLINE_SECONDS,
-                "proxy": settings.PROXY_URL or None,
+                "proxy": _proxy(settings) or None,
                 "ca_bundle": settings.CA_BUNDLE or None,
                 **options,
             }
@@ -81,6 +83,15 @@ def _client(settings: Settings, options: Mapping[str, Any]) -> SendcloudClient:
     except ValueError as error:
         # A proxy, a bundle or a partner id that cannot be one: the text says which.
         raise AddressError(f"The settings of SENDCLOUD do not let Sendcloud be asked: {error}") from None
+
+
+def _proxy(settings: Settings) -> str:
+    """Return the address of the proxy with its user and password."""
+    if not settings.PROXY_AUTH:
+        return settings.PROXY_URL
+    address = urlsplit(settings.PROXY_URL)
+    auth = ":".join(quote(part, safe="") for part in settings.PROXY_AUTH.split(":", 1))
+    return SilentStr(address._replace(netloc=f"{auth}@{address.netloc.rpartition('@')[2]}").geturl())
 
 
 def _auth(scheme: str, public_key: str, secret_key: str) -> BasicAuth | OAuth2ClientCredentials:

@@ -6,11 +6,14 @@ must be of types that do not show their content.
 
 from __future__ import annotations
 
+import base64
+import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import requests
@@ -26,6 +29,7 @@ from sentry_sdk.serializer import serialize
 from sentry_sdk.transport import Transport
 
 from django_sendcloud.api.requestor import Requestor
+from django_sendcloud.conf import SECRETS
 from django_sendcloud.core.crypto import keyring
 from django_sendcloud.models import Integration, OutboxEntry, Parcel
 from django_sendcloud.parcels.labels import fetch
@@ -37,6 +41,7 @@ from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import drain, rolled_back
 from django_sendcloud.webhooks import apply, inbox
 from tests import factories
+from tests.api.conftest import Server, answer
 from tests.webhooks.messages import parcel, post, raw
 
 pytestmark = pytest.mark.long
@@ -136,6 +141,25 @@ def shows_nothing(text: str, secrets: list[str]) -> None:
 def buyers_order() -> Any:
     customer = factories.customer(name=BUYER["name"], email=BUYER["email"])
     return factories.order(customer=customer, address=BUYER["address"], city=BUYER["city"])
+
+
+def test_f39_report_hides_settings_by_name() -> None:
+    """Django's report has the shop's settings as they are written: only a key's name hides its value."""
+    hidden = SafeExceptionReporterFilter.hidden_settings
+    # The address alone is no secret: a check says where its password belongs.
+    assert {name for name in SECRETS if not hidden.search(name)} == {"PROXY_URL"}
+
+
+@pytest.mark.parametrize("auth", ["jane:pa:55/w@rd", "canary-user:"])
+def test_f39_password_of_proxy_reaches_it_unseen(
+    integration: Integration, sendcloud_settings: Any, seen: Any, auth: str
+) -> None:
+    with contextlib.closing(Server(lambda *args: answer("no JSON object"))) as proxy:
+        sendcloud_settings(PROXY_URL=proxy.url, PROXY_AUTH=auth)
+        text = seen(lambda: integration.client().v2.integrations.list())
+    sent = proxy.requests[0].headers["proxy-authorization"]
+    assert base64.b64decode(sent.removeprefix("Basic ")).decode() == auth
+    shows_nothing(text, [auth, quote(auth, safe=":"), sent])
 
 
 @pytest.mark.long
