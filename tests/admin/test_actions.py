@@ -374,8 +374,8 @@ def test_confirmation_names_objects_and_links_back(as_role: Callable[..., Client
 
 @pytest.mark.long
 def test_order_without_attempt_shows_number_everywhere(operator: Client, data: Data) -> None:
-    told = Shipment.objects.create(
-        integration=data.integration, order_type="shop.order", order_pk=str(uuid.uuid4()), order_number="TOLD-1",
+    pushed = Shipment.objects.create(
+        integration=data.integration, order_type="shop.order", order_pk=str(uuid.uuid4()), order_number="PUSHED-1",
         external_order_id="t", external_shipment_id="t",
     )  # fmt: skip
     fresh = factories.order(number="FRESH-1")
@@ -383,7 +383,7 @@ def test_order_without_attempt_shows_number_everywhere(operator: Client, data: D
     values = {"order_type": "shop.order", "state": "rejected", "error_code": "rejected"}
     rows = {
         number: OutboxEntry.objects.create(order_pk=key, **values)
-        for number, key in (("TOLD-1", told.order_pk), ("FRESH-1", str(fresh.pk)), ("order gone-1", "gone-1"))
+        for number, key in (("PUSHED-1", pushed.order_pk), ("FRESH-1", str(fresh.pk)), ("order gone-1", "gone-1"))
     }
     listed = operator.get(reverse(OUTBOX)).content.decode()
     confirmation = act(operator, "push_all_with_problem", [rows["FRESH-1"]]).content.decode()

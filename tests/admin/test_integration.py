@@ -706,7 +706,7 @@ def test_key_state_needs_permission(as_role: Callable[..., Client], data: Data) 
 
 @pytest.mark.long
 def test_changing_keys_reveals_no_key_state(as_role: Callable[..., Client], data: Data) -> None:
-    url, told = reverse(CHANGE, args=[data.integration.pk]), set()
+    url, shown = reverse(CHANGE, args=[data.integration.pk]), set()
     changer = as_role("viewer", "change_integration")
     for key in ("", "canary-signature-1"):
         data.integration.webhook_signature_key = Secret(key)
@@ -716,8 +716,8 @@ def test_changing_keys_reveals_no_key_state(as_role: Callable[..., Client], data
         assert "are accepted, too" not in html
         assert "Saved. Leave empty" not in html
         assert "It is not set" not in html
-        told.add(re.sub(r'value="[^"]{32,}"', "", html))
-    assert len(told) == 1, "the page is the same, whatever is set"
+        shown.add(re.sub(r'value="[^"]{32,}"', "", html))
+    assert len(shown) == 1, "the page is the same, whatever is set"
     assert "Saved. Leave empty" in as_role("superuser").get(url).content.decode()
 
 

@@ -111,10 +111,10 @@ def test_order_list_takes_constant_queries(model: str, boss: Client, data: Data)
     def add(number: int) -> None:
         for n in range(number):
             order = factories.order(customer=data.order.customer)
-            told = shipment(data.integration, order, status="rejected")
+            rejected = shipment(data.integration, order, status="rejected")
             factories.outbox().filter(order_pk=order.pk).update(integration=data.integration, error_code="rejected")
             Parcel.objects.create(
-                integration=data.integration, shipment=told, remote_id=1000 + 10 * Parcel.objects.count() + n,
+                integration=data.integration, shipment=rejected, remote_id=1000 + 10 * Parcel.objects.count() + n,
                 tracking_number=f"T{n}",
             )  # fmt: skip
         factories.outbox()
@@ -139,7 +139,7 @@ def _counted() -> CaptureQueriesContext:
 KINDS = ["synced", "waiting", "rejected", "absent"]
 ENTRIES = [None, "pending", "rejected", "dead"]
 STATUSES = ["pending", "synced", "rejected", "deleted"]
-TOLD = [(), *itertools.combinations(STATUSES, 1), *itertools.combinations(STATUSES, 2), tuple(STATUSES)]
+SHIPMENT_STATUSES = [(), *itertools.combinations(STATUSES, 1), *itertools.combinations(STATUSES, 2), tuple(STATUSES)]
 
 
 class CustomerAdapter(OrderAdapter[Customer]):
@@ -153,7 +153,7 @@ def every_state(request: Any, connected: Integration) -> Iterator[tuple[str, str
     kind = "shop.customer" if name == "customer" else "shop.order"
     orders = {}
     with temporarily_registered(CustomerAdapter, Customer):
-        for entry, told in itertools.product(ENTRIES, TOLD):
+        for entry, statuses in itertools.product(ENTRIES, SHIPMENT_STATUSES):
             customer = factories.customer()
             if name == "customer":
                 order: Any = customer
@@ -163,7 +163,7 @@ def every_state(request: Any, connected: Integration) -> Iterator[tuple[str, str
                 order = factories.order(lines=0, customer=customer)
             factories.clear_outbox() if not orders else None
             factories.outbox().filter(order_pk=str(order.pk)).delete()
-            for number, status in enumerate(told):
+            for number, status in enumerate(statuses):
                 shipment(connected, order, kind, external_shipment_id=str(number), status=status)
             if entry:
                 OutboxEntry.objects.create(order_type=kind, order_pk=str(order.pk), state=entry)
@@ -188,7 +188,7 @@ def test_order_filter_matches_column(boss: Client, every_state: tuple[str, str, 
 
 
 @pytest.mark.parametrize(
-    ("entry", "told", "word"),
+    ("entry", "statuses", "word"),
     [
         (None, (), "Not sent"),
         (None, ("synced",), "Sent"),
@@ -202,11 +202,11 @@ def test_order_filter_matches_column(boss: Client, every_state: tuple[str, str, 
     ],
 )
 def test_order_column_shows_words(
-    boss: Client, connected: Integration, entry: str | None, told: tuple[str, ...], word: str
+    boss: Client, connected: Integration, entry: str | None, statuses: tuple[str, ...], word: str
 ) -> None:
     order = factories.order()
     factories.clear_outbox()
-    for number, status in enumerate(told):
+    for number, status in enumerate(statuses):
         shipment(connected, order, external_shipment_id=str(number), status=status)
     if entry:
         OutboxEntry.objects.create(order_type="shop.order", order_pk=str(order.pk), state=entry)
@@ -393,7 +393,7 @@ def test_waiting_order_shows_due_time(boss: Client, connected: Integration) -> N
     assert "To be sent:" in html
     assert "in 30\xa0minutes" in html
     payload = reverse("backoffice:django_sendcloud_outboxentry_payload", args=[factories.outbox().get().pk])
-    assert f'href="{payload}"' in html, "nothing was told yet, so the entry shows what will be"
+    assert f'href="{payload}"' in html, "nothing was pushed yet, so the entry shows what will be"
 
 
 def test_panel_is_absent_on_add_and_popup(boss: Client, data: Data) -> None:

@@ -148,7 +148,7 @@ def test_headline_is_good_when_orders_go(boss: Client, well: Integration) -> Non
     assert says(boss) == ("good", "All orders are reaching Sendcloud")
     assert titles(boss) == []
     html = boss.get(reverse(PAGE)).content.decode()
-    assert '<span class="sc-headline__symbol" aria-hidden="true">✓</span>' in html, "it is not told by colour alone"
+    assert '<span class="sc-headline__symbol" aria-hidden="true">✓</span>' in html, "it is not shown by colour alone"
     entry(integration=well)
     assert "being sent now" not in boss.get(reverse(PAGE)).content.decode(), "no worker has it"
     entry(integration=well, lease="worker", not_before=timezone.now() + dt.timedelta(minutes=1))

@@ -31,7 +31,7 @@ def boss(as_role: Callable[[str], Client]) -> Client:
 
 
 @pytest.fixture
-def told(integration: Integration) -> Shipment:
+def pushed_shipment(integration: Integration) -> Shipment:
     """Return a pushed order."""
     factories.order(lines=2, customer=factories.customer(name="Canary Person"))
     drain()
@@ -57,8 +57,8 @@ def different(html: str) -> dict[str, tuple[str, str]]:
 
 
 @pytest.mark.long
-def test_pushed_order_has_no_difference(boss: Client, told: Shipment) -> None:
-    html = page(boss, told)
+def test_pushed_order_has_no_difference(boss: Client, pushed_shipment: Shipment) -> None:
+    html = page(boss, pushed_shipment)
     assert "Sendcloud has exactly this" in html
     assert different(html) == {}
     assert re.search(r"<details><summary>\d\d fields are the same", html), "folded away"
@@ -68,15 +68,15 @@ def test_pushed_order_has_no_difference(boss: Client, told: Shipment) -> None:
 
 
 @pytest.mark.long
-def test_comparison_shows_changed_fields(boss: Client, told: Shipment) -> None:
-    order: Any = told.order()
+def test_comparison_shows_changed_fields(boss: Client, pushed_shipment: Shipment) -> None:
+    order: Any = pushed_shipment.order()
     order.city = "Utrecht"
     order.save()
     line = order.lines.order_by("pk").last()
     line.weight = Decimal("0.5")
     line.save()
     order.lines.order_by("pk").first().delete()
-    html = page(boss, told)
+    html = page(boss, pushed_shipment)
     assert different(html) == {
         "city": ("Eindhoven", "Utrecht"),
         "parcel_items[0].sku": ("SKU-0", "SKU-1"),
@@ -90,42 +90,42 @@ def test_comparison_shows_changed_fields(boss: Client, told: Shipment) -> None:
     assert "Order line 2, price of one piece" in html
     assert "At Sendcloud" in html
     drain()
-    assert different(page(boss, told)) == {}
+    assert different(page(boss, pushed_shipment)) == {}
 
 
-def test_comparison_shows_remote_change(boss: Client, told: Shipment, sandbox: Any) -> None:
-    remote = told.integration.client()
+def test_comparison_shows_remote_change(boss: Client, pushed_shipment: Shipment, sandbox: Any) -> None:
+    remote = pushed_shipment.integration.client()
     with remote as client:
         payload = ShipmentPayload(
-            external_order_id=told.external_order_id, external_shipment_id=told.external_shipment_id,
-            order_number=told.order_number, created_at=timezone.now(), name="Somebody Else", address="Elsewhere 1",
+            external_order_id=pushed_shipment.external_order_id, external_shipment_id=pushed_shipment.external_shipment_id,
+            order_number=pushed_shipment.order_number, created_at=timezone.now(), name="Somebody Else", address="Elsewhere 1",
             postal_code="1234 AB", city="Eindhoven", country="NL",
             parcel_items=[ParcelItem(description="Mug", quantity=1, value=Decimal(1), weight=Decimal(1))],
         ).stamped(timezone.now() + dt.timedelta(days=1))  # fmt: skip
-        assert client.v2.shipments.upsert(told.integration.remote_id, [payload])[0].ok
-    html = page(boss, told)
+        assert client.v2.shipments.upsert(pushed_shipment.integration.remote_id, [payload])[0].ok
+    html = page(boss, pushed_shipment)
     assert different(html)["name"] == ("Somebody Else", "Canary Person")
     assert "so it has been changed there since" in html
 
 
 @pytest.mark.long
-def test_comparison_sends_one_request(boss: Client, told: Shipment, sandbox: Any) -> None:
+def test_comparison_sends_one_request(boss: Client, pushed_shipment: Shipment, sandbox: Any) -> None:
     for _ in range(5):
         factories.order()
     drain()
     sandbox.page_size = 2
     before = len(sandbox.requests)
-    page(boss, told)
+    page(boss, pushed_shipment)
     (request,) = sandbox.requests[before:]
     assert (request.method, request.path) == ("GET", f"/api/v2/integrations/{sandbox.integration_id}/shipments")
-    assert f"external_order_ids={told.external_order_id}" in request.query
+    assert f"external_order_ids={pushed_shipment.external_order_id}" in request.query
 
 
-def test_comparison_finds_old_shipment(boss: Client, told: Shipment, sandbox: Any) -> None:
+def test_comparison_finds_old_shipment(boss: Client, pushed_shipment: Shipment, sandbox: Any) -> None:
     long_ago = timezone.now() - dt.timedelta(days=800)
     Shipment.objects.update(created_at=long_ago)
     sandbox.clock = lambda: timezone.now() + dt.timedelta(days=400)
-    assert "Sendcloud has exactly this" in page(boss, told)
+    assert "Sendcloud has exactly this" in page(boss, pushed_shipment)
 
 
 @pytest.mark.long
@@ -142,9 +142,9 @@ def test_split_order_compares_each_shipment(boss: Client, integration: Integrati
     assert "The order has no such shipment any more" in page(boss, second)
 
 
-def test_comparison_shows_missing_shipment_as_new(boss: Client, told: Shipment, sandbox: Any) -> None:
-    sandbox.delete_shipment(str(told.uuid))
-    html = page(boss, told)
+def test_comparison_shows_missing_shipment_as_new(boss: Client, pushed_shipment: Shipment, sandbox: Any) -> None:
+    sandbox.delete_shipment(str(pushed_shipment.uuid))
+    html = page(boss, pushed_shipment)
     assert "Sendcloud does not have this shipment" in html
     assert "Canary Person" in html
     assert '<details class="sc-more" open>' in html
@@ -160,10 +160,10 @@ def test_comparison_shows_missing_shipment_as_new(boss: Client, told: Shipment, 
     ],
 )
 def test_comparison_without_answer_shows_ours(
-    boss: Client, told: Shipment, sandbox: Any, trouble: Callable[[Any], None], words: str
+    boss: Client, pushed_shipment: Shipment, sandbox: Any, trouble: Callable[[Any], None], words: str
 ) -> None:
     trouble(sandbox)
-    html = page(boss, told)
+    html = page(boss, pushed_shipment)
     assert words in html
     assert "there is nothing to compare" in html
     assert "Canary Person" in html
@@ -172,20 +172,20 @@ def test_comparison_without_answer_shows_ours(
     assert sandbox.secret_key not in html
 
 
-def test_invalid_order_is_explained_without_request(boss: Client, told: Shipment, sandbox: Any) -> None:
-    order: Any = told.order()
+def test_invalid_order_is_explained_without_request(boss: Client, pushed_shipment: Shipment, sandbox: Any) -> None:
+    order: Any = pushed_shipment.order()
     order.country = "XX"
     order.save()
     before = len(sandbox.requests)
-    html = page(boss, told)
+    html = page(boss, pushed_shipment)
     assert "Invalid data" in html
     order.delete()
-    assert "The order is gone" in page(boss, told)
+    assert "The order is gone" in page(boss, pushed_shipment)
     assert len(sandbox.requests) == before
 
 
-def test_outbox_payload_sends_no_request(boss: Client, told: Shipment, sandbox: Any) -> None:
-    order: Any = told.order()
+def test_outbox_payload_sends_no_request(boss: Client, pushed_shipment: Shipment, sandbox: Any) -> None:
+    order: Any = pushed_shipment.order()
     order.save()
     before = len(sandbox.requests)
     assert "Canary Person" in page(boss, factories.outbox().get())
@@ -193,30 +193,32 @@ def test_outbox_payload_sends_no_request(boss: Client, told: Shipment, sandbox: 
 
 
 @pytest.mark.long
-def test_payload_page_checks_permission_first(as_role: Callable[..., Client], told: Shipment, sandbox: Any) -> None:
+def test_payload_page_checks_permission_first(
+    as_role: Callable[..., Client], pushed_shipment: Shipment, sandbox: Any
+) -> None:
     before = len(sandbox.requests)
     for role in ("staff", "viewer", "operator"):
-        assert as_role(role).get(url(told)).status_code == 403
-    assert as_role("staff", "view_payload").get(url(told)).status_code == 403
+        assert as_role(role).get(url(pushed_shipment)).status_code == 403
+    assert as_role("staff", "view_payload").get(url(pushed_shipment)).status_code == 403
     assert len(sandbox.requests) == before
-    assert "Canary Person" in page(as_role("viewer", "view_payload"), told)
+    assert "Canary Person" in page(as_role("viewer", "view_payload"), pushed_shipment)
 
 
 @pytest.mark.long
-def test_payload_page_is_read_only_and_uncached(boss: Client, told: Shipment, sandbox: Any) -> None:
-    order: Any = told.order()
+def test_payload_page_is_read_only_and_uncached(boss: Client, pushed_shipment: Shipment, sandbox: Any) -> None:
+    order: Any = pushed_shipment.order()
     order.lines.create(sku="more")
     factories.forget_transaction()
     before = Shipment.objects.values().get(), list(factories.outbox().values())
     with CaptureQueriesContext(connection) as queries:
-        response = boss.get(url(told))
+        response = boss.get(url(pushed_shipment))
     assert "no-store" in response["Cache-Control"]
     assert (Shipment.objects.values().get(), list(factories.outbox().values())) == before
     writes = [query["sql"] for query in queries if not query["sql"].startswith("SELECT")]
     assert len(writes) == 1, "the rate limiter"
-    assert boss.post(url(told)).status_code == 405
+    assert boss.post(url(pushed_shipment)).status_code == 405
     assert not LogEntry.objects.exists()
-    assert "default" in resolve(url(told)).func._non_atomic_requests  # type: ignore[attr-defined]
+    assert "default" in resolve(url(pushed_shipment)).func._non_atomic_requests  # type: ignore[attr-defined]
 
 
 # -- the comparison itself --------------------------------------------------------------------------------
@@ -320,19 +322,19 @@ def test_comparison_accepts_any_answer(nonsense: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("generation", ["v3"], indirect=True)
 @pytest.mark.long
-def test_v3_order_is_compared_under_our_names(boss: Client, told: Shipment) -> None:
-    html = page(boss, told)
+def test_v3_order_is_compared_under_our_names(boss: Client, pushed_shipment: Shipment) -> None:
+    html = page(boss, pushed_shipment)
     assert "Sendcloud has exactly this" in html
     assert '"order_updated_at": "set when it is sent"' in html.replace("&quot;", '"')
-    order: Any = told.order()
+    order: Any = pushed_shipment.order()
     order.city = "Utrecht"
     order.save()
-    assert set(different(page(boss, told))) == {"city"}
+    assert set(different(page(boss, pushed_shipment))) == {"city"}
 
 
 @pytest.mark.parametrize("generation", ["v2", "v3"], indirect=True)
 @pytest.mark.long
-def test_preview_notes_parts_that_are_not_sent(boss: Client, told: Shipment, generation: str) -> None:
+def test_preview_notes_parts_that_are_not_sent(boss: Client, pushed_shipment: Shipment, generation: str) -> None:
     from django_sendcloud.registry import temporarily_registered
     from tests.shop import sendcloud as shop
     from tests.shop.models import Order
@@ -343,7 +345,7 @@ def test_preview_notes_parts_that_are_not_sent(boss: Client, told: Shipment, gen
             yield dataclasses.replace(payload, notes="Ring", width=3, length=None, height=None)
 
     with temporarily_registered(WithNotes, Order):
-        html = page(boss, told)
+        html = page(boss, pushed_shipment)
     by_v2 = "this integration uses API v2, which does not have it"
     by_v3 = "API v3 takes length, width and height together or not at all"
     assert (by_v2 in html, by_v3 in html) == (generation == "v2", generation == "v3")

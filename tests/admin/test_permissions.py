@@ -188,18 +188,18 @@ FORMS = [
 # Read-only rows that mirror Sendcloud.
 MIRRORS = ["outboxentry", "shipment", "parcel", "webhookevent"]
 OURS = [name for name in MODELS if name != "order"]
-SIGHT = {f"view_{name}" for name in MODELS}
+VIEW_ALL = {f"view_{name}" for name in MODELS}
 SPECIAL = {codename for model in MODELS.values() for codename, _ in model._meta.permissions}
 EDITING = {f"{verb}_{name}" for verb in ("add", "change", "delete") for name in OURS}
 # Permissions of each role. A superuser has all, an anonymous visitor is not even staff.
 ROLES: dict[str, set[str] | None] = {
     "anonymous": set(),
     "staff": set(),
-    "viewer": SIGHT,
+    "viewer": VIEW_ALL,
     "who may do everything and see nothing": SPECIAL,
-    "editor": SIGHT | EDITING,
+    "editor": VIEW_ALL | EDITING,
     **{f"who sees only {name}": {f"view_{name}"} | SPECIAL for name in MODELS},
-    **{f"viewer who has {codename}": SIGHT | {codename} for codename in sorted(SPECIAL)},
+    **{f"viewer who has {codename}": VIEW_ALL | {codename} for codename in sorted(SPECIAL)},
     "superuser": None,
 }
 

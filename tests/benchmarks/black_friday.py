@@ -21,7 +21,7 @@ from urllib.parse import urlsplit
 
 import psutil
 
-from tests.benchmarks.environment import ROOT, RemoteSandbox, line, percentile, surroundings
+from tests.benchmarks.environment import ROOT, RemoteSandbox, django_environment, line, percentile
 from tests.toxic import ToxicProxy
 
 # Requests a second that change something, of one account; and the orders in them. A deletion is a request of its own.
@@ -120,7 +120,7 @@ def measure(orders: int, seconds: float, api: str) -> int:
     with (
         ToxicProxy(address.hostname or "", address.port or 0) as proxy,
         tempfile.TemporaryDirectory() as name,
-        surroundings(
+        django_environment(
             sandbox,
             BASE_URL=f"http://127.0.0.1:{proxy.port}",
             DEBOUNCE_SECONDS=1.0,

@@ -29,12 +29,12 @@ from .client import filled_sandbox
 from .environment import (
     ROOT,
     RemoteSandbox,
+    django_environment,
     line,
     median,
     percentile,
     resident,
     seconds,
-    surroundings,
     timed_requests,
 )
 
@@ -45,7 +45,7 @@ PARTS = ["save", "enqueue", "push", "worker", "claim", "reconcile"]
 
 
 def save() -> None:
-    with surroundings() as kind:
+    with django_environment() as kind:
         from celery import Celery
         from django.db import connection, transaction
         from django.db.models.signals import post_save
@@ -136,7 +136,7 @@ def _save_with_a_bad_broker(once: Any, median_without: float) -> None:
 
 
 def enqueue() -> None:
-    with surroundings() as kind:
+    with django_environment() as kind:
         from django.db import connection
         from django.test.utils import CaptureQueriesContext
 
@@ -166,7 +166,7 @@ def enqueue() -> None:
 def push(latency: float = 0.0, count: int = 20_000, api: str = "v2") -> None:
     sandbox = RemoteSandbox("--latency", str(latency))
     try:
-        with surroundings(sandbox, CONNECT_TIMEOUT_SECONDS=5.0, READ_TIMEOUT_SECONDS=15.0) as kind:
+        with django_environment(sandbox, CONNECT_TIMEOUT_SECONDS=5.0, READ_TIMEOUT_SECONDS=15.0) as kind:
             from django.db import connection
             from django.utils import timezone
 
@@ -269,7 +269,7 @@ def _until_settled(sync_worker: Any) -> None:
 def worker(count: int = 20_000, warm_up: int = 2_000, latency: float = 0.0, api: str = "v2") -> None:
     sandbox = RemoteSandbox("--latency", str(latency))
     try:
-        with surroundings(sandbox, CONNECT_TIMEOUT_SECONDS=5.0, READ_TIMEOUT_SECONDS=15.0) as kind:
+        with django_environment(sandbox, CONNECT_TIMEOUT_SECONDS=5.0, READ_TIMEOUT_SECONDS=15.0) as kind:
             from django_sendcloud import enqueue as enqueue_orders
             from django_sendcloud.broker import PUSH, celery_app, publish
             from django_sendcloud.models import Change, OutboxEntry, Shipment
@@ -342,7 +342,7 @@ def _insert(model: Any, count: int, **columns: str) -> None:
 
 
 def claim(count: int = 1_000_000) -> None:
-    with surroundings() as kind:
+    with django_environment() as kind:
         from django.db import connection
 
         from django_sendcloud.conf import conf
@@ -393,7 +393,7 @@ def claim(count: int = 1_000_000) -> None:
 def reconcile(count: int = 100_000) -> None:
     with filled_sandbox(count) as (base_url, public_key, secret_key, integration_id):
         there = SimpleNamespace(base_url=base_url)
-        with surroundings(there) as kind:
+        with django_environment(there) as kind:
             from django.db import connection
 
             from django_sendcloud.models import Integration, Shipment

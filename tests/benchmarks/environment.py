@@ -88,7 +88,7 @@ def timed_requests() -> Iterator[dict[str, list[float]]]:
 
 
 @contextlib.contextmanager
-def surroundings(sandbox: Any = None, database: str = "postgresql", **settings: Any) -> Iterator[str]:
+def django_environment(sandbox: Any = None, database: str = "postgresql", **settings: Any) -> Iterator[str]:
     """Set Django up on a fresh database: PostgreSQL where it runs, SQLite in a file elsewhere. Once per process.
 
     Args:

@@ -15,7 +15,7 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-from .environment import ROOT, line, median, percentile, surroundings
+from .environment import ROOT, django_environment, line, median, percentile
 
 PARTS = ["commit", "start"]
 # Seconds between the orders of a pair or a series.
@@ -40,7 +40,7 @@ def commit(api: str) -> None:
     # The tests' settings have other values of these.
     names = ("DEBOUNCE_SECONDS", "UNSAFE_REQUESTS_PER_MINUTE", "UNSAFE_BURST", "SAFE_REQUESTS_PER_MINUTE", "SAFE_BURST")
     defaults = {name: getattr(Settings(), name) for name in names}
-    with Sandbox() as sandbox, surroundings(sandbox, **defaults) as kind, tempfile.TemporaryDirectory() as folder:
+    with Sandbox() as sandbox, django_environment(sandbox, **defaults) as kind, tempfile.TemporaryDirectory() as folder:
         from tests import factories
 
         sandbox.latency = LATENCY
@@ -157,7 +157,7 @@ def start() -> None:
             code = SETUP.format(apps=apps, imports=imports, after=after)
             done = subprocess.run(
                 [sys.executable, "-W", "ignore", "-c", code],
-                env=environment,
+                env=django_environment,
                 capture_output=True,
                 text=True,
                 check=True,

@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from .environment import ROOT, line, percentile, surroundings
+from .environment import ROOT, django_environment, line, percentile
 
 
 @contextlib.contextmanager
@@ -94,7 +94,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--requests", type=int, default=2000)
     count = parser.parse_args().requests
-    with surroundings() as kind:
+    with django_environment() as kind:
         from django.db import connection
 
         from django_sendcloud.models import Integration, Shipment, WebhookEvent

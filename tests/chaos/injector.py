@@ -84,7 +84,7 @@ class Injector:
         dead = [(name, process) for name, process in self.processes.items() if process.child.poll() is not None]
         ended = []
         for name, process in dead:
-            ended.append((name, self.shop.last_words(process.child)))
+            ended.append((name, self.shop.last_output(process.child)))
             process.child = process.start()
         return ended
 

@@ -241,10 +241,10 @@ class _Run:
                 yield heapq.heappop(agenda)
 
     def supervise(self) -> None:
-        for name, last_words in self.injector.keep_alive():
+        for name, last_output in self.injector.keep_alive():
             self.restarted += 1
             self.events += name.startswith(DISTURBING)
-            self.say(f"{name} had ended, and is started again; its last words: {last_words}")
+            self.say(f"{name} had ended, and is started again; its last output: {last_output}")
 
     def settle(self) -> float:
         """End all faults and writers, wait until every order is pushed, and return the seconds this took."""
@@ -359,7 +359,7 @@ class _Run:
             events_left=back["left"],
             failures=self.failures(),
             events=self.events,
-            lost=sum(map(int, re.findall(r"The lease of (\d+) orders was lost", self.shop.everything_said()))),
+            lost=sum(map(int, re.findall(r"The lease of (\d+) orders was lost", self.shop.all_output()))),
             limit=WINDOW_REQUESTS,
             window=WINDOW_SECONDS,
         )

@@ -224,11 +224,11 @@ class Shop(Project):
             "tests.chaos.writer", seed, str(diary), str(begin), CHAOS_CLOCK=str(self.clock_of(name))
         )
 
-    def everything_said(self) -> str:
+    def all_output(self) -> str:
         """Return the output of all processes."""
         return "".join(path.read_text(errors="replace") for path in self.folder.glob("process-*.log"))
 
-    def last_words(self, child: subprocess.Popen[bytes]) -> str:
+    def last_output(self, child: subprocess.Popen[bytes]) -> str:
         """Return the last line of a process's output."""
         lines = (self.folder / f"process-{self._children.index(child)}.log").read_text(errors="replace").split("\n")
         return next((line.strip() for line in reversed(lines) if line.strip()), "")

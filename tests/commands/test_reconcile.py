@@ -233,7 +233,7 @@ def test_vanished_order_is_deleted_at_sendcloud(orders: list[Order], sandbox: An
     for confirmed in (0, 1):
         code, report = run("--fix")
         assert (code, report["orphaned"], report["confirmed"], report["repaired"]) == (1, 1, confirmed, confirmed)
-        assert sandbox.shipment(str(vanished.pk)), "it is told by a worker, and never after one comparison"
+        assert sandbox.shipment(str(vanished.pk)), "it is deleted by a worker, and never after one comparison"
         assert factories.outbox().count() == confirmed
     push_due()
     assert sandbox.shipment(str(vanished.pk)) is None

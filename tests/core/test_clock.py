@@ -17,8 +17,8 @@ from django_sendcloud.models import Account
 def test_database_clock_is_this_machines(db: None) -> None:
     """Guards the SQL: seconds and microseconds, in UTC, whatever the zone of a session."""
     Account.objects.create(name="any")
-    told = Account.objects.annotate(epoch=EpochMicroseconds()).values_list("epoch", flat=True).first()
-    assert abs(told / 1e6 - time.time()) < 2
+    found = Account.objects.annotate(epoch=EpochMicroseconds()).values_list("epoch", flat=True).first()
+    assert abs(found / 1e6 - time.time()) < 2
     sql, params = Clock().sql(connection, 90.0)
     assert abs(_evaluated(sql, params) - (timezone.now() + dt.timedelta(seconds=90))) < dt.timedelta(seconds=2)
     assert abs(_evaluated(*Clock().sql(connection)) - timezone.now()) < dt.timedelta(seconds=2)

@@ -191,10 +191,10 @@ def test_f20_integration_with_revoked_keys_resumes_automatically(
     from django_sendcloud.signals import integration_paused
     from django_sendcloud.sync.probe import probe_paused
 
-    told: list[str] = []
+    reasons: list[str] = []
 
     def note(reason: str, **kwargs: Any) -> None:
-        told.append(reason)
+        reasons.append(reason)
 
     integration_paused.connect(note)
     try:
@@ -207,7 +207,7 @@ def test_f20_integration_with_revoked_keys_resumes_automatically(
             later(300)
     finally:
         integration_paused.disconnect(note)
-    assert told == ["credentials"], "told once"
+    assert reasons == ["credentials"], "sent once"
     assert len(sandbox.requests) <= 1 + 24 * 12, "at most one probe in five minutes"
     assert set(factories.outbox().values_list("attempts", "failures", "state")) == {(0, 0, EntryState.PENDING)}
     sandbox.restore_credentials()

@@ -161,7 +161,7 @@ def test_f33_previews_are_of_primary(order: Order) -> None:
     assert (found.is_shippable, found.ref.order_type) == (True, "shop.order")
 
 
-class Told(ShopOrder):
+class ReadingAdapter(ShopOrder):
     """An adapter that reads the database when a parcel moves."""
 
     phase_statuses = {"in_transit": "shipped"}
@@ -173,10 +173,10 @@ class Told(ShopOrder):
 
 
 def test_f33_hook_of_parcel_reads_primary(order: Order) -> None:
-    Told.heard = []
-    with temporarily_registered(Told, Order):
+    ReadingAdapter.heard = []
+    with temporarily_registered(ReadingAdapter, Order):
         push_due()
         forget_transaction()
         inbox.store(Integration.objects.get(), raw(parcel(3, order_number=order.number)))
         apply.drain()
-    assert Told.heard == [("shipped", "shipped", "Eindhoven", 2)]
+    assert ReadingAdapter.heard == [("shipped", "shipped", "Eindhoven", 2)]

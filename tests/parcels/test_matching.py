@@ -32,7 +32,7 @@ def shipment(integration: Integration, order_id: str, shipment_id: str) -> Shipm
     )
 
 
-def tell(client: Any, integration: Integration, **parcel: Any) -> Parcel:
+def deliver(client: Any, integration: Integration, **parcel: Any) -> Parcel:
     body = {"id": 1, "status": {"id": 1000, "message": ""}, "order_number": "TWICE"} | parcel
     send_webhook(client, integration, {"action": "parcel_status_changed", "timestamp": BEGIN, "parcel": body})
     apply.drain()
@@ -51,7 +51,7 @@ def test_joined_id_finds_its_shipment(
     if is_known:
         shipment(integration, order_id, "other")
         ours = shipment(integration, order_id, shipment_id)
-    parcel = tell(client, integration, external_order_id=f"{order_id}/{shipment_id}", external_shipment_id="")
+    parcel = deliver(client, integration, external_order_id=f"{order_id}/{shipment_id}", external_shipment_id="")
     if not is_known:
         assert parcel.shipment is None
         shipment(integration, order_id, "other")
@@ -65,14 +65,14 @@ def test_ambiguous_joined_id_is_not_guessed(integration: Integration, client: An
     """The id ``a/b/c`` may mean shipment ``b/c`` of order ``a``, or shipment ``c`` of order ``a/b``."""
     shipment(integration, "a", "b/c")
     shipment(integration, "a/b", "c")
-    assert tell(client, integration, external_order_id="a/b/c").shipment is None
+    assert deliver(client, integration, external_order_id="a/b/c").shipment is None
     assert link_unmatched() == 0
 
 
 def test_joined_id_of_one_shipment_comes_first(integration: Integration, client: Any) -> None:
     shipment(integration, "a", "b")
     whole = shipment(integration, "a/b", "a/b")
-    assert tell(client, integration, external_order_id="a/b").shipment == whole
+    assert deliver(client, integration, external_order_id="a/b").shipment == whole
 
 
 @pytest.mark.parametrize("generation", ["v3"], indirect=True)
@@ -90,7 +90,7 @@ def test_divided_order_parcels_find_their_shipments(
     sandbox.v3_references = keys
     for number, row in enumerate(Shipment.objects.order_by("pk"), start=1):
         (made,) = sandbox.create_label(f"{row.external_order_id}/{row.external_shipment_id}")
-        parcel = tell(client, integration, **(made | {"id": number}))
+        parcel = deliver(client, integration, **(made | {"id": number}))
         assert parcel.shipment == (row if "external_order_id" in keys else None)
     assert len(order_shipping(order).parcels) == (2 if "external_order_id" in keys else 0)
 

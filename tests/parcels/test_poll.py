@@ -73,8 +73,8 @@ def test_f29_missed_parcel_is_found(integration: Integration, sandbox: Any, orde
     (made,) = sandbox.create_label(str(order.pk))
     for _ in range(3):
         sandbox.advance(made["id"])
-    told: list[dict[str, Any]] = []
-    signals.parcel_status_changed.connect(receive := lambda **kwargs: told.append(kwargs))
+    received: list[dict[str, Any]] = []
+    signals.parcel_status_changed.connect(receive := lambda **kwargs: received.append(kwargs))
     try:
         assert poll_and_apply(integration) == 1
     finally:
@@ -84,7 +84,7 @@ def test_f29_missed_parcel_is_found(integration: Integration, sandbox: Any, orde
     assert parcel.tracking_number == made["tracking_number"]
     assert parcel.labels["a6"]
     assert parcel.timeline.count() == 1
-    assert [kwargs["parcel"] for kwargs in told] == [parcel]
+    assert [kwargs["parcel"] for kwargs in received] == [parcel]
     event = WebhookEvent.objects.get()
     assert (event.action, event.state, bool(event.body)) == ("django_sendcloud.parcel_polled", "processed", False)
 

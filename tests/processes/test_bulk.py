@@ -15,7 +15,7 @@ from django_sendcloud.models import Integration, Shipment
 from django_sendcloud.sync.push.settle import _write_shipments
 
 ODD = ['"', "\\", "{}", "{a,b}", "NULL", "null", "'", '\\"', ",", " ", "a\nb", "a\tb", "é漢😀", "%s", "$1", "x" * 255]
-TOLD = ["status", "errors", "uuid", "order_number", "stamp", "last_pushed_at", "deleted_at"]
+STORED = ["status", "errors", "uuid", "order_number", "stamp", "last_pushed_at", "deleted_at"]
 integration = Integration.objects.create(remote_id=1, name="x", public_key="a" * 32, secret_key="b" * 32)
 noon = dt.datetime(2026, 3, 1, 12, 30, 15, 123456, dt.UTC)
 
@@ -45,13 +45,13 @@ for number, row in enumerate(rows):
     row.stamp = 2**62 - number
     row.last_pushed_at = None if number % 5 else noon + dt.timedelta(days=number)
     row.deleted_at = noon
-wanted = {row.external_order_id: tuple(getattr(row, name) for name in TOLD) for row in rows}
+wanted = {row.external_order_id: tuple(getattr(row, name) for name in STORED) for row in rows}
 erased = rows.pop()
 wanted.pop(erased.external_order_id)
 Shipment.objects.filter(pk=erased.pk).delete()
 with transaction.atomic():
     _write_shipments([*rows, erased])
-assert read(TOLD) == wanted
+assert read(STORED) == wanted
 
 print("as written")
 """

@@ -79,8 +79,8 @@ def test_eight_concurrent_workers_send_orders_once(make_project: Callable[..., P
     # On a busy machine a lease may end before all its orders are sent: they come due after the workers have ended.
     project.push_the_rest()
     assert {s["external_order_id"] for s in project.sandbox.shipments()} == set(orders)
-    told = [item for request in project.sandbox.requests for item in request.items]
-    assert len(told) == 600
+    pushed = [item for request in project.sandbox.requests for item in request.items]
+    assert len(pushed) == 600
 
 
 PUSH_DUE = "from django_sendcloud.sync.worker import push_due; push_due()"

@@ -196,7 +196,7 @@ def senders(sandbox: Sandbox) -> list[threading.Thread]:
     return list(sandbox._webhooks._threads)
 
 
-def gone_home(threads: list[threading.Thread]) -> None:
+def join_all(threads: list[threading.Thread]) -> None:
     assert threads
     eventually(lambda: not any(thread.is_alive() for thread in threads))
 
@@ -210,7 +210,7 @@ def test_stop_keeps_pending_webhooks(sandbox: Sandbox, listening: Receiver) -> N
     sandbox.stop()
     listening.answering.set()
     # The old thread does not continue with the next webhook.
-    gone_home(working)
+    join_all(working)
     first, second = sandbox.webhooks[-2:]
     assert (first.state, second.state, second.attempts) == ("delivered", "pending", [])
     # Started again, it goes on where it was.
@@ -227,7 +227,7 @@ def test_restart_ends_old_deliveries(sandbox: Sandbox, listening: Receiver) -> N
     sandbox.stop()
     sandbox.start()
     listening.answering.set()
-    gone_home(working)
+    join_all(working)
     assert listening.nothing_more(sandbox)
 
 

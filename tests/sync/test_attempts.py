@@ -27,7 +27,7 @@ from tests.shop.sendcloud import ShopOrder
 pytestmark = pytest.mark.long
 
 
-def told() -> list[tuple[str, str]]:
+def attempts() -> list[tuple[str, str]]:
     return list(Attempt.objects.order_by("pk").values_list("outcome", "code"))
 
 
@@ -38,7 +38,7 @@ def order(integration: Integration) -> Order:
 
 def test_order_sent_immediately_leaves_no_attempt(order: Order) -> None:
     drain()
-    assert told() == []
+    assert attempts() == []
 
 
 @pytest.mark.long
@@ -47,12 +47,12 @@ def test_attempts_streak_of_failures_is_counted(order: Order, sandbox: Any) -> N
     sandbox.fail_next(500, times=3)
     for _ in range(4):
         drain()
-    assert told() == [("failed", "server_error"), ("sent", "")]
+    assert attempts() == [("failed", "server_error"), ("sent", "")]
     streak, sent = Attempt.objects.order_by("pk")
     assert (streak.count, sent.count) == (3, 1)
     assert streak.at < sent.at
     drain()
-    assert len(told()) == 2
+    assert len(attempts()) == 2
 
 
 def test_attempts_other_failure_begins_another_streak(order: Order, sandbox: Any) -> None:
@@ -62,18 +62,18 @@ def test_attempts_other_failure_begins_another_streak(order: Order, sandbox: Any
     drain()
     sandbox.fail_next(500)
     drain()
-    assert told() == [("failed", "server_error"), ("failed", "unreadable_answer"), ("failed", "server_error")]
+    assert attempts() == [("failed", "server_error"), ("failed", "unreadable_answer"), ("failed", "server_error")]
 
 
 def test_rejection_and_fix_are_two_attempts(order: Order, sandbox: Any) -> None:
     sandbox.reject_order(str(order.pk), {"city": ["No such city."]})
     drain()
-    assert told() == [("rejected", "rejected")]
+    assert attempts() == [("rejected", "rejected")]
     sandbox.reject_order(str(order.pk), None)
     order.city = "Utrecht"
     order.save()
     drain()
-    assert told() == [("rejected", "rejected"), ("sent", "")]
+    assert attempts() == [("rejected", "rejected"), ("sent", "")]
 
 
 def test_rejection_names_field_and_rule(integration: Integration) -> None:
@@ -99,7 +99,7 @@ def test_revoked_credentials_leave_no_attempt(order: Order, sandbox: Any, integr
     """Sendcloud rejected the credentials, not the order."""
     sandbox.revoke_credentials()
     drain()
-    assert told() == []
+    assert attempts() == []
 
 
 def test_attempts_after_two_weeks_are_deleted(order: Order, sandbox: Any) -> None:
@@ -170,7 +170,7 @@ def test_slow_adapter_error_outranks_its_slowness(slow: None, integration: Integ
     factories.order(number="SLOW-AND-BROKEN")
     quick = factories.order(number="QUICK-1")
     drain()
-    assert told() == [("rejected", "adapter_error")]
+    assert attempts() == [("rejected", "adapter_error")]
     assert [s["external_order_id"] for s in sandbox.shipments()] == [str(quick.pk)]
 
 

@@ -141,9 +141,9 @@ def test_order_pushed_since_change_is_not_recorded(
     assert sandbox.shipment(str(order.pk))["address"] == "Markt 1"
 
 
-@pytest.mark.parametrize("told", [0, 1])
+@pytest.mark.parametrize("pushed", [0, 1])
 def test_oldest_push_among_shipments_decides(
-    integration: Integration, later: Callable[[float], None], told: int
+    integration: Integration, later: Callable[[float], None], pushed: int
 ) -> None:
     order = factories.order(shipments=2)
     push_due()
@@ -151,7 +151,7 @@ def test_oldest_push_among_shipments_decides(
     later(60)
     changed(order)
     later(60)
-    Shipment.objects.filter(pk=Shipment.objects.order_by("pk")[told].pk).update(last_pushed_at=clock.now())
+    Shipment.objects.filter(pk=Shipment.objects.order_by("pk")[pushed].pk).update(last_pushed_at=clock.now())
     assert drift.scan() == 1
 
 

@@ -75,7 +75,7 @@ def test_change_recorded_during_withdrawal_restores_shipment(
         patched.setattr(Shipments, "delete", meanwhile)
         before = sandbox.count("POST", "/shipments")
         withdraw(shipment())
-    assert sandbox.count("POST", "/shipments") == before, "nobody has told it meanwhile"
+    assert sandbox.count("POST", "/shipments") == before, "no worker has pushed it meanwhile"
     assert sandbox.shipment(str(order.pk)) is None
     assert factories.outbox().count() == 1
     drain()

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.long
 
 
 @pytest.fixture
-def told() -> Iterator[list[str]]:
+def reasons_sent() -> Iterator[list[str]]:
     """Collect the signals the shop receives: the reason of each pause, and each resume."""
     heard: list[str] = []
 
@@ -68,12 +68,12 @@ def forbid(sandbox: Any, times: int = 1) -> None:
     sandbox.fail_next(403, times=times, match="POST shipments")
 
 
-def test_missing_permission_pauses_integration(integration: Integration, sandbox: Any, told: list[str]) -> None:
+def test_missing_permission_pauses_integration(integration: Integration, sandbox: Any, reasons_sent: list[str]) -> None:
     factories.order()
     forbid(sandbox)
     push_due()
     assert fresh().paused_reason == PauseReason.PERMISSION
-    assert told == ["permission"]
+    assert reasons_sent == ["permission"]
     entry = factories.outbox().get()
     assert (entry.state, entry.error_code, entry.attempts, entry.failures) == (EntryState.PENDING, "permission", 0, 0)
     before = len(sandbox.requests)
@@ -92,7 +92,7 @@ def relapse(later: Callable[[float], None]) -> None:
 
 @pytest.mark.long
 def test_relapse_doubles_wait_without_signal(
-    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+    integration: Integration, sandbox: Any, reasons_sent: list[str], later: Callable[[float], None]
 ) -> None:
     factories.order()
     forbid(sandbox, times=100)
@@ -102,11 +102,11 @@ def test_relapse_doubles_wait_without_signal(
         relapse(later)
         waits.append(wait())
     assert [round(seconds / conf().PROBE_SECONDS) for seconds in waits] == [1, 2, 4, 8, 16, 32, 64, 64, 64]
-    assert told == ["permission", "resumed"], "once that it is paused, and the first time that it goes on"
+    assert reasons_sent == ["permission", "resumed"], "once that it is paused, and the first time that it goes on"
 
 
 def test_success_resets_relapses(
-    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+    integration: Integration, sandbox: Any, reasons_sent: list[str], later: Callable[[float], None]
 ) -> None:
     order = factories.order()
     forbid(sandbox, times=3)
@@ -120,34 +120,34 @@ def test_success_resets_relapses(
     push_due()
     assert sandbox.shipment(str(order.pk))
     assert (fresh().relapses, fresh().resumed_from) == (0, "")
-    told.clear()
+    reasons_sent.clear()
     factories.forget_transaction()
     order.address = "Markt 1"
     order.save()
     forbid(sandbox)
     push_due()
-    assert told == ["permission"]
+    assert reasons_sent == ["permission"]
     assert round(wait()) == conf().PROBE_SECONDS
 
 
 def test_resume_by_person_resets_relapses(
-    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+    integration: Integration, sandbox: Any, reasons_sent: list[str], later: Callable[[float], None]
 ) -> None:
     factories.order()
     forbid(sandbox, times=100)
     push_due()
     relapse(later)
     relapse(later)
-    told.clear()
+    reasons_sent.clear()
     assert fresh().resume()
     later(2)
     push_due()
-    assert told == ["resumed", "permission"]
+    assert reasons_sent == ["resumed", "permission"]
     assert round(wait()) == conf().PROBE_SECONDS
 
 
 def test_pause_for_another_reason_starts_afresh(
-    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+    integration: Integration, sandbox: Any, reasons_sent: list[str], later: Callable[[float], None]
 ) -> None:
     factories.order()
     forbid(sandbox)
@@ -158,12 +158,12 @@ def test_pause_for_another_reason_starts_afresh(
     sandbox.fail_next(401, match="POST shipments")
     push_due()
     assert fresh().paused_reason == PauseReason.CREDENTIALS
-    assert told == ["permission", "resumed", "credentials"]
+    assert reasons_sent == ["permission", "resumed", "credentials"]
     assert round(wait()) == conf().PROBE_SECONDS
 
 
 def test_failed_probe_keeps_usual_wait(
-    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+    integration: Integration, sandbox: Any, reasons_sent: list[str], later: Callable[[float], None]
 ) -> None:
     factories.order()
     sandbox.revoke_credentials()
@@ -176,7 +176,7 @@ def test_failed_probe_keeps_usual_wait(
         assert round(wait()) == conf().PROBE_SECONDS
         assert probe_paused() == 0
         assert len(sandbox.requests) == before + 1, "not before its time"
-    assert told == ["credentials"]
+    assert reasons_sent == ["credentials"]
 
 
 def test_sweep_makes_entries_settled_after_resume_due(
@@ -219,7 +219,7 @@ def test_sweep_leaves_entries_waiting_for_retry(integration: Integration, sandbo
 
 
 def test_pause_by_person_during_probe_stands(
-    integration: Integration, told: list[str], later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
+    integration: Integration, reasons_sent: list[str], later: Callable[[float], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     integration.pause(PauseReason.CREDENTIALS)
     later(wait() + 1)
@@ -228,14 +228,14 @@ def test_pause_by_person_during_probe_stands(
     )
     assert probe_paused() == 0
     assert fresh().paused_reason == PauseReason.PERSON
-    assert told == ["credentials", "person"]
+    assert reasons_sent == ["credentials", "person"]
 
 
 # -- by a person --------------------------------------------------------------------------------------
 
 
 def test_pause_by_person_replaces_other_without_probes(
-    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+    integration: Integration, sandbox: Any, reasons_sent: list[str], later: Callable[[float], None]
 ) -> None:
     factories.order()
     forbid(sandbox)
@@ -252,7 +252,7 @@ def test_pause_by_person_replaces_other_without_probes(
     assert fresh().resume()
     push_due()
     assert len(sandbox.shipments()) == 1
-    assert told == ["permission", "person", "resumed"]
+    assert reasons_sent == ["permission", "person", "resumed"]
 
 
 def test_pause_by_person_ignores_leftover_probe_time(
@@ -265,18 +265,18 @@ def test_pause_by_person_ignores_leftover_probe_time(
     assert not sandbox.requests
 
 
-def test_pause_by_person_is_never_replaced(integration: Integration, told: list[str]) -> None:
+def test_pause_by_person_is_never_replaced(integration: Integration, reasons_sent: list[str]) -> None:
     integration.pause(PauseReason.PERSON)
     for reason in PauseReason:
         if reason != PauseReason.PERSON:
             assert not Integration.objects.get().pause(reason)
     assert fresh().paused_reason == PauseReason.PERSON
     assert fresh().probe_at is None
-    assert told == ["person"]
+    assert reasons_sent == ["person"]
 
 
 def test_timed_pause_ends_with_its_time(
-    integration: Integration, sandbox: Any, told: list[str], later: Callable[[float], None]
+    integration: Integration, sandbox: Any, reasons_sent: list[str], later: Callable[[float], None]
 ) -> None:
     factories.order()
     integration.pause(PauseReason.PERSON, "stocktaking", by="admin", until=clock.now() + dt.timedelta(hours=1))
@@ -289,7 +289,7 @@ def test_timed_pause_ends_with_its_time(
     resumed = fresh()
     assert (resumed.is_paused, resumed.paused_by, resumed.paused_until) == (False, "", None)
     assert len(sandbox.shipments()) == 1
-    assert told == ["person", "resumed"]
+    assert reasons_sent == ["person", "resumed"]
 
 
 def test_timed_pause_of_unused_integration_stays(integration: Integration, later: Callable[[float], None]) -> None:
@@ -308,11 +308,11 @@ def test_pause_without_end_replaces_timed_one(integration: Integration, later: C
     assert fresh().paused_until is None
 
 
-def test_first_automatic_pause_stands(integration: Integration, told: list[str]) -> None:
+def test_first_automatic_pause_stands(integration: Integration, reasons_sent: list[str]) -> None:
     assert integration.pause(PauseReason.CREDENTIALS)
     assert not fresh().pause(PauseReason.GONE)
     assert fresh().paused_reason == PauseReason.CREDENTIALS
-    assert told == ["credentials"]
+    assert reasons_sent == ["credentials"]
 
 
 def test_resumed_integration_pushes_waiting_orders_immediately(integration: Integration, sandbox: Any) -> None:
@@ -328,7 +328,7 @@ def test_resumed_integration_pushes_waiting_orders_immediately(integration: Inte
 
 
 def test_failing_receiver_is_named_and_stops_nothing(
-    integration: Integration, told: list[str], caplog: pytest.LogCaptureFixture
+    integration: Integration, reasons_sent: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(**kwargs: Any) -> None:
         raise LookupError("Jane Canary")
@@ -336,7 +336,7 @@ def test_failing_receiver_is_named_and_stops_nothing(
     with listening(integration_paused, fail), listening(integration_resumed, fail):
         assert integration.pause(PauseReason.PERSON)
         assert integration.resume()
-    assert told == ["person", "resumed"]
+    assert reasons_sent == ["person", "resumed"]
     said = [record.getMessage() for record in caplog.records if record.name == "django_sendcloud.shop"]
     assert len(said) == 2
     assert all("LookupError" in line and "Canary" not in line for line in said)

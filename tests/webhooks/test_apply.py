@@ -47,7 +47,7 @@ def integration(db: None) -> Integration:
 
 
 @pytest.fixture
-def tell(integration: Integration) -> Callable[..., WebhookEvent]:
+def deliver(integration: Integration) -> Callable[..., WebhookEvent]:
     """Receive and apply one webhook."""
 
     def receive(payload: Any, **values: Any) -> WebhookEvent:
@@ -115,54 +115,54 @@ def of(heard: list[tuple[Signal, dict[str, Any]]], signal: Signal) -> list[dict[
 # -- matching -----------------------------------------------------------------------------------------
 
 
-def test_shipment_uuid_precedes_other_identifiers(integration: Integration, tell: Any) -> None:
+def test_shipment_uuid_precedes_other_identifiers(integration: Integration, deliver: Any) -> None:
     ours, other = shipment(integration), shipment(integration, "ORD-2")
-    tell(parcel(shipment_uuid=str(ours.uuid), external_order_id=other.external_order_id, order_number="ORD-2"))
+    deliver(parcel(shipment_uuid=str(ours.uuid), external_order_id=other.external_order_id, order_number="ORD-2"))
     assert Parcel.objects.get().shipment == ours
 
 
-def test_external_ids_follow_shipment_uuid(integration: Integration, tell: Any) -> None:
+def test_external_ids_follow_shipment_uuid(integration: Integration, deliver: Any) -> None:
     ours, _ = shipment(integration), shipment(integration, "ORD-2")
-    tell(parcel(shipment_uuid=str(uuid.uuid4()), external_order_id=ours.external_order_id, order_number="ORD-2"))
+    deliver(parcel(shipment_uuid=str(uuid.uuid4()), external_order_id=ours.external_order_id, order_number="ORD-2"))
     assert Parcel.objects.get().shipment == ours
 
 
-def test_shipment_id_decides_in_split_order(integration: Integration, tell: Any) -> None:
+def test_shipment_id_decides_in_split_order(integration: Integration, deliver: Any) -> None:
     first = shipment(integration, external_order_id="split", external_shipment_id="split-1")
     second = shipment(integration, external_order_id="split", external_shipment_id="split-2")
-    tell(parcel(id=1, external_order_id="split", external_shipment_id="split-2", order_number=""))
+    deliver(parcel(id=1, external_order_id="split", external_shipment_id="split-2", order_number=""))
     assert Parcel.objects.get(remote_id=1).shipment == second
-    tell(parcel(id=2, external_order_id="split", order_number=""))
+    deliver(parcel(id=2, external_order_id="split", order_number=""))
     assert Parcel.objects.get(remote_id=2).shipment is None, "which of the two is not guessed"
     assert first.parcels.count() == 0
 
 
-def test_order_number_is_used_only_if_unique(integration: Integration, tell: Any) -> None:
+def test_order_number_is_used_only_if_unique(integration: Integration, deliver: Any) -> None:
     ours = shipment(integration)
-    tell(parcel(id=1))
+    deliver(parcel(id=1))
     assert Parcel.objects.get(remote_id=1).shipment == ours
     shipment(integration, external_order_id="a", external_shipment_id="a")
-    tell(parcel(id=2))
+    deliver(parcel(id=2))
     assert Parcel.objects.get(remote_id=2).shipment is None
 
 
-def test_known_parcel_keeps_its_shipment(integration: Integration, tell: Any) -> None:
+def test_known_parcel_keeps_its_shipment(integration: Integration, deliver: Any) -> None:
     ours = shipment(integration)
-    tell(parcel(3, shipment_uuid=str(ours.uuid)))
-    tell(parcel(11, BEGIN + HOUR, order_number="", shipment_uuid=None))
+    deliver(parcel(3, shipment_uuid=str(ours.uuid)))
+    deliver(parcel(11, BEGIN + HOUR, order_number="", shipment_uuid=None))
     assert Parcel.objects.get().shipment == ours
 
 
-def test_shipment_of_other_integration_is_ignored(integration: Integration, tell: Any) -> None:
+def test_shipment_of_other_integration_is_ignored(integration: Integration, deliver: Any) -> None:
     other = Integration.objects.create(remote_id=2, public_key="p", secret_key="s")
     foreign = shipment(other)
-    tell(parcel(shipment_uuid=str(foreign.uuid)))
+    deliver(parcel(shipment_uuid=str(foreign.uuid)))
     assert Parcel.objects.get().shipment is None
 
 
-def test_f28_parcel_before_its_shipment_is_linked_later(integration: Integration, tell: Any) -> None:
+def test_f28_parcel_before_its_shipment_is_linked_later(integration: Integration, deliver: Any) -> None:
     identity = uuid.uuid4()
-    event = tell(parcel(shipment_uuid=str(identity)))
+    event = deliver(parcel(shipment_uuid=str(identity)))
     assert event.state == EventState.PROCESSED
     assert Parcel.objects.get().shipment is None
     assert link_unmatched() == 0
@@ -171,17 +171,17 @@ def test_f28_parcel_before_its_shipment_is_linked_later(integration: Integration
     assert Parcel.objects.get().shipment == ours
 
 
-def test_f28_parcel_of_deleted_order_is_kept(integration: Integration, tell: Any) -> None:
+def test_f28_parcel_of_deleted_order_is_kept(integration: Integration, deliver: Any) -> None:
     ours = shipment(integration, status=ShipmentStatus.DELETED)
-    tell(parcel(shipment_uuid=str(ours.uuid)))
+    deliver(parcel(shipment_uuid=str(ours.uuid)))
     assert Parcel.objects.get().shipment == ours
 
 
-def test_returns_are_separate_from_outgoing_parcels(integration: Integration, tell: Any) -> None:
+def test_returns_are_separate_from_outgoing_parcels(integration: Integration, deliver: Any) -> None:
     ours = shipment(integration)
-    tell(parcel(id=1, shipment_uuid=str(ours.uuid), collo_nr=0, collo_count=2))
-    tell(parcel(id=2, shipment_uuid=str(ours.uuid), collo_nr=1, collo_count=2))
-    tell(parcel(id=3, shipment_uuid=str(ours.uuid), is_return=True))
+    deliver(parcel(id=1, shipment_uuid=str(ours.uuid), collo_nr=0, collo_count=2))
+    deliver(parcel(id=2, shipment_uuid=str(ours.uuid), collo_nr=1, collo_count=2))
+    deliver(parcel(id=3, shipment_uuid=str(ours.uuid), is_return=True))
     assert list(ours.parcels.outgoing().order_by("remote_id").values_list("remote_id", "collo_count")) == [
         (1, 2),
         (2, 2),
@@ -192,8 +192,8 @@ def test_returns_are_separate_from_outgoing_parcels(integration: Integration, te
 # -- the state ----------------------------------------------------------------------------------------
 
 
-def test_parcel_fields_are_stored(integration: Integration, tell: Any) -> None:
-    event = tell(
+def test_parcel_fields_are_stored(integration: Integration, deliver: Any) -> None:
+    event = deliver(
         parcel(
             label={"label_printer": "https://panel.example/a6", "normal_printer": ["https://panel.example/a4"]},
             collo_nr=1,
@@ -211,8 +211,8 @@ def test_parcel_fields_are_stored(integration: Integration, tell: Any) -> None:
     assert int(step.carrier_at.timestamp() * 1000) == BEGIN - 1000
 
 
-def test_body_is_erased_once_applied(tell: Any) -> None:
-    event = tell(parcel(name="Jane Canary"))
+def test_body_is_erased_once_applied(deliver: Any) -> None:
+    event = deliver(parcel(name="Jane Canary"))
     with connection.cursor() as cursor:
         cursor.execute("SELECT body FROM django_sendcloud_webhookevent WHERE id = %s", [event.pk])
         assert cursor.fetchone() == ("",)
@@ -229,7 +229,7 @@ def state() -> tuple[Any, ...]:
 
 
 @pytest.mark.long
-def test_f27_updates_in_any_order_end_alike(integration: Integration, tell: Any) -> None:
+def test_f27_updates_in_any_order_end_alike(integration: Integration, deliver: Any) -> None:
     """Going through the inbox is slow, so it runs thirty of the 720 orders; ``test_together`` runs them all."""
     bodies = [parcel(status, BEGIN + hours * HOUR, tracking_number=f"3S{hours}") for status, hours in JOURNEY]
     ends = set()
@@ -252,20 +252,20 @@ def test_f27_updates_in_any_order_end_alike(integration: Integration, tell: Any)
 
 
 @pytest.mark.long
-def test_f27_equal_times_in_any_order_end_alike(integration: Integration, tell: Any) -> None:
+def test_f27_equal_times_in_any_order_end_alike(integration: Integration, deliver: Any) -> None:
     bodies = [parcel(status, BEGIN) for status in (3, 8, 92)]
     ends = set()
     for order in itertools.permutations(bodies):
         with undone():
             for body in order:
-                tell(body)
+                deliver(body)
             ends.add(repr(state()))
     assert len(ends) == 1
 
 
-def test_replayed_old_update_moves_nothing(integration: Integration, tell: Any, heard: Any) -> None:
-    first = tell(parcel(3, BEGIN))
-    tell(parcel(11, BEGIN + HOUR))
+def test_replayed_old_update_moves_nothing(integration: Integration, deliver: Any, heard: Any) -> None:
+    first = deliver(parcel(3, BEGIN))
+    deliver(parcel(11, BEGIN + HOUR))
     before = state()
     heard.clear()
     inbox_body = raw(parcel(3, BEGIN)).decode()
@@ -275,40 +275,40 @@ def test_replayed_old_update_moves_nothing(integration: Integration, tell: Any, 
     assert of(heard, signals.parcel_status_changed) == []
 
 
-def test_late_update_completes_history_without_signal(tell: Any, heard: Any) -> None:
-    tell(parcel(11, BEGIN + HOUR))
+def test_late_update_completes_history_without_signal(deliver: Any, heard: Any) -> None:
+    deliver(parcel(11, BEGIN + HOUR))
     heard.clear()
-    tell(parcel(3, BEGIN))
+    deliver(parcel(3, BEGIN))
     assert Parcel.objects.get().status_id == 11
     assert [step.status_id for step in Parcel.objects.get().timeline.all()] == [3, 11]
     assert of(heard, signals.parcel_status_changed) == []
 
 
 @pytest.mark.parametrize("at", [BEGIN, BEGIN // 1000, str(BEGIN), str(BEGIN // 1000), BEGIN / 1000])
-def test_f27_seconds_and_milliseconds(tell: Any, at: Any) -> None:
-    event = tell(parcel() | {"timestamp": at})
+def test_f27_seconds_and_milliseconds(deliver: Any, at: Any) -> None:
+    event = deliver(parcel() | {"timestamp": at})
     assert event.event_ms == BEGIN
 
 
-def test_f27_future_time_is_replaced_by_arrival(tell: Any) -> None:
-    event = tell(parcel(3, BEGIN + 70 * 365 * 24 * HOUR))
+def test_f27_future_time_is_replaced_by_arrival(deliver: Any) -> None:
+    event = deliver(parcel(3, BEGIN + 70 * 365 * 24 * HOUR))
     assert event.note == {"code": "time_in_the_future"}
     assert Parcel.objects.get().status_at == NOW
-    tell(parcel(11, BEGIN + 13 * HOUR))
+    deliver(parcel(11, BEGIN + 13 * HOUR))
     assert Parcel.objects.get().status_id == 11
 
 
 @pytest.mark.parametrize("at", [None, "", "yesterday", -1, True, {"a": 1}, 1e400])
-def test_unusable_time_is_replaced_by_arrival(tell: Any, at: Any) -> None:
+def test_unusable_time_is_replaced_by_arrival(deliver: Any, at: Any) -> None:
     if at == float("inf"):
         at = "1e400"
-    event = tell(parcel() | {"timestamp": at})
+    event = deliver(parcel() | {"timestamp": at})
     assert event.state == EventState.PROCESSED
     assert Parcel.objects.get().status_at == NOW
 
 
 @pytest.mark.parametrize(
-    ("told", "understood"),
+    ("timestamp", "understood"),
     [
         (BEGIN, dt.datetime.fromtimestamp(BEGIN / 1000, dt.UTC)),
         (BEGIN // 1000, dt.datetime.fromtimestamp(BEGIN // 1000, dt.UTC)),
@@ -319,30 +319,30 @@ def test_unusable_time_is_replaced_by_arrival(tell: Any, at: Any) -> None:
         (None, None),
     ],
 )
-def test_carrier_time_is_read_in_each_format(tell: Any, told: Any, understood: dt.datetime | None) -> None:
-    tell(parcel() | {"carrier_status_change_timestamp": told})
+def test_carrier_time_is_read_in_each_format(deliver: Any, timestamp: Any, understood: dt.datetime | None) -> None:
+    deliver(parcel() | {"carrier_status_change_timestamp": timestamp})
     assert ParcelStatus.objects.get().carrier_at == understood
 
 
 @pytest.mark.parametrize("status_id", STATUSES)
-def test_known_status_has_phase_and_text(tell: Any, status_id: int) -> None:
+def test_known_status_has_phase_and_text(deliver: Any, status_id: int) -> None:
     text, phase = STATUSES[status_id]
-    tell(parcel(status={"id": status_id}))
+    deliver(parcel(status={"id": status_id}))
     found = Parcel.objects.get()
     assert (found.status_message, found.phase) == (text, phase.value)
 
 
-def test_unknown_status_is_kept_verbatim(tell: Any) -> None:
-    tell(parcel(status={"id": 424242, "message": "Eaten by the dog"}))
+def test_unknown_status_is_kept_verbatim(deliver: Any) -> None:
+    deliver(parcel(status={"id": 424242, "message": "Eaten by the dog"}))
     found = Parcel.objects.get()
     assert (found.status_id, found.status_message, found.phase) == (424242, "Eaten by the dog", "unknown")
 
 
-def test_phases_follow_setting(tell: Any, settings: Any) -> None:
+def test_phases_follow_setting(deliver: Any, settings: Any) -> None:
     settings.SENDCLOUD = {**settings.SENDCLOUD, "PARCEL_PHASES": {8: "in_transit", 424242: "problem"}}
-    tell(parcel(8))
+    deliver(parcel(8))
     assert Parcel.objects.get().phase == ParcelPhase.IN_TRANSIT
-    tell(parcel(424242, BEGIN + HOUR))
+    deliver(parcel(424242, BEGIN + HOUR))
     assert Parcel.objects.get().phase == ParcelPhase.PROBLEM
 
 
@@ -366,8 +366,8 @@ def test_phases_follow_setting(tell: Any, settings: Any) -> None:
         {"shipment_uuid": "none"},
     ],
 )
-def test_odd_values_do_not_lose_the_rest(tell: Any, odd: dict[str, Any]) -> None:
-    event = tell(parcel(**odd))
+def test_odd_values_do_not_lose_the_rest(deliver: Any, odd: dict[str, Any]) -> None:
+    event = deliver(parcel(**odd))
     assert event.state == EventState.PROCESSED
     found = Parcel.objects.get()
     assert found.tracking_url in ("", "https://tracking.example/3SABC0001")
@@ -377,8 +377,8 @@ def test_odd_values_do_not_lose_the_rest(tell: Any, odd: dict[str, Any]) -> None
 @pytest.mark.parametrize(
     "broken", [{}, {"parcel": None}, {"parcel": {}}, {"parcel": {"id": "x"}}, {"parcel": {"id": -5}}]
 )
-def test_update_without_parcel_fails_and_is_shown(tell: Any, broken: dict[str, Any]) -> None:
-    event = tell({"action": "parcel_status_changed", "timestamp": BEGIN, **broken})
+def test_update_without_parcel_fails_and_is_shown(deliver: Any, broken: dict[str, Any]) -> None:
+    event = deliver({"action": "parcel_status_changed", "timestamp": BEGIN, **broken})
     assert event.state == EventState.FAILED
     assert event.note["code"] in ("no_parcel", "no_parcel_id")
     assert event.body, "kept, to be looked into"
@@ -394,7 +394,7 @@ def test_published_webhook_is_applied(integration: Integration) -> None:
 
 
 @pytest.mark.long
-def test_applying_costs_few_statements(integration: Integration, tell: Any) -> None:
+def test_applying_costs_few_statements(integration: Integration, deliver: Any) -> None:
     ours = shipment(integration)
     for number in range(40):
         inbox.store(integration, raw(parcel(id=number + 1, shipment_uuid=str(ours.uuid))))
@@ -407,11 +407,11 @@ def test_applying_costs_few_statements(integration: Integration, tell: Any) -> N
 # -- the other actions --------------------------------------------------------------------------------
 
 
-def test_first_update_and_each_move_send_signals(integration: Integration, tell: Any, heard: Any) -> None:
+def test_first_update_and_each_move_send_signals(integration: Integration, deliver: Any, heard: Any) -> None:
     ours = shipment(integration)
-    tell(parcel(3, shipment_uuid=str(ours.uuid)))
-    tell(parcel(3, BEGIN + 1))
-    tell(parcel(11, BEGIN + HOUR))
+    deliver(parcel(3, shipment_uuid=str(ours.uuid)))
+    deliver(parcel(3, BEGIN + 1))
+    deliver(parcel(11, BEGIN + HOUR))
     (created,) = of(heard, signals.parcel_created)
     assert (created["sender"], created["shipment"]) == (Parcel, ours)
     moves = of(heard, signals.parcel_status_changed)
@@ -427,12 +427,12 @@ def test_first_update_and_each_move_send_signals(integration: Integration, tell:
 
 @pytest.mark.parametrize("action", ["integration_updated", "integration_connected"])
 def test_changed_integration_is_read_from_sendcloud(
-    sandbox: Any, sendcloud_settings: Any, integration: Integration, tell: Any, heard: Any, action: str
+    sandbox: Any, sendcloud_settings: Any, integration: Integration, deliver: Any, heard: Any, action: str
 ) -> None:
     Integration.objects.update(
         remote_id=sandbox.integration_id, public_key=sandbox.public_key, secret_key=sandbox.secret_key
     )
-    event = tell(
+    event = deliver(
         {"action": action, "timestamp": BEGIN, "integration": {"shop_name": "Lies", "webhook_url": "http://evil"}}
     )
     integration.refresh_from_db()
@@ -443,29 +443,29 @@ def test_changed_integration_is_read_from_sendcloud(
 
 
 def test_deleted_integration_pauses_once_sendcloud_confirms(
-    sandbox: Any, sendcloud_settings: Any, integration: Integration, tell: Any, heard: Any
+    sandbox: Any, sendcloud_settings: Any, integration: Integration, deliver: Any, heard: Any
 ) -> None:
     Integration.objects.update(
         remote_id=sandbox.integration_id, public_key=sandbox.public_key, secret_key=sandbox.secret_key
     )
-    tell({"action": "integration_deleted", "timestamp": BEGIN})
+    deliver({"action": "integration_deleted", "timestamp": BEGIN})
     integration.refresh_from_db()
     assert not integration.is_paused, "Sendcloud still knows it: whoever sent this was wrong"
     sandbox.fail_next(404, body=b'{"error": {"code": 404, "message": "Integration not found"}}')
-    tell({"action": "integration_deleted", "timestamp": BEGIN + 1})
+    deliver({"action": "integration_deleted", "timestamp": BEGIN + 1})
     integration.refresh_from_db()
     assert integration.paused_reason == PauseReason.GONE
     assert len(of(heard, signals.integration_deleted)) == 1
 
 
 def test_integration_event_is_retried_while_sendcloud_fails(
-    sandbox: Any, sendcloud_settings: Any, integration: Integration, tell: Any
+    sandbox: Any, sendcloud_settings: Any, integration: Integration, deliver: Any
 ) -> None:
     Integration.objects.update(
         remote_id=sandbox.integration_id, public_key=sandbox.public_key, secret_key=sandbox.secret_key
     )
     sandbox.stop()
-    event = tell({"action": "integration_updated", "timestamp": BEGIN})
+    event = deliver({"action": "integration_updated", "timestamp": BEGIN})
     assert event.state == EventState.RECEIVER_FAILED
     assert event.note["code"] == "sendcloud_not_asked"
     assert event.due_at > NOW
@@ -479,32 +479,32 @@ def test_integration_event_is_retried_while_sendcloud_fails(
     ("action", "member", "signal"),
     [("return_created", "data", signals.return_created), ("return_delivered", "refund", signals.return_delivered)],
 )
-def test_returns_send_signals(tell: Any, heard: Any, action: str, member: str, signal: Signal) -> None:
-    tell({"action": action, "timestamp": BEGIN, member: {"id": 9}})
-    (told,) = of(heard, signal)
-    assert told["data"] == {"id": 9}
+def test_returns_send_signals(deliver: Any, heard: Any, action: str, member: str, signal: Signal) -> None:
+    deliver({"action": action, "timestamp": BEGIN, member: {"id": 9}})
+    (call,) = of(heard, signal)
+    assert call["data"] == {"id": 9}
 
 
 def test_unrequested_keys_are_neither_used_nor_kept(
-    integration: Integration, tell: Any, client: Client, django_assert_num_queries: Any
+    integration: Integration, deliver: Any, client: Client, django_assert_num_queries: Any
 ) -> None:
     keys = {"action": "integration_credentials", "timestamp": BEGIN, "public_key": "CanaryP", "secret_key": "CanaryS"}
     event, _ = inbox.store(integration, raw(keys))
     assert event is not None
     assert "Canary" not in event.body.reveal()
-    event = tell(keys | {"timestamp": BEGIN + 1})
+    event = deliver(keys | {"timestamp": BEGIN + 1})
     integration.refresh_from_db()
     assert event.state == EventState.IGNORED
     assert integration.secret_key.reveal() == "secret"
     assert "Canary" not in str(event.__dict__) + event.body.reveal()
 
 
-def test_sendclouds_test_webhook_is_processed(tell: Any) -> None:
-    assert tell({"action": "test_webhook", "timestamp": BEGIN}).state == EventState.PROCESSED
+def test_sendclouds_test_webhook_is_processed(deliver: Any) -> None:
+    assert deliver({"action": "test_webhook", "timestamp": BEGIN}).state == EventState.PROCESSED
 
 
-def test_unknown_action_is_kept_and_shown(tell: Any, heard: Any) -> None:
-    event = tell({"action": "parcel_sang_a_song", "timestamp": BEGIN})
+def test_unknown_action_is_kept_and_shown(deliver: Any, heard: Any) -> None:
+    event = deliver({"action": "parcel_sang_a_song", "timestamp": BEGIN})
     assert event.state == EventState.IGNORED
     assert event.action == "parcel_sang_a_song"
     assert event.body
@@ -551,9 +551,9 @@ def retried(event: WebhookEvent, times: int = 1) -> WebhookEvent:
     return event
 
 
-def test_f34_receiver_failing_keeps_event_due(tell: Any, heard: Any, clumsy: Any) -> None:
+def test_f34_receiver_failing_keeps_event_due(deliver: Any, heard: Any, clumsy: Any) -> None:
     clumsy(signals.parcel_status_changed)
-    event = tell(parcel())
+    event = deliver(parcel())
     assert event.state == EventState.RECEIVER_FAILED
     assert event.due_at == NOW + dt.timedelta(seconds=30)
     assert event.note["code"] == "receiver_failed"
@@ -566,77 +566,77 @@ def test_f34_receiver_failing_keeps_event_due(tell: Any, heard: Any, clumsy: Any
     assert event.body, "kept until the shop has been notified"
 
 
-def test_receiver_fixed_hears_event_as_it_was(tell: Any, clumsy: Any, heard: Any) -> None:
-    tell(parcel(1))
+def test_receiver_fixed_hears_event_as_it_was(deliver: Any, clumsy: Any, heard: Any) -> None:
+    deliver(parcel(1))
     receiver = clumsy(signals.parcel_status_changed)
-    event = tell(parcel(3, BEGIN + HOUR))
+    event = deliver(parcel(3, BEGIN + HOUR))
     assert retried(event).state == EventState.RECEIVER_FAILED
     receiver.fixed = True
     heard.clear()
     event = retried(event)
     assert (event.state, event.note, bool(event.body)) == (EventState.PROCESSED, {}, False)
-    (told,) = receiver.heard
-    assert (told["parcel"].status_id, told["previous_status_id"]) == (3, 1)
+    (call,) = receiver.heard
+    assert (call["parcel"].status_id, call["previous_status_id"]) == (3, 1)
     assert (Parcel.objects.count(), ParcelStatus.objects.count()) == (1, 2)
     assert of(heard, signals.webhook_received) == [], "steps that have run do not run again"
 
 
-def test_receiver_of_creation_fixed_hears_it(tell: Any, clumsy: Any) -> None:
+def test_receiver_of_creation_fixed_hears_it(deliver: Any, clumsy: Any) -> None:
     receiver = clumsy(signals.parcel_created)
-    event = tell(parcel())
+    event = deliver(parcel())
     receiver.fixed = True
     assert retried(event).state == EventState.PROCESSED
-    assert [told["parcel"].remote_id for told in receiver.heard] == [Parcel.objects.get().remote_id]
+    assert [call["parcel"].remote_id for call in receiver.heard] == [Parcel.objects.get().remote_id]
 
 
-def test_later_event_waits_for_failing_one(integration: Integration, tell: Any, clumsy: Any) -> None:
+def test_later_event_waits_for_failing_one(integration: Integration, deliver: Any, clumsy: Any) -> None:
     """The receiver is called for the departure before the delivery, although the first receiver call failed."""
     receiver = clumsy(signals.parcel_status_changed)
-    first = tell(parcel(3))
-    second = tell(parcel(11, BEGIN + HOUR))
-    other = tell(parcel(3, id=5))
+    first = deliver(parcel(3))
+    second = deliver(parcel(11, BEGIN + HOUR))
+    other = deliver(parcel(3, id=5))
     assert (second.state, second.attempts) == (EventState.APPLIED, 0)
     assert other.state == EventState.RECEIVER_FAILED, "another parcel does not wait"
     assert Parcel.objects.get(remote_id=4711).status_id == 11, "the parcel itself is up to date"
     receiver.fixed = True
     retried(first)
-    mine = [told for told in receiver.heard if told["parcel"].remote_id == 4711]
-    assert [(told["parcel"].status_id, told["previous_status_id"]) for told in mine] == [(3, None), (11, 3)]
+    mine = [call for call in receiver.heard if call["parcel"].remote_id == 4711]
+    assert [(call["parcel"].status_id, call["previous_status_id"]) for call in mine] == [(3, None), (11, 3)]
     assert set(WebhookEvent.objects.values_list("state", flat=True)) == {EventState.PROCESSED}
 
 
-def test_receiver_failing_on_forever_stops_nothing(integration: Integration, tell: Any, clumsy: Any) -> None:
+def test_receiver_failing_on_forever_stops_nothing(integration: Integration, deliver: Any, clumsy: Any) -> None:
     """Later events of the parcel go on after a few failures, and the old status is not sent after them."""
     receiver = clumsy(signals.parcel_status_changed)
-    first = tell(parcel(3))
+    first = deliver(parcel(3))
     retried(first, 2)
     receiver.fixed = True
-    second = tell(parcel(11, BEGIN + HOUR))
+    second = deliver(parcel(11, BEGIN + HOUR))
     assert second.state == EventState.PROCESSED
-    assert [told["parcel"].status_id for told in receiver.heard] == [11]
+    assert [call["parcel"].status_id for call in receiver.heard] == [11]
     assert retried(first).state == EventState.PROCESSED
-    assert [told["parcel"].status_id for told in receiver.heard] == [11]
+    assert [call["parcel"].status_id for call in receiver.heard] == [11]
 
 
 @pytest.mark.long
-def test_receiver_failing_for_a_day_is_parked(tell: Any, clumsy: Any) -> None:
+def test_receiver_failing_for_a_day_is_parked(deliver: Any, clumsy: Any) -> None:
     receiver = clumsy(signals.parcel_status_changed)
-    event = retried(tell(parcel()), claim.ATTEMPTS - 1)
+    event = retried(deliver(parcel()), claim.ATTEMPTS - 1)
     assert (event.state, event.due_at) == (EventState.RECEIVER_FAILED, None)
     apply.drain(now=NOW + dt.timedelta(days=3))
     receiver.fixed = True
     assert inbox.replay(WebhookEvent.objects.all()) == 1
     apply.drain(now=timezone.now() + dt.timedelta(seconds=1))
-    assert [told["parcel"].status_id for told in receiver.heard] == [3]
+    assert [call["parcel"].status_id for call in receiver.heard] == [3]
     event.refresh_from_db()
     assert event.state == EventState.PROCESSED
 
 
-def test_processed_event_is_not_replayed(tell: Any, heard: Any) -> None:
-    event = tell({"action": "test_webhook", "timestamp": BEGIN})
+def test_processed_event_is_not_replayed(deliver: Any, heard: Any) -> None:
+    event = deliver({"action": "test_webhook", "timestamp": BEGIN})
     assert not event.body
     assert inbox.replay(WebhookEvent.objects.all()) == 0
-    event = tell(parcel())
+    event = deliver(parcel())
     WebhookEvent.objects.filter(pk=event.pk).update(body=raw(parcel()).decode())
     heard.clear()
     assert inbox.replay(WebhookEvent.objects.filter(pk=event.pk)) == 1
@@ -663,10 +663,10 @@ def test_receiver_failing_keeps_no_keys(integration: Integration, clumsy: Any, m
     assert "Canary" not in str(receiver.heard)
 
 
-def test_prune_empties_body_of_failing_event(tell: Any, clumsy: Any) -> None:
+def test_prune_empties_body_of_failing_event(deliver: Any, clumsy: Any) -> None:
     """The shop is still notified, however long it takes; only the payload is gone."""
     receiver = clumsy(signals.parcel_status_changed)
-    event = tell(parcel())
+    event = deliver(parcel())
     prune_inbox(now=NOW + dt.timedelta(days=40))
     event.refresh_from_db()
     assert (event.state, bool(event.body)) == (EventState.RECEIVER_FAILED, False)
@@ -677,13 +677,13 @@ def test_prune_empties_body_of_failing_event(tell: Any, clumsy: Any) -> None:
 
 @pytest.mark.long
 def test_applying_fails_waits_and_gives_up(
-    integration: Integration, tell: Any, monkeypatch: pytest.MonkeyPatch
+    integration: Integration, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(*args: Any) -> Any:
         raise OperationalError("database is locked")
 
     monkeypatch.setattr(handlers, "apply_event", fail)
-    event = tell(parcel())
+    event = deliver(parcel())
     assert event.state == EventState.RECEIVED
     waits = []
     while event.state == EventState.RECEIVED:
@@ -773,8 +773,8 @@ def test_f34_receiver_that_kills_is_isolated_and_parked(integration: Integration
         with contextlib.suppress(Killed):
             apply.drain(now=now)
         now += dt.timedelta(seconds=121)
-    told = [kwargs["parcel"].remote_id for kwargs in of(heard, signals.parcel_created)]
-    assert {1, 3} <= set(told)
+    received = [kwargs["parcel"].remote_id for kwargs in of(heard, signals.parcel_created)]
+    assert {1, 3} <= set(received)
     assert deaths == [2] * claim.ATTEMPTS
     killer = WebhookEvent.objects.get(state=EventState.RECEIVER_FAILED)
     assert (killer.parcel.remote_id, killer.note, killer.due_at) == (2, {"code": "worker_died"}, None)
@@ -784,11 +784,11 @@ def test_f34_receiver_that_kills_is_isolated_and_parked(integration: Integration
 @pytest.mark.long
 def test_f34_slow_receivers_lose_nothing(integration: Integration, later: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """F34: a hundred receiver calls of seven seconds each, in tasks that end after four minutes: each runs once."""
-    told: list[int] = []
+    received: list[int] = []
 
     def hear(parcel: Parcel, **kwargs: Any) -> None:
         later(7)
-        told.append(parcel.remote_id)
+        received.append(parcel.remote_id)
 
     for number in range(1, 101):
         inbox.store(integration, raw(parcel(11, BEGIN + number, id=number)))
@@ -801,7 +801,7 @@ def test_f34_slow_receivers_lose_nothing(integration: Integration, later: Any, m
             assert tasks < 10
     finally:
         signals.parcel_status_changed.disconnect(hear)
-    assert told == list(range(1, 101))
+    assert received == list(range(1, 101))
     assert tasks > 1
     assert set(WebhookEvent.objects.values_list("attempts", flat=True)) == {0}
 
@@ -844,10 +844,10 @@ def test_together_and_one_by_one_end_alike(integration: Integration, monkeypatch
     ]
 
     def live() -> tuple[Any, ...]:
-        told: list[tuple[str, int, int | None]] = []
+        calls: list[tuple[str, int, int | None]] = []
 
         def hear(signal: Signal, parcel: Parcel, **kwargs: Any) -> None:
-            told.append(
+            calls.append(
                 ("created" if signal is signals.parcel_created else "moved", parcel.remote_id, parcel.status_id)
             )
 
@@ -867,7 +867,7 @@ def test_together_and_one_by_one_end_alike(integration: Integration, monkeypatch
             )  # fmt: skip
         for signal in (signals.parcel_created, signals.parcel_status_changed):
             signal.disconnect(hear)
-        return (*end, [(kind, number) for kind, number, _ in told])
+        return (*end, [(kind, number) for kind, number, _ in calls])
 
     together = live()
     monkeypatch.setattr(apply, "_apply_together", lambda *args, **options: set())
@@ -875,17 +875,17 @@ def test_together_and_one_by_one_end_alike(integration: Integration, monkeypatch
     assert together[3]
 
 
-def test_replay_applies_what_is_still_kept(integration: Integration, tell: Any) -> None:
-    failed = tell({"action": "parcel_status_changed", "timestamp": BEGIN})
-    applied = tell(parcel())
+def test_replay_applies_what_is_still_kept(integration: Integration, deliver: Any) -> None:
+    failed = deliver({"action": "parcel_status_changed", "timestamp": BEGIN})
+    applied = deliver(parcel())
     assert inbox.replay(WebhookEvent.objects.all()) == 1
     failed.refresh_from_db()
     applied.refresh_from_db()
     assert (failed.state, applied.state) == (EventState.RECEIVED, EventState.PROCESSED)
 
 
-def test_dismissed_event_is_replayed_from_its_body(integration: Integration, tell: Any) -> None:
-    event = tell({"action": "parcel_status_changed", "timestamp": BEGIN})
+def test_dismissed_event_is_replayed_from_its_body(integration: Integration, deliver: Any) -> None:
+    event = deliver({"action": "parcel_status_changed", "timestamp": BEGIN})
     assert event.state == EventState.FAILED
     assert inbox.dismiss(WebhookEvent.objects.all(), "admin", "made by hand") == 1
     event.refresh_from_db()
@@ -896,9 +896,9 @@ def test_dismissed_event_is_replayed_from_its_body(integration: Integration, tel
 
 
 @pytest.mark.long
-def test_dismissed_event_runs_only_its_follow_ups(tell: Any, clumsy: Any) -> None:
+def test_dismissed_event_runs_only_its_follow_ups(deliver: Any, clumsy: Any) -> None:
     receiver = clumsy(signals.parcel_status_changed)
-    event = retried(tell(parcel()), claim.ATTEMPTS - 1)
+    event = retried(deliver(parcel()), claim.ATTEMPTS - 1)
     assert inbox.dismiss(WebhookEvent.objects.all(), "admin", "") == 1
     receiver.fixed = True
     apply.drain(now=timezone.now() + dt.timedelta(days=1))
@@ -909,15 +909,15 @@ def test_dismissed_event_runs_only_its_follow_ups(tell: Any, clumsy: Any) -> Non
     assert (event.state, len(receiver.heard)) == (EventState.PROCESSED, 1)
 
 
-def test_event_still_retried_cannot_be_dismissed(tell: Any, clumsy: Any) -> None:
+def test_event_still_retried_cannot_be_dismissed(deliver: Any, clumsy: Any) -> None:
     clumsy(signals.parcel_status_changed)
-    event = tell(parcel())
+    event = deliver(parcel())
     assert event.state == EventState.RECEIVER_FAILED
     assert inbox.dismiss(WebhookEvent.objects.all(), "admin", "") == 0
 
 
-def test_prune_empties_then_deletes_except_waiting_events(integration: Integration, tell: Any) -> None:
-    failed = tell({"action": "parcel_status_changed", "timestamp": BEGIN})
+def test_prune_empties_then_deletes_except_waiting_events(integration: Integration, deliver: Any) -> None:
+    failed = deliver({"action": "parcel_status_changed", "timestamp": BEGIN})
     waiting, _ = inbox.store(integration, raw(parcel()))
     assert waiting is not None
     WebhookEvent.objects.update(received_at=NOW)
@@ -932,10 +932,10 @@ def test_prune_empties_then_deletes_except_waiting_events(integration: Integrati
 
 
 def test_replay_ignores_this_machines_clock(
-    integration: Integration, tell: Any, monkeypatch: pytest.MonkeyPatch
+    integration: Integration, deliver: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A web machine that is an hour ahead does not delay what it replays: a worker goes by the database's clock."""
-    event = tell({"action": "parcel_status_changed", "timestamp": BEGIN})
+    event = deliver({"action": "parcel_status_changed", "timestamp": BEGIN})
     now = timezone.now()
     with monkeypatch.context() as patched:
         patched.setattr(timezone, "now", lambda: now + dt.timedelta(hours=1))

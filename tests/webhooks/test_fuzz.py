@@ -18,7 +18,7 @@ from django_sendcloud.webhooks import apply, signature
 
 from .messages import parcel
 
-PATIENT = settings(
+FUZZ = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.large_base_example],
 )
 
@@ -45,7 +45,7 @@ def fresh() -> Integration:
 
 
 @pytest.mark.long
-@PATIENT
+@FUZZ
 @given(body=bodies, header=st.binary(max_size=80))
 def test_unsigned_body_is_rejected_without_error(db: None, body: bytes, header: bytes) -> None:
     integration = Integration.objects.first() or fresh()
@@ -60,7 +60,7 @@ def test_unsigned_body_is_rejected_without_error(db: None, body: bytes, header: 
 
 
 @pytest.mark.long
-@PATIENT
+@FUZZ
 @given(body=bodies.filter(bool))
 def test_signed_body_is_applied_or_explained(db: None, body: bytes) -> None:
     integration = fresh()
@@ -81,7 +81,7 @@ def test_signed_body_is_applied_or_explained(db: None, body: bytes) -> None:
         assert str(found) is not None
 
 
-@PATIENT
+@FUZZ
 @given(value=anything)
 @pytest.mark.long
 def test_times_never_break(value: Any) -> None:

@@ -276,12 +276,12 @@ def test_receiver_is_given_the_stored_parcel(integration: Integration, ours: Shi
     finally:
         signals.parcel_status_changed.disconnect(hear)
     assert len(given) == 2
-    for told in given:
-        kept = Parcel.objects.get(pk=told.pk)
-        assert told.shipment == kept.shipment == ours
+    for passed in given:
+        kept = Parcel.objects.get(pk=passed.pk)
+        assert passed.shipment == kept.shipment == ours
         for field in Parcel._meta.concrete_fields:
-            assert getattr(told, field.attname) == getattr(kept, field.attname), field.attname
-        told.save()
+            assert getattr(passed, field.attname) == getattr(kept, field.attname), field.attname
+        passed.save()
     assert Parcel.objects.count() == 3, "to save it changes that parcel, and makes no other"
 
 
@@ -389,7 +389,7 @@ def test_parcel_created_meanwhile_repeats_the_batch(
     store(integration, *(parcel(3, BEGIN + number, id=4 - number) for number in (1, 2, 3)))
     assert apply.drain(now=NOW) == 3
     assert len(looked) == 2
-    assert [move[0] for move in moves] == [3, 2, 1], "told once"
+    assert [move[0] for move in moves] == [3, 2, 1], "received once"
     assert set(WebhookEvent.objects.values_list("state", "attempts")) == {(EventState.PROCESSED, 0)}
 
 
