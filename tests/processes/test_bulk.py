@@ -12,7 +12,7 @@ WRITE_AND_READ_BACK = r"""
 import datetime as dt, uuid
 from django.db import transaction
 from django_sendcloud.models import Integration, Shipment
-from django_sendcloud.sync.push.settle import _write_shipments
+from django_sendcloud.sync.push.settle import _write_pushed
 
 ODD = ['"', "\\", "{}", "{a,b}", "NULL", "null", "'", '\\"', ",", " ", "a\nb", "a\tb", "é漢😀", "%s", "$1", "x" * 255]
 STORED = ["status", "errors", "uuid", "order_number", "stamp", "last_pushed_at", "deleted_at"]
@@ -50,7 +50,7 @@ erased = rows.pop()
 wanted.pop(erased.external_order_id)
 Shipment.objects.filter(pk=erased.pk).delete()
 with transaction.atomic():
-    _write_shipments([*rows, erased])
+    _write_pushed([*rows, erased])
 assert read(STORED) == wanted
 
 print("as written")
