@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.core import checks, signing
 from django.db import connection
 from django.template import Context, Template
@@ -36,7 +36,7 @@ from tests.parcels.test_labels import parcels as parcels  # a fixture
 from tests.shop.models import Customer, Order, OrderProxy
 from tests.shop.sendcloud import ShopOrder
 
-from .conftest import VIEW, Data
+from .conftest import VIEW, Data, client_with
 
 SEE = [f"view_{name}" for name in VIEW]
 
@@ -47,10 +47,7 @@ def colleague(db: None) -> Callable[..., Client]:
 
     def log_in(*codenames: str, **values: Any) -> Client:
         user = User.objects.create_user(f"colleague-{User.objects.count()}", **values)
-        user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-        client = Client()
-        client.force_login(user)
-        return client
+        return client_with(user, *codenames)
 
     return log_in
 

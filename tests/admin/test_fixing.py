@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django import forms
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
@@ -22,6 +22,7 @@ from tests import factories
 from tests.shop.models import Order
 from tests.shop.sendcloud import ShopOrder
 
+from .conftest import client_with
 from .shop_site import OrderAdmin
 
 pytestmark = pytest.mark.long
@@ -164,10 +165,7 @@ def test_empty_fix_page_leads_back(boss: Client, integration: Integration) -> No
 
 def operator(*codenames: str) -> Client:
     user = User.objects.create_user("operator", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=["view_outboxentry", *codenames]))
-    client = Client()
-    client.force_login(user)
-    return client
+    return client_with(user, "view_outboxentry", *codenames)
 
 
 def test_operator_without_order_permission_cannot_edit(broken: list[Order]) -> None:
@@ -188,9 +186,7 @@ def test_operator_with_view_permission_only_opens(broken: list[Order]) -> None:
 
 def test_fix_page_needs_outbox_permission(broken: list[Order]) -> None:
     user = User.objects.create_user("shopkeeper", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename="change_order"))
-    client = Client()
-    client.force_login(user)
+    client = client_with(user, "change_order")
     assert client.get(reverse(FIX)).status_code == 403
     assert client.post(reverse(FIX), {"problem": COUNTRY}).status_code == 403
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.http import HttpRequest
@@ -33,7 +33,7 @@ from tests.parcels.test_labels import parcels as parcels  # a fixture
 from tests.shop.models import Customer, Order, OrderProxy, Tag, WholesaleOrder
 from tests.shop.sendcloud import ShopOrder
 
-from .conftest import OPERATE, VIEW, Data
+from .conftest import OPERATE, VIEW, Data, client_with
 
 SEE = [f"view_{name}" for name in VIEW]
 ORDERS = ["view_order", "view_orderproxy", "view_wholesaleorder", "view_customer"]
@@ -46,10 +46,7 @@ def staff(db: None) -> Callable[..., Client]:
 
     def log_in(*codenames: str) -> Client:
         user = User.objects.create_user(f"staff-{next(numbers)}", is_staff=True)
-        user.user_permissions.set(Permission.objects.filter(codename__in=[*ORDERS, *codenames]))
-        client = Client()
-        client.force_login(user)
-        return client
+        return client_with(user, *ORDERS, *codenames)
 
     return log_in
 

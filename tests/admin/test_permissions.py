@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, resolve, reverse
@@ -28,7 +28,7 @@ from django_sendcloud.testing import rolled_back
 from tests.shop.models import Order
 
 from . import shop_site
-from .conftest import Data
+from .conftest import Data, client_with
 from .fake import FakeSendcloud
 
 MODELS: dict[str, type[Any]] = {
@@ -223,13 +223,10 @@ def may(role: str, needs: set[str]) -> bool:
 
 
 def log_in(role: str) -> Client:
-    client = Client()
     if role == "anonymous":
-        return client
+        return Client()
     user = User.objects.create_user("somebody", is_staff=True, is_superuser=role == "superuser")
-    user.user_permissions.set(Permission.objects.filter(codename__in=ROLES[role] or ()))
-    client.force_login(user)
-    return client
+    return client_with(user, *(ROLES[role] or ()))
 
 
 def object_of(model: str, data: Data) -> Any:
