@@ -215,9 +215,13 @@ def test_commands_and_check_say_run_migrate(unmigrated: None) -> None:
     assert "W053" in said.getvalue()
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
+def test_commands_without_tables_say_run_migrate(no_tables: None) -> None:
+    def said(line: str) -> str:
+        with pytest.raises(CommandError) as caught:
+            call_command(*line.split(), stdout=StringIO())
+        return str(caught.value)
+
+    lines = [
         "sendcloud_sync --all",
         "sendcloud_replay",
         "sendcloud_reconcile",
@@ -226,11 +230,8 @@ def test_commands_and_check_say_run_migrate(unmigrated: None) -> None:
         "sendcloud_rotate_keys",
         "sendcloud_work --once",
         "sendcloud_preview --all",
-    ],
-)
-def test_command_says_run_migrate(no_tables: None, line: str) -> None:
-    with pytest.raises(CommandError, match="run migrate"):
-        call_command(*line.split(), stdout=StringIO())
+    ]
+    assert [line for line in lines if "run migrate" not in said(line)] == []
 
 
 def test_shops_admin_works_before_migrate(no_tables: None) -> None:

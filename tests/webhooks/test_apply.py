@@ -324,12 +324,12 @@ def test_carrier_time_is_read_in_each_format(deliver: Any, timestamp: Any, under
     assert ParcelStatus.objects.get().carrier_at == understood
 
 
-@pytest.mark.parametrize("status_id", STATUSES)
-def test_known_status_has_phase_and_text(deliver: Any, status_id: int) -> None:
-    text, phase = STATUSES[status_id]
-    deliver(parcel(status={"id": status_id}))
-    found = Parcel.objects.get()
-    assert (found.status_message, found.phase) == (text, phase.value)
+def test_known_status_has_phase_and_text(integration: Integration) -> None:
+    for number, status_id in enumerate(STATUSES, 1):
+        inbox.store(integration, raw(parcel(id=number, status={"id": status_id})))
+    apply.drain()
+    found = {each.status_id: (each.status_message, each.phase) for each in Parcel.objects.all()}
+    assert found == {status_id: (text, phase.value) for status_id, (text, phase) in STATUSES.items()}
 
 
 def test_unknown_status_is_kept_verbatim(deliver: Any) -> None:
