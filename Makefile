@@ -9,8 +9,9 @@ INSTALLED := $(VENV)/.installed
 # One more than there are processors, because many tests wait for a process, a browser or a deadline.
 WORKERS = $(shell $(PYTHON) -c 'import os; print(os.cpu_count() + 1)')
 
-# Without the fuzzed contracts as a whole, because their cases are generated while the tests are collected.
-FAST_TESTS := -m "not browser and not processes and not long" --ignore-glob="*_fuzzed.py"
+# Without the fuzzed contracts as a whole, because their cases are generated while the tests are collected, and without the
+# plugin that generates them.
+FAST_TESTS := -m "not browser and not processes and not long" --ignore-glob="*_fuzzed.py" -p no:schemathesis
 
 # The longest tests run in CI, if ARGS names them, and with SENDCLOUD_EXHAUSTIVE=1.
 SOME_TESTS = $(if $(FAST),$(FAST_TESTS),$(if $(or $(ARGS),$(SENDCLOUD_EXHAUSTIVE)),,-m "not exhaustive"))

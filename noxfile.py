@@ -26,7 +26,7 @@ nox.options.reuse_venv = "yes"
 EXHAUSTIVE = bool(os.environ.get("SENDCLOUD_EXHAUSTIVE"))
 TESTS = (
     *("-m", "not browser and not processes" + ("" if EXHAUSTIVE else " and not long")),
-    "--ignore-glob=*_fuzzed.py",
+    *("--ignore-glob=*_fuzzed.py", "-p", "no:schemathesis"),
 )
 PAGE = Path("docs/reference/versions.md")
 

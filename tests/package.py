@@ -17,7 +17,7 @@ import zipfile
 from pathlib import Path
 
 # As in the Makefile.
-FAST = ("-m", "not browser and not processes and not long", "--ignore-glob=*_fuzzed.py")
+FAST = ("-m", "not browser and not processes and not long", "--ignore-glob=*_fuzzed.py", "-p", "no:schemathesis")
 # Files that only packaging can lose.
 IN_THE_WHEEL = [
     "py.typed",
