@@ -123,6 +123,7 @@ def test_idle_below_zero_is_refused() -> None:
         call_command("sendcloud_work", "--idle", "-1")
 
 
+@pytest.mark.long
 def test_schedule_needs_no_django_setup() -> None:
     """``celery beat`` and ``worker -B`` configure the app before Celery sets Django up."""
     code = "from tests.celery_app import app; print(*app.conf.beat_schedule)"

@@ -24,7 +24,7 @@ class ActionError(Exception):
     """The end of an action fails."""
 
 
-pytestmark = pytest.mark.django_db(transaction=True, databases=["default", "elsewhere"])
+pytestmark = [pytest.mark.django_db(transaction=True, databases=["default", "elsewhere"]), pytest.mark.long]
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ def test_retried_order_of_pause_is_on_hold(boss: Client, data: Data) -> None:
     assert "sent again" not in html
 
 
+@pytest.mark.long
 def test_fresh_order_of_pause_is_on_hold(boss: Client, connected: Integration) -> None:
     """No worker has decided yet which integration takes it; only one can."""
     order = factories.order()

@@ -55,6 +55,7 @@ def named(html: str, fault: str) -> bool:
     return "prevent requests to Sendcloud" in html and "Ask your developer to fix it." in html and said in html
 
 
+@pytest.mark.long
 def test_wrong_setting_is_named_on_our_pages(as_role: Callable[..., Client], data: Data, fault: str) -> None:
     client = as_role("superuser")
     for url in lists_of_ours(data):

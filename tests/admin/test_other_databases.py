@@ -58,6 +58,7 @@ def pages() -> dict[str, str]:
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("own_page", [False, True])
 def test_other_order_is_never_linked(
     boss: Client, here: Order, monkeypatch: pytest.MonkeyPatch, own_page: bool
@@ -84,6 +85,7 @@ def test_page_that_shows_other_database_is_linked(boss: Client, here: Order, mon
     assert link in boss.get(pages()["shipment"]).content.decode()
 
 
+@pytest.mark.long
 def test_failing_order_page_falls_back_to_admin(
     boss: Client, connected: Integration, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

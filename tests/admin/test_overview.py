@@ -587,6 +587,7 @@ def sparkline(day: Day, label: str) -> Sparkline:
     return next(each for each in day.sparklines if str(each.label) == label)
 
 
+@pytest.mark.long
 def test_sparklines_lead_to_what_they_count(boss: Client, well: Integration) -> None:
     now = timezone.now()
     other = Integration.objects.create(remote_id=2)

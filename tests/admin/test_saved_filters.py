@@ -74,6 +74,7 @@ def test_nameless_and_empty_filters_are_refused(boss: Client, name: str, query: 
     assert shown(boss) == []
 
 
+@pytest.mark.long
 def test_saved_filters_are_limited(boss: Client) -> None:
     for number in range(MAX_FILTERS + 1):
         save(boss, str(number), f"carrier={number}")

@@ -133,6 +133,7 @@ def test_wider_search_keeps_the_other_words(boss: Client, numbered: Callable[...
         assert {number_of(row) for row in wider.context["cl"].queryset} == expected
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("name", [*LISTS, INBOX])
 def test_more_numbers_need_no_more_queries(boss: Client, numbered: Callable[..., None], name: str) -> None:
     numbers = [str(2000 + number) for number in range(30)]

@@ -252,6 +252,7 @@ def test_generated_shipment_is_read(raw: dict[str, Any]) -> None:
 
 @given(generated("ShipmentCreateUpdateLog", "external_order_id", "external_shipment_id", "status"))
 @relaxed
+@pytest.mark.long
 def test_generated_upsert_success_is_read(raw: dict[str, Any]) -> None:
     assert problems("ShipmentCreateUpdateLog", raw) == []
     order, item = raw["external_order_id"], raw["external_shipment_id"]

@@ -9,6 +9,7 @@ from .environment import RemoteSandbox
 
 
 @pytest.mark.timeout(30)
+@pytest.mark.processes
 def test_remote_sandbox_is_ready_once_started() -> None:
     sandbox = RemoteSandbox()
     try:
@@ -20,6 +21,7 @@ def test_remote_sandbox_is_ready_once_started() -> None:
 
 
 @pytest.mark.timeout(30)
+@pytest.mark.processes
 def test_remote_sandbox_that_cannot_start_raises() -> None:
     with pytest.raises(RuntimeError, match="The sandbox ended with exit code 2"):
         RemoteSandbox("--port", "none")

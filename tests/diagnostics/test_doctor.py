@@ -53,6 +53,7 @@ def test_words_cover_checks_and_codes() -> None:
         assert code == "ok" or str(advice), code
 
 
+@pytest.mark.long
 def test_refused_keys_are_a_problem(well: Integration, sandbox: Any) -> None:
     sandbox.revoke_credentials()
     assert found(Check.KEYS) == [(Status.PROBLEM, "keys_rejected")]

@@ -6,6 +6,8 @@ import contextlib
 import time
 from collections.abc import Iterator
 
+import pytest
+
 from django_sendcloud.registry import registry
 from tests import factories
 from tests.factories import forget_transaction
@@ -34,6 +36,7 @@ def spent(customer: object, round_: str, *, recorded: bool) -> float:
         return (time.process_time() - begin) / ORDERS
 
 
+@pytest.mark.long
 def test_order_of_shops_suite_costs_little(db: None) -> None:
     """In one transaction, as a ``TestCase`` has it, an order costs one statement of ours and less than half a millisecond."""
     customer = factories.customer()

@@ -192,6 +192,7 @@ def test_delivery_is_not_undone_by_earlier_scan(integration: Integration, sizes:
     assert ends == {(11, "delivered")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("status", [5, 8])
 def test_repeated_status_has_its_carrier_time(integration: Integration, status: int) -> None:
     """Sendcloud's list repeats the last status, and never names the carrier's time of it."""
@@ -208,6 +209,7 @@ def test_repeated_status_has_its_carrier_time(integration: Integration, status: 
     assert ends == {(11, "delivered")}
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("at", [None, BEGIN + 150 * HOUR // 60])
 def test_problem_between_two_delivery_reports_counts(integration: Integration, at: int | None) -> None:
     """The carrier's time of a delivery counts, and not that of its report, wherever it is named."""
@@ -223,6 +225,7 @@ def test_problem_between_two_delivery_reports_counts(integration: Integration, a
             assert Parcel.objects.get().phase == "problem"
 
 
+@pytest.mark.long
 def test_same_problem_after_delivery_counts_again(integration: Integration) -> None:
     """It was lost and found; after its delivery the list says that something has happened to it again."""
     again = parcel(62996, BEGIN + 4 * HOUR, action=WebhookAction.PARCEL_POLLED.value)
