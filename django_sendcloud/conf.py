@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.signals import setting_changed
 
-from .silent import SilentDict, SilentStr
+from .hidden import HiddenDict, HiddenStr
 
 __all__ = [
     "AddressError",
@@ -296,7 +296,7 @@ def conf() -> Settings:
     Raises:
         SendcloudConfigurationError: naming the key, its value and the way to fix it.
     """
-    raw = _silent()
+    raw = _with_hidden_secrets()
     if found := problems(raw):
         raise SendcloudConfigurationError(" ".join(f"SENDCLOUD[{key!r}] {text}" for key, text in found))
     return Settings(**raw)
@@ -317,7 +317,7 @@ def lenient_conf() -> Settings:
 
     No checkout fails on a typo here. The system checks name it, and the workers refuse to work with it.
     """
-    raw = _silent()
+    raw = _with_hidden_secrets()
     found = problems(raw)
     if not found:
         return conf()
@@ -325,22 +325,22 @@ def lenient_conf() -> Settings:
         logger.error("SENDCLOUD[%r] %s It is ignored while orders are recorded.", key, text)
     wrong = {key for key, _ in found}
     named = raw if isinstance(raw, Mapping) else {}
-    return Settings(**SilentDict((key, value) for key, value in named.items() if str(key) not in wrong))
+    return Settings(**HiddenDict((key, value) for key, value in named.items() if str(key) not in wrong))
 
 
-def _silent() -> Any:
-    """Return the setting with the secrets in it silent: an error report lists the local variables of every frame."""
+def _with_hidden_secrets() -> Any:
+    """Return the setting with the secrets in it hidden: an error report lists the local variables of every frame."""
     raw = getattr(settings, "SENDCLOUD", {})
     if not isinstance(raw, Mapping):
         return raw
-    silent = SilentDict(raw)
-    for name in silent.keys() & SECRETS:
-        value = silent[name]
+    hidden = HiddenDict(raw)
+    for name in hidden.keys() & SECRETS:
+        value = hidden[name]
         if isinstance(value, str):
-            silent[name] = SilentStr(value)
+            hidden[name] = HiddenStr(value)
         elif isinstance(value, list | tuple):
-            silent[name] = tuple(SilentStr(each) if isinstance(each, str) else each for each in value)
-    return silent
+            hidden[name] = tuple(HiddenStr(each) if isinstance(each, str) else each for each in value)
+    return hidden
 
 
 def _reset(*, setting: str, **kwargs: object) -> None:

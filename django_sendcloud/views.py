@@ -27,8 +27,8 @@ from rest_framework.views import APIView
 from .conf import SendcloudConfigurationError, lenient_conf
 from .core.transactions import outside_transactions
 from .diagnostics.metrics import MetricsMissing, exposition
+from .hidden import HiddenBytes, HiddenStr
 from .models import Integration
-from .silent import SilentBytes, SilentStr
 from .webhooks import credentials, inbox, selftest, signature
 
 logger = logging.getLogger("django_sendcloud.webhooks")
@@ -96,7 +96,7 @@ class WebhookView(APIView):
         except (Error, SendcloudConfigurationError) as error:
             logger.error("A webhook could not be verified (%s).", type(error).__name__)
             return _answer(503, "Try again later.")
-        header = SilentStr(request.headers.get(signature.HEADER) or "")
+        header = HiddenStr(request.headers.get(signature.HEADER) or "")
         brings_keys = raw is not None and credentials.are_offered(integration, raw, header)
         if raw is None or not (brings_keys or signature.verify(raw, header, secrets)):
             logger.warning("A webhook for integration %s was not signed as it should be.", integration.remote_id)
@@ -128,8 +128,8 @@ def _body(request: HttpRequest, length: int) -> bytes | None:
     """Return the raw body, whatever ``DATA_UPLOAD_MAX_MEMORY_SIZE`` says; ``None`` if it cannot be read."""
     try:
         if hasattr(request, "_body"):
-            return SilentBytes(request.body)
-        return SilentBytes(request.read(length))
+            return HiddenBytes(request.body)
+        return HiddenBytes(request.read(length))
     except (RawPostDataException, UnreadablePostError, OSError):
         return None
 

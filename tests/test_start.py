@@ -75,7 +75,7 @@ def test_start_imports_few_own_modules(added: set[str]) -> None:
     rooms = {name.split(".")[1] for name in added if name.startswith("django_sendcloud.")}
     assert rooms == {
         *("adapters", "admin", "apps", "broker", "checks", "conf", "core", "enums", "exceptions", "models"),
-        *("orders", "receivers", "registry", "routers", "signals", "silent", "sync", "version", "violations"),
+        *("orders", "receivers", "registry", "routers", "signals", "hidden", "sync", "version", "violations"),
     }
     inside = {name for name in added if name.startswith(("django_sendcloud.admin.", "django_sendcloud.sync."))}
     assert inside == {

@@ -13,7 +13,7 @@ from typing import Any, Final, Protocol
 
 from ..enums import AuthScheme
 from ..exceptions import APIError, AuthenticationError, RequestNotSent, UnknownOutcome, WrongAddress
-from ..silent import SilentStr
+from ..hidden import HiddenStr
 from .errors import error_for, wrong_address
 from .transport import Response, Transport
 from .urls import check_url, host_of
@@ -163,7 +163,7 @@ class OAuth2ClientCredentials:
         if token is None:
             with self._lock:  # one fetches, the other threads find it
                 token = self._cache.get(self._key) or self._fetch(transport)
-        return SilentStr(f"Bearer {token}")
+        return HiddenStr(f"Bearer {token}")
 
     def renew(self, rejected: str, transport: Transport) -> bool:
         """Fetch another token, unless another thread already has. Always ``True``."""
@@ -247,7 +247,7 @@ def _token(body: bytes) -> tuple[str, float]:
         return "", 0.0
     if not isinstance(token, str) or not token.isascii() or not token.isprintable() or " " in token:
         return "", 0.0
-    return SilentStr(token), ttl if 0 < ttl < float("inf") else 0.0
+    return HiddenStr(token), ttl if 0 < ttl < float("inf") else 0.0
 
 
 def _check_key(name: str, value: str, where: str) -> None:
@@ -259,8 +259,8 @@ def _check_key(name: str, value: str, where: str) -> None:
         raise ValueError(f"{name} has white space or control characters in or around it; copy it again ({where}).")
 
 
-def _basic(user: str, password: str) -> SilentStr:
-    return SilentStr(f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}")
+def _basic(user: str, password: str) -> HiddenStr:
+    return HiddenStr(f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}")
 
 
 def _masked(key: str) -> str:

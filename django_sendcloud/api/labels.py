@@ -7,7 +7,7 @@ import urllib.parse
 from collections.abc import Sequence
 from typing import Final
 
-from ..silent import SilentStr
+from ..hidden import HiddenStr
 from .requestor import Request, Requestor
 from .urls import origin
 
@@ -73,7 +73,7 @@ class Labels:
         request = Request(operation="download label", method="GET", path="", success=[200], accept="application/pdf")
         here = self._requestor.base_url
         # It may hold a hash that opens the label: no frame of the exchange shows it.
-        url = SilentStr(url)
+        url = HiddenStr(url)
         if not _leads_to(url, here):
             raise self._requestor.unreadable(request, "a link to a label that is not at the configured address")
         scheme, host = urllib.parse.urlsplit(here)[:2]

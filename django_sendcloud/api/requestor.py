@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeVar
 
 from ..exceptions import APIError, InvalidResponse
+from ..hidden import HiddenBytes, HiddenDict, HiddenStr, hide
 from ..payloads.exact_json import dumps
-from ..silent import SilentBytes, SilentDict, SilentStr, hide
 from .auth import Auth
 from .errors import error_for, wrong_address
 from .limits import RateLimiter
@@ -179,19 +179,19 @@ class Requestor:
 
     def _attempt(self, request: Request) -> Response:
         # The query of a label is a hash that opens it.
-        query = SilentStr("?" + urllib.parse.urlencode(request.query)) if request.query else ""
-        url = SilentStr(f"{self.base_url}{request.path}{query}")
+        query = HiddenStr("?" + urllib.parse.urlencode(request.query)) if request.query else ""
+        url = HiddenStr(f"{self.base_url}{request.path}{query}")
         headers = {"Accept": request.accept, **self._headers}
         body: bytes | None = None
         if request.body is not NO_BODY:
             headers["Content-Type"] = "application/json"
-            body = SilentBytes(request.body if isinstance(request.body, bytes) else dumps(request.body).encode())
+            body = HiddenBytes(request.body if isinstance(request.body, bytes) else dumps(request.body).encode())
         authorization = self.auth.header(self.transport)
-        response = self._exchange(request, url, SilentDict({**headers, "Authorization": authorization}), body)
+        response = self._exchange(request, url, HiddenDict({**headers, "Authorization": authorization}), body)
         if response.status == 401 and self.auth.renew(authorization, self.transport):
             authorization = self.auth.header(self.transport)
             self._await_turn(request)
-            response = self._exchange(request, url, SilentDict({**headers, "Authorization": authorization}), body)
+            response = self._exchange(request, url, HiddenDict({**headers, "Authorization": authorization}), body)
         if response.status in request.success:
             return response
         if response.ok:

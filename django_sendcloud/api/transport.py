@@ -36,7 +36,7 @@ import urllib3
 from requests.adapters import HTTPAdapter
 
 from ..exceptions import APIError, InvalidResponse, RequestNotSent, TLSError, TransportError
-from ..silent import SilentBytes
+from ..hidden import HiddenBytes
 from .urls import host_of
 
 __all__ = ["Response", "Transport", "not_after"]
@@ -185,7 +185,7 @@ class Transport:
             cert=None,
         )
         with response:
-            content = SilentBytes(b"".join(self._content(response)))
+            content = HiddenBytes(b"".join(self._content(response)))
             return Response(response.status_code, {k.lower(): v for k, v in response.headers.items()}, content)
 
     def _content(self, response: requests.Response) -> Iterator[bytes]:

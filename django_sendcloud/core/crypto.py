@@ -1,4 +1,4 @@
-"""Secrets at rest: encrypted in the database, silent everywhere else."""
+"""Secrets at rest: encrypted in the database, hidden everywhere else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from django.core.signals import setting_changed
 from django.utils.encoding import force_bytes
 
 from ..conf import SendcloudConfigurationError, conf
-from ..silent import SilentBytes, SilentStr
+from ..hidden import HiddenBytes, HiddenStr
 
 # ``cryptography`` is imported with the first secret: most processes start without one.
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Secret:
     __slots__ = ("_ciphertext", "_plaintext")
 
     def __init__(self, plaintext: str) -> None:
-        self._plaintext: SilentStr | None = SilentStr(plaintext)
+        self._plaintext: HiddenStr | None = HiddenStr(plaintext)
         self._ciphertext: str | None = None
 
     @classmethod
@@ -89,7 +89,7 @@ class Secret:
         secret._plaintext, secret._ciphertext = None, ciphertext
         return secret
 
-    def reveal(self) -> SilentStr:
+    def reveal(self) -> HiddenStr:
         """Return the secret itself.
 
         Raises:
@@ -100,8 +100,8 @@ class Secret:
 
             assert self._ciphertext is not None
             try:
-                raw = SilentBytes(keyring().decrypt(self._ciphertext.encode()))
-                self._plaintext = SilentStr(raw.decode("utf-8", "surrogateescape"))
+                raw = HiddenBytes(keyring().decrypt(self._ciphertext.encode()))
+                self._plaintext = HiddenStr(raw.decode("utf-8", "surrogateescape"))
             except InvalidToken:
                 raise DecryptionError(
                     "A stored secret cannot be decrypted: the key it was encrypted with is neither in "

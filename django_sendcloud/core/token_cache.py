@@ -8,7 +8,7 @@ import time
 from django.core.cache import cache
 
 from ..conf import SendcloudConfigurationError
-from ..silent import SilentStr
+from ..hidden import HiddenStr
 from .crypto import Secret
 
 __all__ = ["SharedTokenCache"]
@@ -16,7 +16,7 @@ __all__ = ["SharedTokenCache"]
 logger = logging.getLogger("django_sendcloud.core")
 
 # The tokens of this process, for as long as the cache cannot be reached.
-_own: dict[str, tuple[float, SilentStr]] = {}
+_own: dict[str, tuple[float, HiddenStr]] = {}
 
 
 class SharedTokenCache:
@@ -28,14 +28,14 @@ class SharedTokenCache:
 
     prefix = "django_sendcloud.token."
 
-    def get(self, key: str) -> SilentStr | None:
+    def get(self, key: str) -> HiddenStr | None:
         """Return the token; ``None`` where there is none, its time is over, or it cannot be decrypted any more."""
         try:
             stored = cache.get(self.prefix + key)
         except Exception as error:
             # Each client of a cache raises exceptions of its own.
             logger.warning("The cache could not be read (%s).", type(error).__name__)
-            expires, token = _own.get(key, (0.0, SilentStr("")))
+            expires, token = _own.get(key, (0.0, HiddenStr("")))
             return token if time.monotonic() < expires else None
         if not isinstance(stored, str):
             return None
@@ -52,6 +52,6 @@ class SharedTokenCache:
             raise
         except Exception as error:
             logger.warning("The cache could not be written (%s).", type(error).__name__)
-            _own[key] = time.monotonic() + ttl, SilentStr(value)
+            _own[key] = time.monotonic() + ttl, HiddenStr(value)
         else:
             _own.pop(key, None)

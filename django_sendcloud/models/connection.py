@@ -14,7 +14,7 @@ from ..core.crypto import Secret
 from ..core.deployment import OnlyFromDeployment
 from ..core.token_cache import SharedTokenCache
 from ..enums import ApiGeneration, AuthScheme
-from ..silent import SilentStr
+from ..hidden import HiddenStr
 
 
 def client_of(
@@ -91,7 +91,7 @@ def _proxy(settings: Settings) -> str:
         return settings.PROXY_URL
     address = urlsplit(settings.PROXY_URL)
     auth = ":".join(quote(part, safe="") for part in settings.PROXY_AUTH.split(":", 1))
-    return SilentStr(address._replace(netloc=f"{auth}@{address.netloc.rpartition('@')[2]}").geturl())
+    return HiddenStr(address._replace(netloc=f"{auth}@{address.netloc.rpartition('@')[2]}").geturl())
 
 
 def _auth(scheme: str, public_key: str, secret_key: str) -> BasicAuth | OAuth2ClientCredentials:

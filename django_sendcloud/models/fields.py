@@ -12,7 +12,7 @@ from django.db.models.query_utils import DeferredAttribute
 from django.db.models.sql.compiler import SQLCompiler
 
 from ..core.crypto import Secret
-from ..silent import SilentStr, hide
+from ..hidden import HiddenStr, hide
 
 if TYPE_CHECKING:
     _TextField = models.TextField[Secret | str | None, Secret | None]
@@ -85,7 +85,7 @@ class ExactCharField(_CharField):
         return parameters
 
 
-class SilentJSONField(_JSONField):
+class HiddenJSONField(_JSONField):
     """JSON that shows in no report: neither its value, nor the parameters of a statement that writes it."""
 
     def from_db_value(self, value: Any, expression: Any, connection: BaseDatabaseWrapper) -> Any:
@@ -93,7 +93,7 @@ class SilentJSONField(_JSONField):
 
     def get_db_prep_value(self, value: Any, connection: BaseDatabaseWrapper, prepared: bool = False) -> Any:
         found = super().get_db_prep_value(hide(value), connection, prepared)
-        return SilentStr(found) if isinstance(found, str) else found
+        return HiddenStr(found) if isinstance(found, str) else found
 
 
 class _AnyCase(_Lookup):

@@ -10,7 +10,7 @@ from ..orders import OrderRef
 from .base import DatabaseManager, DatabaseQuerySet, Dismissible, SendcloudModel
 from .carriers import carrier_name
 from .delivery import PHASES
-from .fields import ExactCharField, SilentJSONField, StorableCharField
+from .fields import ExactCharField, HiddenJSONField, StorableCharField
 from .integration import Integration
 from .shipment import Shipment
 
@@ -23,7 +23,7 @@ class ParcelQuerySet(DatabaseQuerySet["Parcel"]):
         """Return the parcels of no known shipment: made by hand at Sendcloud, or reported before their shipment."""
         return self.filter(shipment__isnull=True)
 
-    def orphans(self) -> ParcelQuerySet:
+    def needing_assignment(self) -> ParcelQuerySet:
         """Return the parcels that an operator still has to assign or dismiss."""
         return self.unmatched().filter(dismissed_at__isnull=True)
 
@@ -63,13 +63,13 @@ class Parcel(Dismissible):
     tracking_url = StorableCharField(_("tracking URL"), max_length=1000, blank=True)
     weight = models.DecimalField(_("weight (kg)"), max_digits=10, decimal_places=3, null=True, blank=True)
     # Their addresses hold a hash that opens them.
-    labels = SilentJSONField(_("labels"), default=dict, blank=True, editable=False)
+    labels = HiddenJSONField(_("labels"), default=dict, blank=True, editable=False)
     is_return = models.BooleanField(_("return"), default=False)
     collo_nr = models.PositiveIntegerField(_("collo"), null=True, blank=True)
     collo_count = models.PositiveIntegerField(_("colli"), null=True, blank=True)
     colli_uuid = models.UUIDField(null=True, blank=True, editable=False)
     # Its items: a list of ``{description, quantity, sku, product_id, item_id}``.
-    items = SilentJSONField(_("items"), default=list, blank=True, editable=False)
+    items = HiddenJSONField(_("items"), default=list, blank=True, editable=False)
 
     status_id = models.IntegerField(_("status id"), null=True, blank=True)
     status_message = StorableCharField(_("status"), max_length=255, blank=True)

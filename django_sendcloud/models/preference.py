@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from .base import DatabaseManager, SendcloudModel
-from .fields import ExactCharField, SilentJSONField
+from .fields import ExactCharField, HiddenJSONField
 
 __all__ = ["PRINTING", "Preference"]
 
@@ -21,7 +21,7 @@ class Preference(SendcloudModel):
 
     user_key = ExactCharField(_("user key"), max_length=255)
     name = models.CharField(max_length=50)
-    value = SilentJSONField(default=dict)
+    value = HiddenJSONField(default=dict)
 
     objects = DatabaseManager["Preference"]()
 

@@ -10,7 +10,7 @@ from typing import Any
 from ..enums import ParcelPhase
 from ..models import ParcelStatus
 
-__all__ = ["change", "current", "phase_changes", "place"]
+__all__ = ["change", "current_step", "phase_changes", "step_key"]
 
 _EARLIEST = dt.datetime(1, 1, 2, tzinfo=dt.UTC)
 
@@ -40,7 +40,7 @@ def change(previous: str, step: ParcelStatus) -> dict[str, Any]:
     }
 
 
-def place(step: ParcelStatus) -> tuple[int, int]:
+def step_key(step: ParcelStatus) -> tuple[int, int]:
     """Return what identifies a step within its parcel."""
     return step.event_ms, step.status_id
 
@@ -62,7 +62,7 @@ def _timed(steps: Iterable[ParcelStatus]) -> list[tuple[ParcelStatus, dt.datetim
     return timed
 
 
-def _standing(steps: Iterable[ParcelStatus]) -> list[ParcelStatus]:
+def _not_overruled(steps: Iterable[ParcelStatus]) -> list[ParcelStatus]:
     """Return the steps that no delivery overrules: those the carrier has not timed before it."""
     timed = _timed(steps)
     delivered = [at or step.at for step, at in timed if step.phase == ParcelPhase.DELIVERED.value]
@@ -70,6 +70,6 @@ def _standing(steps: Iterable[ParcelStatus]) -> list[ParcelStatus]:
     return [step for step, at in timed if step.phase == ParcelPhase.DELIVERED.value or at is None or at >= last]
 
 
-def current(steps: Iterable[ParcelStatus]) -> ParcelStatus | None:
+def current_step(steps: Iterable[ParcelStatus]) -> ParcelStatus | None:
     """Return the step that a parcel has reached."""
-    return max(_standing(steps), key=_order, default=None)
+    return max(_not_overruled(steps), key=_order, default=None)

@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 
-from ..silent import SilentDict, hide
+from ..hidden import HiddenDict, hide
 
 __all__ = ["FIELDS", "KEYS", "ParcelUpdate", "ParseError", "milliseconds", "moment", "parse"]
 
@@ -43,7 +43,7 @@ def _refuse_constant(name: str) -> Any:
     raise ParseError("not_json")
 
 
-def parse(raw: str) -> SilentDict:
+def parse(raw: str) -> HiddenDict:
     """Return the JSON object in a body. Nothing of it shows in a repr.
 
     Raises:
@@ -55,7 +55,7 @@ def parse(raw: str) -> SilentDict:
         raise
     except (ValueError, RecursionError):
         raise ParseError("not_json") from None
-    if not isinstance(payload, SilentDict):
+    if not isinstance(payload, HiddenDict):
         raise ParseError("no_object")
     return payload
 

@@ -18,9 +18,9 @@ from ..core.interruption import interruptions
 from ..core.retry import retry_transient
 from ..enums import WebhookAction
 from ..exceptions import PermissionDenied
+from ..hidden import HiddenBytes, HiddenDict, HiddenList, HiddenStr
 from ..models import Integration, Parcel, Shipment, WebhookEvent
 from ..signals import work_due
-from ..silent import SilentBytes, SilentDict, SilentList, SilentStr
 from ..sync import limiter
 from ..sync.backends import backend_class
 from ..sync.deployment_guard import pause_if_copy
@@ -127,7 +127,7 @@ def _database_time() -> dt.datetime:
     return clock.now()
 
 
-def _keep(integration: Integration, parcels: SilentList, at: dt.datetime) -> int:
+def _keep(integration: Integration, parcels: HiddenList, at: dt.datetime) -> int:
     """Store the updates of parcels that are ours and say something new, each on its own. Safe to repeat."""
     events = WebhookEvent.objects
     for parcel in parcels:
@@ -146,30 +146,30 @@ def _keep(integration: Integration, parcels: SilentList, at: dt.datetime) -> int
         if stored is not None and _is_unchanged(stored, update):
             continue
         body = _body(parcel, at, with_status=stored is None or stored.status_id != update.status_id)
-        kept += events.keep(integration, SilentBytes(body.encode()), body) is not None
+        kept += events.keep(integration, HiddenBytes(body.encode()), body) is not None
     if kept:
         work_due.send_robust(sender=WebhookEvent, queue="inbox")
     return kept
 
 
-def _number_status(parcel: SilentDict) -> None:
+def _number_status(parcel: HiddenDict) -> None:
     """Give a status of API v3 the id that v2 has for it; one with another message stays without."""
     status = parcel.get("status")
     if not isinstance(status, dict) or "id" in status:
         return
     number = id_of(str(status.get("message", "")))
     if number is not None:
-        parcel["status"] = SilentDict({**status, "id": number})
+        parcel["status"] = HiddenDict({**status, "id": number})
 
 
-def _body(parcel: SilentDict, at: dt.datetime, *, with_status: bool) -> SilentStr:
+def _body(parcel: HiddenDict, at: dt.datetime, *, with_status: bool) -> HiddenStr:
     """Return what is stored of a polled parcel: the fields that are read, and nothing about the buyer."""
     changed = moment(parcel.get("date_updated"))
     # It is given to the second, and changes within that second are a part of what was polled.
     event_ms = int((changed or at).timestamp() * 1000) + (999 if changed else 0)
-    shown = SilentDict({key: parcel[key] for key in KEYS if key in parcel and (with_status or key != "status")})
-    shown = SilentDict({"action": WebhookAction.PARCEL_POLLED.value, "timestamp": event_ms, "parcel": shown})
-    return SilentStr(json.dumps(shown, sort_keys=True))
+    shown = HiddenDict({key: parcel[key] for key in KEYS if key in parcel and (with_status or key != "status")})
+    shown = HiddenDict({"action": WebhookAction.PARCEL_POLLED.value, "timestamp": event_ms, "parcel": shown})
+    return HiddenStr(json.dumps(shown, sort_keys=True))
 
 
 def _known(integration: Integration, remote_ids: Iterable[Any]) -> dict[int, Parcel]:
@@ -184,7 +184,7 @@ def _is_unchanged(parcel: Parcel, update: ParcelUpdate) -> bool:
     )
 
 
-def _ownership(integration: Integration, parcels: Sequence[SilentDict]) -> Callable[[SilentDict], bool]:
+def _ownership(integration: Integration, parcels: Sequence[HiddenDict]) -> Callable[[HiddenDict], bool]:
     """Return a test for parcels that belong to this integration: by shipment UUID, order id or order number.
 
     A return has no shipment UUID. A number that another integration of the account has as well proves nothing.
@@ -202,7 +202,7 @@ def _ownership(integration: Integration, parcels: Sequence[SilentDict]) -> Calla
         for value, owner in of_account.filter(**{f"{field}__in": values}).values_list(field, "integration"):
             owners.setdefault((field, value), set()).add(owner)
 
-    def is_ours(parcel: SilentDict) -> bool:
+    def is_ours(parcel: HiddenDict) -> bool:
         if str(parcel.get("shipment_uuid")).lower() in known_uuids:
             return True
         names = [("external_order_id", each) for each in order_ids(str(parcel.get("external_order_id") or ""))]

@@ -18,7 +18,7 @@ from ..enums import ParcelPhase
 from ..models import Integration, Parcel, ParcelStatus
 from ..models.statuses import STATUSES
 from .delivery import delivery_inputs, store_deliveries
-from .journey import change, current, phase_changes, place
+from .journey import change, current_step, phase_changes, step_key
 from .matching import match_all
 from .parse import FIELDS, ParcelUpdate, from_milliseconds
 from .statuses import phase_of
@@ -110,10 +110,10 @@ def apply_updates(updates: Sequence[Update]) -> list[Applied]:
         previous, previous_phase = parcel.status_id, parcel.phase
         journey = journeys.setdefault(update.key, [])
         step = _step(parcel, update)
-        if step is not None and not any(place(step) == place(known) for known in journey):
+        if step is not None and not any(step_key(step) == step_key(known) for known in journey):
             journey.append(step)
             steps.append(step)
-        now = current(journey)
+        now = current_step(journey)
         _take_status(parcel, now)
         done = Applied(parcel, created, parcel.status_id != previous, now, previous)
         done.affects_delivery = parcel.shipment_id is not None and delivery_inputs(parcel) != inputs

@@ -15,8 +15,8 @@ from django.utils import timezone
 
 from ..enums import WebhookAction
 from ..exceptions import AuthenticationError, NotFound, PermissionDenied
+from ..hidden import HiddenDict, hide
 from ..models import Integration, PauseReason
-from ..silent import SilentDict, hide
 from . import signature
 
 __all__ = ["REMOVED", "WINDOW", "adopt", "are_offered", "without_keys"]
@@ -83,9 +83,9 @@ def adopt(integration: Integration, payload: Mapping[str, Any]) -> str:
     return "keys_accepted"
 
 
-def _read(body: str | bytes) -> SilentDict:
+def _read(body: str | bytes) -> HiddenDict:
     try:
         payload = hide(json.loads(body))
     except (ValueError, RecursionError):
-        return SilentDict()
-    return payload if isinstance(payload, SilentDict) else SilentDict()
+        return HiddenDict()
+    return payload if isinstance(payload, HiddenDict) else HiddenDict()

@@ -7,10 +7,10 @@ from typing import Any
 from django.db.models import QuerySet
 from django.utils import timezone
 
+from ..hidden import HiddenBytes, HiddenStr
 from ..models import EventState, Integration, WebhookEvent
 from ..models.webhook_event import AWAITING_FOLLOW_UPS, IMMEDIATELY
 from ..signals import work_due
-from ..silent import SilentBytes, SilentStr
 from .credentials import without_keys
 
 __all__ = ["dismiss", "replay", "store"]
@@ -30,10 +30,10 @@ def store(integration: Integration, raw: bytes, *, keep_keys: bool = False) -> t
     Raises:
         DatabaseError: It could not be stored; Sendcloud should send it again.
     """
-    raw = SilentBytes(raw)
-    body = SilentStr(raw.decode("utf-8", "surrogateescape"))
+    raw = HiddenBytes(raw)
+    body = HiddenStr(raw.decode("utf-8", "surrogateescape"))
     events = WebhookEvent.objects
-    event = events.keep(integration, raw, body if keep_keys else SilentStr(without_keys(body)))
+    event = events.keep(integration, raw, body if keep_keys else HiddenStr(without_keys(body)))
     if event is None:
         return None, False
     work_due.send_robust(sender=WebhookEvent, queue="inbox")

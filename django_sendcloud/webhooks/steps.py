@@ -9,6 +9,7 @@ from ..core.crypto import DecryptionError
 from ..core.dispatch import dispatch
 from ..enums import WebhookAction
 from ..exceptions import NotFound
+from ..hidden import HiddenDict
 from ..models import EventState, Integration, Parcel, ParcelStatus, PauseReason, WebhookEvent
 from ..parcels import order_effects
 from ..parcels.parse import ParseError, parse
@@ -22,7 +23,6 @@ from ..signals import (
     return_delivered,
     webhook_received,
 )
-from ..silent import SilentDict
 from .credentials import REMOVED, adopt
 
 __all__ = ["STEPS_OF_ACTIONS", "left"]
@@ -33,9 +33,9 @@ Step = Callable[[WebhookEvent], None]
 def _payload(event: WebhookEvent) -> Mapping[str, Any]:
     """Return the payload; empty where the body is not kept any more, or cannot be read any more."""
     try:
-        return parse(event.body.reveal()) if event.body else SilentDict()
+        return parse(event.body.reveal()) if event.body else HiddenDict()
     except (ParseError, DecryptionError):
-        return SilentDict()
+        return HiddenDict()
 
 
 def follow_order(event: WebhookEvent) -> None:
@@ -80,7 +80,7 @@ def send_webhook_received(event: WebhookEvent) -> None:
         return
     shown = payload = _payload(event)
     if event.action == WebhookAction.INTEGRATION_CREDENTIALS:
-        shown = SilentDict({name: REMOVED if "key" in name else value for name, value in payload.items()})
+        shown = HiddenDict({name: REMOVED if "key" in name else value for name, value in payload.items()})
     dispatch(webhook_received, WebhookEvent, event=event, payload=shown)
 
 

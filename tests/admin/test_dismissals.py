@@ -29,7 +29,7 @@ def boss(as_role: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture
-def orphan(connected: Integration) -> Parcel:
+def unmatched(connected: Integration) -> Parcel:
     return Parcel.objects.create(integration=connected, remote_id=7, tracking_number="3SORPHAN", order_number="#1001")
 
 
@@ -51,11 +51,11 @@ def listed(client: Client, matched: str) -> int:
 
 
 @pytest.mark.long
-def test_dismissed_parcel_is_no_task(boss: Client, orphan: Parcel) -> None:
+def test_dismissed_parcel_is_no_task(boss: Client, unmatched: Parcel) -> None:
     overview = reverse("admin:django_sendcloud_overview_changelist")
     assert "1 parcel belongs to no order" in boss.get(overview).content.decode()
-    assert "Note for your colleagues" in press(boss, orphan, "dismiss_parcels").content.decode()
-    html = press(boss, orphan, "dismiss_parcels", confirmed="yes", number="1", note="sample").content.decode()
+    assert "Note for your colleagues" in press(boss, unmatched, "dismiss_parcels").content.decode()
+    html = press(boss, unmatched, "dismiss_parcels", confirmed="yes", number="1", note="sample").content.decode()
     assert "1 parcel is dismissed." in html
     assert "By anna" in html
     assert "m.." not in html, "p.m. ends with a full stop itself"
@@ -66,11 +66,11 @@ def test_dismissed_parcel_is_no_task(boss: Client, orphan: Parcel) -> None:
 
 
 @pytest.mark.long
-def test_dismissal_can_be_taken_back(boss: Client, orphan: Parcel) -> None:
-    press(boss, orphan, "dismiss_parcels", confirmed="yes", number="1")
-    press(boss, orphan, "reopen_parcels")
-    orphan.refresh_from_db()
-    assert (orphan.dismissed_at, orphan.dismissed_by, orphan.dismissed_note) == (None, "", "")
+def test_dismissal_can_be_taken_back(boss: Client, unmatched: Parcel) -> None:
+    press(boss, unmatched, "dismiss_parcels", confirmed="yes", number="1")
+    press(boss, unmatched, "reopen_parcels")
+    unmatched.refresh_from_db()
+    assert (unmatched.dismissed_at, unmatched.dismissed_by, unmatched.dismissed_note) == (None, "", "")
     assert (listed(boss, "no"), listed(boss, "dismissed")) == (1, 0)
 
 
@@ -81,28 +81,28 @@ def test_matched_parcel_cannot_be_dismissed(boss: Client, data: Data) -> None:
     assert "0 parcels are dismissed." in html
 
 
-def test_parcel_matched_meanwhile_is_left_out(boss: Client, orphan: Parcel, data: Data) -> None:
+def test_parcel_matched_meanwhile_is_left_out(boss: Client, unmatched: Parcel, data: Data) -> None:
     """The page was open while an update linked the parcel."""
     url = reverse("admin:django_sendcloud_parcel_changelist")
-    chosen = {"action": "dismiss_parcels", "_selected_action": [orphan.pk, data.parcel.pk]}
+    chosen = {"action": "dismiss_parcels", "_selected_action": [unmatched.pk, data.parcel.pk]}
     assert "1 is left out" in boss.post(url, chosen).content.decode()
-    orphan.shipment = data.shipment
-    orphan.save()
+    unmatched.shipment = data.shipment
+    unmatched.save()
     boss.post(url, chosen | {"confirmed": "yes", "number": "1", "note": ""})
     assert not Parcel.objects.filter(dismissed_at__isnull=False).exists()
 
 
-def test_second_operator_keeps_first_note(boss: Client, orphan: Parcel) -> None:
+def test_second_operator_keeps_first_note(boss: Client, unmatched: Parcel) -> None:
     Parcel.objects.update(dismissed_at=timezone.now(), dismissed_by="bert", dismissed_note="sample")
-    press(boss, orphan, "dismiss_parcels", confirmed="yes", number="1", note="other")
-    orphan.refresh_from_db()
-    assert (orphan.dismissed_by, orphan.dismissed_note) == ("bert", "sample")
+    press(boss, unmatched, "dismiss_parcels", confirmed="yes", number="1", note="other")
+    unmatched.refresh_from_db()
+    assert (unmatched.dismissed_by, unmatched.dismissed_note) == ("bert", "sample")
 
 
 @pytest.mark.parametrize("name", ["dismiss_parcels", "reopen_parcels"])
-def test_dismissal_needs_assign_permission(as_role: Callable[..., Client], orphan: Parcel, name: str) -> None:
-    assert press(as_role("operator"), orphan, name, confirmed="yes", number="1").status_code == 403
-    assert press(as_role("operator", "assign_parcel"), orphan, name, confirmed="yes", number="1").status_code == 200
+def test_dismissal_needs_assign_permission(as_role: Callable[..., Client], unmatched: Parcel, name: str) -> None:
+    assert press(as_role("operator"), unmatched, name, confirmed="yes", number="1").status_code == 403
+    assert press(as_role("operator", "assign_parcel"), unmatched, name, confirmed="yes", number="1").status_code == 200
 
 
 # -- suggestions --------------------------------------------------------------------------------------
@@ -122,20 +122,20 @@ def test_vague_number_suggests_nothing(connected: Integration, number: str) -> N
     assert suggested(Parcel(integration=connected, remote_id=8, order_number=number)) == []
 
 
-def test_other_integration_is_not_suggested(connected: Integration, orphan: Parcel) -> None:
+def test_other_integration_is_not_suggested(connected: Integration, unmatched: Parcel) -> None:
     other = Integration.objects.create(remote_id=4002, name="Other", public_key="p", secret_key="s")
     shipment(other, "1001")
-    assert suggested(orphan) == []
+    assert suggested(unmatched) == []
 
 
-def test_suggestion_assigns_with_one_click(boss: Client, connected: Integration, orphan: Parcel) -> None:
+def test_suggestion_assigns_with_one_click(boss: Client, connected: Integration, unmatched: Parcel) -> None:
     wanted = shipment(connected, "ORD-1001")
-    html = boss.get(reverse("admin:django_sendcloud_parcel_change", args=[orphan.pk])).content.decode()
+    html = boss.get(reverse("admin:django_sendcloud_parcel_change", args=[unmatched.pk])).content.decode()
     assert "Assign to ORD-1001" in html
-    url = reverse("admin:django_sendcloud_parcel_assign", args=[orphan.pk])
+    url = reverse("admin:django_sendcloud_parcel_assign", args=[unmatched.pk])
     boss.post(url, {"number": "ORD-1001", "shipment": str(wanted.pk)})
-    orphan.refresh_from_db()
-    assert orphan.shipment == wanted
+    unmatched.refresh_from_db()
+    assert unmatched.shipment == wanted
 
 
 # -- webhooks -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
 from django_sendcloud import NotShippable, OrderProblem
-from django_sendcloud.admin.outbox.why import is_left_out
+from django_sendcloud.admin.outbox.not_sent import is_left_out
 from django_sendcloud.models import EntryState, Integration, OutboxEntry
 from django_sendcloud.registry import temporarily_registered
 from django_sendcloud.testing import drain

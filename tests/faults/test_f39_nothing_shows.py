@@ -31,10 +31,10 @@ from sentry_sdk.transport import Transport
 from django_sendcloud.api.requestor import Requestor
 from django_sendcloud.conf import SECRETS
 from django_sendcloud.core.crypto import keyring
+from django_sendcloud.hidden import hide
 from django_sendcloud.models import Integration, OutboxEntry, Parcel
 from django_sendcloud.parcels.labels import fetch
 from django_sendcloud.parcels.poll import poll
-from django_sendcloud.silent import hide
 from django_sendcloud.sync import reconcile
 from django_sendcloud.sync.fold import fold_all
 from django_sendcloud.sync.worker import push_due

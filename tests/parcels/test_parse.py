@@ -53,7 +53,7 @@ def storable(update: ParcelUpdate) -> None:
         field = (ParcelStatus if name == "status_id" else Parcel)._meta.get_field(name)
         if isinstance(value, str):
             value.encode()
-            assert type(value) is str, "a silent one may not be adapted by every driver"
+            assert type(value) is str, "a hidden one may not be adapted by every driver"
             assert "\x00" not in value
             assert field.max_length is None or len(value) <= field.max_length
         elif isinstance(value, int) and not isinstance(value, bool):

@@ -208,7 +208,7 @@ def test_worker_killed_after_commit_is_replaced(project: Project) -> None:
 POLL_ON = """
 from django_sendcloud.models import Integration
 from django_sendcloud.parcels import poll
-from django_sendcloud.silent import hide
+from django_sendcloud.hidden import hide
 from tests.webhooks.messages import BEGIN, HOUR, parcel
 
 integration = Integration.objects.get()

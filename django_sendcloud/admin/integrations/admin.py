@@ -22,7 +22,7 @@ from ...conf import conf
 from ...core.crypto import Secret
 from ...core.dates import date_and_time
 from ...core.deployment import current_deployment
-from ...core.silent_post import silent_post
+from ...core.hide_post import hide_post
 from ...core.transactions import outside_transactions
 from ...exceptions import RateLimited
 from ...models import Integration, PauseReason, ShipmentStatus
@@ -254,7 +254,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
     """Admin of integrations. Credentials are write-only; Sendcloud's own settings are read-only."""
 
     form = IntegrationForm
-    list_display = ["integration", "health_and_reason", "waiting", "rejected", "dead", "pushed", "last_webhook"]
+    list_display = ["integration", "health_and_reason", "waiting", "rejected", "dead", "last_push", "last_webhook"]
     list_display_links = ["integration"]
     exported = ("name", "remote_id", "account", "is_active", "paused_since", "paused_reason", "last_success_at")
     list_select_related = ["account"]
@@ -541,7 +541,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         pages = super().get_urls()
         for page in pages:
             if (page.name or "").endswith(("_add", "_change")):
-                page.callback = silent_post(page.callback, *SECRETS)
+                page.callback = hide_post(page.callback, *SECRETS)
         return [
             self.path("<path:object_id>/settings/", self.settings_view, "settings"),
             self.path("<path:object_id>/logs/", self.logs_view, "logs"),
@@ -614,7 +614,7 @@ class IntegrationAdmin(SendcloudAdmin[Integration]):
         return link(outbox_url(self, vars(row)["all_healths"], row, state), number) if number else number
 
     @admin.display(description=_("last success"), ordering="last_success_at")
-    def pushed(self, row: Integration) -> Any:
+    def last_push(self, row: Integration) -> Any:
         return ago(row.last_success_at)
 
     @admin.display(description=_("last webhook"), ordering="last_webhook_at")

@@ -17,9 +17,9 @@ from ...api.v2 import Integration as RemoteIntegration
 from ...conf import SendcloudConfigurationError
 from ...enums import ApiGeneration, AuthScheme
 from ...exceptions import AuthenticationError, NotFound, PermissionDenied
+from ...hidden import HiddenStr
 from ...models import Integration
 from ...payloads.countries import COUNTRIES, suggest_country
-from ...silent import SilentStr
 from ...sync.generation import open_keys
 from ..explanations.errors import Explanation
 from ..explanations.failures import FAILURES, demands_oauth2, explain_failure
@@ -106,8 +106,8 @@ class SecretField(forms.CharField):
         )
         super().__init__(label=label, help_text=help_text, required=False, widget=widget, max_length=500)
 
-    def clean(self, value: Any) -> SilentStr:
-        secret = SilentStr(super().clean(value) or "")
+    def clean(self, value: Any) -> HiddenStr:
+        secret = HiddenStr(super().clean(value) or "")
         if any(character.isspace() for character in secret):
             raise ValidationError(_("There is white space inside. Copy it again, on its own."), code="white_space")
         return secret

@@ -15,7 +15,7 @@ from cryptography.fernet import InvalidToken
 from django.http import HttpRequest
 
 from ...core.crypto import keyring
-from ...silent import SilentStr, hide
+from ...hidden import HiddenStr, hide
 
 __all__ = ["KEPT_SECONDS", "field_names", "forget", "load", "store"]
 
@@ -38,7 +38,7 @@ def store(request: HttpRequest, form: str, entered: Mapping[str, str]) -> str:
         forget(request)
         return ""
     ticket = f"{secrets.token_urlsafe(12)}.{'.'.join(entered)}"
-    content = SilentStr(json.dumps([_user_key(request), form, ticket, dict(entered)]))
+    content = HiddenStr(json.dumps([_user_key(request), form, ticket, dict(entered)]))
     request.session[_IN_SESSION] = keyring().encrypt(content.encode()).decode()
     return ticket
 

@@ -195,7 +195,7 @@ class MatchedFilter(admin.SimpleListFilter):
             case "yes":
                 return queryset.filter(shipment__isnull=False)
             case "no":
-                return queryset.orphans()  # type: ignore[attr-defined,no-any-return]  # ParcelQuerySet
+                return queryset.needing_assignment()  # type: ignore[attr-defined,no-any-return]  # ParcelQuerySet
             case "dismissed":
                 return queryset.filter(shipment__isnull=True, dismissed_at__isnull=False)
         return queryset

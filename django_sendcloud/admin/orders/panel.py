@@ -17,13 +17,13 @@ from ..explanations.labels import changed_fields, explain_conflict
 from ..explanations.statuses import advice_for
 from ..health import fold_once
 from ..outbox.admin import due_of, has_problem, is_moving, sent_again
-from ..outbox.why import NotSent, why_not_sent
+from ..outbox.not_sent import NotSent, why_not_sent
 from ..parcels.admin import phase_badge, timeline_of, tracking_link, web_address
 from ..ui.badges import SHIPMENT_TONES, badge
 from ..ui.cells import ago
 from ..ui.links import admin_url
+from .history import history_of
 from .state import OrderState, order_type_of, ref_of, states_of
-from .story import story_of
 
 __all__ = ["PanelHost", "buttons_of", "panel_of", "state_of"]
 
@@ -100,7 +100,7 @@ def panel_of(
             for parcel in state.parcels
         ],
         "payloads": links.payloads(state) if may_see_payload else [],
-        "story": story_of(order, state),
+        "history": history_of(order, state),
     }
 
 

@@ -20,7 +20,7 @@ from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.csrf import csrf_protect
 
-from ...core.silent_post import silent_post
+from ...core.hide_post import hide_post
 from ...models import EntryState, Integration, OutboxEntry, Shipment
 from ...orders import OrderRef
 from ...registry import registry
@@ -255,7 +255,7 @@ class OutboxAdmin(OrderRowAdmin[OutboxEntry]):
 
     def get_urls(self) -> list[URLPattern]:
         fix = self.path("fix/", self.fix_view, "fix")
-        fix.callback = silent_post(fix.callback)
+        fix.callback = hide_post(fix.callback)
         return [fix, *super().get_urls()]
 
     @method_decorator(csrf_protect)

@@ -20,8 +20,8 @@ from ...sync.health import Code
 from ..actions.action import Rows, in_chunks, notify, report_count
 from ..actions.history import log
 from ..health import health_of
+from .not_sent import is_left_out
 from .order_rows import set_order_numbers
-from .why import is_left_out
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise

@@ -58,7 +58,7 @@ class Snapshot:
                 found["ready_to_print"] = ready_to_print(
                     Parcel.objects.filter(Exists(Preference.objects.filter(name=PRINTING)))
                 )
-            found["unmatched"] = Parcel.objects.orphans()
+            found["unmatched"] = Parcel.objects.needing_assignment()
         if self.sees_parcels and self.sees_shipments:
             found["label_conflicts"] = Shipment.objects.with_label_conflict()
             found |= {task.value: Shipment.objects.filter(delivery_task(task, self.now)) for task in DeliveryTask}

@@ -37,7 +37,7 @@ from ..ui.humanize import format_number, when
 from ..ui.pages import admin_page
 from .cancelling import cancel_action, cancellable
 from .labels import label_action, printable, ready_to_print
-from .orphans import dismiss_parcels, reopen_parcels
+from .unmatched import dismiss_parcels, reopen_parcels
 
 if TYPE_CHECKING:
     from django.utils.safestring import SafeString

@@ -10,8 +10,8 @@ from uuid import UUID
 
 from ...enums import UpsertStatus
 from ...exceptions import InvalidResponse, NotFound, PayloadError
+from ...hidden import HiddenBytes
 from ...payloads import ShipmentPayload
-from ...silent import SilentBytes
 from ...violations import Errors, Param, Violation
 from ..pages import Page, nested_pages
 from ..queries import dates, texts
@@ -59,7 +59,7 @@ class Shipments:
         """
         batch = [*payloads]
         _check_batch(batch)
-        body = SilentBytes(b"[%b]" % b",".join([payload.encode() for payload in batch]))
+        body = HiddenBytes(b"[%b]" % b",".join([payload.encode() for payload in batch]))
         request = Request(
             operation="upsert shipments",
             method="POST",

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from ...exceptions import InvalidResponse, NotFound, PayloadError
-from ...silent import SilentList, hide
+from ...hidden import HiddenList, hide
 from ...violations import Errors, Param, Violation
 from ..pages import Page, linked_pages
 from ..queries import dates, ids, only_matching, page_sizes, same_text, texts
@@ -60,7 +60,7 @@ class Orders:
             UnknownOutcome: it may have been applied; repeating it is safe.
             APIError: it did not end well.
         """
-        batch = SilentList(hide(_with_text_id(order), texts=False) for order in orders)
+        batch = HiddenList(hide(_with_text_id(order), texts=False) for order in orders)
         request = Request(
             operation="upsert orders",
             method="POST",

@@ -11,9 +11,9 @@ from typing import Any, ClassVar, Self
 
 from ...api import Page, RateLimiter, SendcloudClient
 from ...api.limits import Kind
+from ...hidden import HiddenList
 from ...models import Integration, Parcel, Shipment
 from ...payloads import ShipmentPayload
-from ...silent import SilentList
 
 __all__ = ["Backend", "CancelledLabel", "Item", "ItemResult", "Outcome", "RemoteItem"]
 
@@ -265,7 +265,7 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def parcel_pages(self, since: dt.datetime) -> Iterator[SilentList]:
+    def parcel_pages(self, since: dt.datetime) -> Iterator[HiddenList]:
         """Iterate over pages of the parcels that changed since, in the words of v2's ``GET /parcels``.
 
         Some may belong to other integrations of the account.
@@ -275,7 +275,7 @@ class Backend(abc.ABC):
         """
 
     @abc.abstractmethod
-    def parcels_of(self, shipment: Shipment) -> SilentList:
+    def parcels_of(self, shipment: Shipment) -> HiddenList:
         """Return the parcels with the order number of a shipment, in the same words.
 
         Raises:

@@ -11,9 +11,9 @@ from ...api.v2 import MAX_BATCH, IntegrationLogEntry
 from ...api.v2 import Parcel as RemoteParcel
 from ...api.v2 import Shipment as RemoteShipment
 from ...enums import ApiGeneration, UpsertStatus
+from ...hidden import HiddenList, hide
 from ...models import Parcel, Shipment
 from ...payloads import ShipmentPayload, v2
-from ...silent import SilentList, hide
 from .base import Backend, CancelledLabel, Item, ItemResult, Outcome, RemoteItem
 
 __all__ = ["V2Backend"]
@@ -96,12 +96,12 @@ class V2Backend(Backend):
         """Check a service point (operation: GET /service-points/{id}/check-availability)."""
         return self.client.v2.service_points.is_available(service_point_id)
 
-    def parcel_pages(self, since: dt.datetime) -> Iterator[SilentList]:
+    def parcel_pages(self, since: dt.datetime) -> Iterator[HiddenList]:
         """Iterate over the account's parcels (operation: GET /parcels)."""
         for page in self.client.v2.parcels.pages(updated_after=since):
             yield _raw(page.results)
 
-    def parcels_of(self, shipment: Shipment) -> SilentList:
+    def parcels_of(self, shipment: Shipment) -> HiddenList:
         """Look parcels up by their order's number (operation: GET /parcels)."""
         pages = self.client.v2.parcels.pages(order_number=shipment.order_number)
         return _raw([parcel for page in itertools.islice(pages, MAX_LOOKUP_PAGES) for parcel in page.results])
@@ -116,8 +116,8 @@ class V2Backend(Backend):
         self.client.v2.integrations.logs.create(self.integration.remote_id, entry)
 
 
-def _raw(parcels: Sequence[RemoteParcel]) -> SilentList:
-    return SilentList(hide(dict(parcel.raw)) for parcel in parcels)
+def _raw(parcels: Sequence[RemoteParcel]) -> HiddenList:
+    return HiddenList(hide(dict(parcel.raw)) for parcel in parcels)
 
 
 def _item(remote: RemoteShipment) -> RemoteItem:

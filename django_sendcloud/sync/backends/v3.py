@@ -18,10 +18,10 @@ from ...conf import conf
 from ...core.clock import clock
 from ...enums import ApiGeneration
 from ...exceptions import NotFound, RequestRejected, TooLarge
+from ...hidden import HiddenList
 from ...models import Parcel, Shipment, ShipmentStatus
 from ...payloads import ShipmentPayload
 from ...payloads import v3 as translation
-from ...silent import SilentList
 from .. import limiter
 from .base import Backend, CancelledLabel, Item, ItemResult, Outcome, RemoteItem
 from .v3_parcels import parcels_in_v2_words
@@ -343,7 +343,7 @@ class V3Backend(Backend):
         """Check a service point (operation: POST /service-points/{id}/check-availability)."""
         return self.client.v3.service_points.is_available(service_point_id)
 
-    def parcel_pages(self, since: dt.datetime) -> Iterator[SilentList]:
+    def parcel_pages(self, since: dt.datetime) -> Iterator[HiddenList]:
         """Iterate over the integration's outgoing parcels (operation: GET /shipments).
 
         An account that has only API v3 may not ask v2's list. Returns are not in this one.
@@ -352,7 +352,7 @@ class V3Backend(Backend):
         for page in self.client.v3.shipments.pages(integration_id=remote_id, updated_after=since, page_size=100):
             yield parcels_in_v2_words(page.results)
 
-    def parcels_of(self, shipment: Shipment) -> SilentList:
+    def parcels_of(self, shipment: Shipment) -> HiddenList:
         """Look parcels up by their order's number (operation: GET /shipments)."""
         pages = self.client.v3.shipments.pages(
             integration_id=self.integration.remote_id, order_number=shipment.order_number

@@ -6,17 +6,17 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ...api.v3.results import Shipment, ShipmentParcel
-from ...silent import SilentDict, SilentList, hide
+from ...hidden import HiddenDict, HiddenList, hide
 
 __all__ = ["parcels_in_v2_words"]
 
 
-def parcels_in_v2_words(shipments: Iterable[Shipment]) -> SilentList:
+def parcels_in_v2_words(shipments: Iterable[Shipment]) -> HiddenList:
     """Return the parcels of these shipments. What v3 does not say is absent: the order's ids, and returns.
 
     The status has a code of v3 and the same message as in v2.
     """
-    return SilentList(hide(_parcel(shipment, parcel)) for shipment in shipments for parcel in shipment.parcels)
+    return HiddenList(hide(_parcel(shipment, parcel)) for shipment in shipments for parcel in shipment.parcels)
 
 
 def _parcel(shipment: Shipment, parcel: ShipmentParcel) -> dict[str, Any]:
@@ -32,7 +32,7 @@ def _parcel(shipment: Shipment, parcel: ShipmentParcel) -> dict[str, Any]:
         "date_updated": parcel.updated_at.isoformat() if parcel.updated_at else None,
         "status": {"message": parcel.status.message} if parcel.status else None,
     }
-    return SilentDict({name: value for name, value in known.items() if value})
+    return HiddenDict({name: value for name, value in known.items() if value})
 
 
 def _weight(weight: Any) -> Any:

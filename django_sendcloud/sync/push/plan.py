@@ -173,7 +173,7 @@ def _plan_type(
     pruned = _pruned(order_type, new) if integrations.has_pruned else {}
     try:
         orders = _load(adapter, pks, order_type)
-        _leave_to_others(adapter, orders, order_type, entries)
+        _leave_to_own_entries(adapter, orders, order_type, entries)
     except interruptions():
         raise
     except Exception as error:
@@ -215,7 +215,7 @@ def _load(adapter: OrderAdapter[Any], pks: Iterable[str], order_type: str) -> di
     return orders_by_key(adapter.get_queryset().using(database_for(order_type, adapter.model)), pks)
 
 
-def _leave_to_others(
+def _leave_to_own_entries(
     adapter: OrderAdapter[Any], orders: dict[str, models.Model], order_type: str, entries: Sequence[Claimed]
 ) -> None:
     """Leave orders to the entry of their own model or key: they count as gone here, and are recorded there.
@@ -272,7 +272,7 @@ def _plan(
             plan.deletes = [] if shippable is None else alive
             _keep_frozen(plan, LabelConflict.CANCELLED)
             return plan
-        if pruned_at is not None and _was_there(adapter.placed_at(order), pruned_at):
+        if pruned_at is not None and _is_pruned_order(adapter.placed_at(order), pruned_at):
             return plan
         is_new = entry.only_related and not known
         placed_at = adapter.placed_at(order) if is_new else None
@@ -306,7 +306,7 @@ def _plan(
     plan.deletes = [shipment for shipment in alive if shipment.pk not in kept]
     if frozen := _keep_frozen(plan, LabelConflict.REPLACED):
         # The goods are in a parcel already: they are not offered again under other ids.
-        _offer_only_apart(plan, frozen)
+        _hold_back_overlapping(plan, frozen)
     return plan
 
 
@@ -342,7 +342,7 @@ def _keep_frozen(plan: Plan, conflict: LabelConflict) -> list[Shipment]:
     return frozen
 
 
-def _offer_only_apart(plan: Plan, frozen: Sequence[Shipment]) -> None:
+def _hold_back_overlapping(plan: Plan, frozen: Sequence[Shipment]) -> None:
     """Push no new shipment that may hold goods of these, which have labels."""
     plan.upserts = [each for each in plan.upserts if each.shipment is not None or are_distinct(each.payload, frozen)]
 
@@ -352,7 +352,7 @@ def _unless_arrived(shipment: Shipment, conflict: LabelConflict) -> LabelConflic
     return None if has_arrived(shipment) and not shipment.label_conflict else conflict
 
 
-def _was_there(placed_at: dt.datetime | None, pruned_at: dt.datetime) -> bool:
+def _is_pruned_order(placed_at: dt.datetime | None, pruned_at: dt.datetime) -> bool:
     """Return whether an order is the one whose shipments were pruned, and no later one with its key."""
     return placed_at is None or placed_at <= pruned_at
 
@@ -395,7 +395,7 @@ def _compare(plan: Plan, wanted: Iterable[Wanted], known: Iterable[Shipment], *,
         plan.upserts.append(Upsert(payload, digest, integration, shipment, fingerprints(payload)))
     if packed:
         # Goods that were taken out of a labelled shipment are in its parcel all the same.
-        _offer_only_apart(plan, packed)
+        _hold_back_overlapping(plan, packed)
     return kept
 
 

@@ -18,17 +18,17 @@ from ..actions.notes import NoteForm, log_with_note, name_of
 if TYPE_CHECKING:
     from ..base import SendcloudAdmin
 
-__all__ = ["dismiss_parcels", "is_orphan", "reopen_parcels"]
+__all__ = ["dismiss_parcels", "needs_assignment", "reopen_parcels"]
 
 
-def is_orphan(parcel: Parcel) -> bool:
+def needs_assignment(parcel: Parcel) -> bool:
     """Return whether an operator still has to assign or dismiss a parcel."""
     return parcel.shipment_id is None and parcel.dismissed_at is None
 
 
 def _ask_dismiss(model_admin: SendcloudAdmin[Parcel], request: HttpRequest, rows: Rows) -> Question:
-    orphans: QuerySet[Parcel] = rows.orphans()  # type: ignore[attr-defined]  # ParcelQuerySet
-    number = orphans.count()
+    unmatched: QuerySet[Parcel] = rows.needing_assignment()  # type: ignore[attr-defined]  # ParcelQuerySet
+    number = unmatched.count()
     left = rows.count() - number
     title = ngettext("Dismiss %(number)d parcel", "Dismiss %(number)d parcels", number)
     left_out = ngettext(
@@ -44,21 +44,21 @@ def _ask_dismiss(model_admin: SendcloudAdmin[Parcel], request: HttpRequest, rows
         if number
         else [],
         [left_out % {"number": left}] if left else [],
-        rows=orphans,
+        rows=unmatched,
         title=title % {"number": number} if number else "",
         button=_("Dismiss"),
         form=NoteForm(request),
     )
 
 
-@action(_("Dismiss…"), permission="assign", ask=_ask_dismiss, offered=is_orphan, emphasis="quiet")
+@action(_("Dismiss…"), permission="assign", ask=_ask_dismiss, offered=needs_assignment, emphasis="quiet")
 def dismiss_parcels(model_admin: SendcloudAdmin[Parcel], request: HttpRequest, rows: Rows) -> None:
     """Take these parcels off the list of tasks, with a note."""
     note, number = NoteForm(request).text, 0
     values: dict[str, Any] = {"dismissed_by": name_of(request)[:150], "dismissed_note": note}
     for chunk in in_chunks(rows):
         # A colleague or an update may have dealt with some meanwhile.
-        parcels = list(chunk.orphans())  # type: ignore[attr-defined]  # ParcelQuerySet
+        parcels = list(chunk.needing_assignment())  # type: ignore[attr-defined]  # ParcelQuerySet
         number += Parcel.objects.filter(pk__in=[parcel.pk for parcel in parcels]).update(
             dismissed_at=timezone.now(), **values
         )

@@ -34,7 +34,7 @@ def boss(as_role: Callable[..., Client]) -> Client:
     return client
 
 
-def story(client: Client, order: Order, model: str = "order") -> list[str]:
+def history(client: Client, order: Order, model: str = "order") -> list[str]:
     """Return the steps on an order's page, the oldest first."""
     page = client.get(reverse(f"backoffice:shop_{model}_change", args=[order.pk])).content.decode()
     _before, _sep, shown = page.partition("History of this order")
@@ -82,7 +82,7 @@ def test_story_is_whole_after_entry_is_gone(boss: Client, integration: Integrati
         printed_by="bert",
     )
     parcel_of(order, ("announced", 6), ("returned", 7), remote_id=2, number="3SBACK", is_return=True)
-    steps = story(boss, order)
+    steps = history(boss, order)
     assert set(steps[:4]) == {
         "Rejected: Country is not valid",
         "Changed Country. by anna",
@@ -107,7 +107,7 @@ def test_story_counts_repeated_failures(boss: Client, integration: Integration, 
     drain()
     drain()
     drain()
-    steps = story(boss, order)
+    steps = history(boss, order)
     (failed,) = [step for step in steps if step.startswith("Sending failed")]
     assert failed.endswith("(2 times)")
     assert steps.count("Sent") == 1
@@ -127,7 +127,7 @@ def test_story_names_operator_who_pushed_from_outbox(boss: Client, integration: 
     order.city = "Delft"
     order.save()
     drain()
-    assert "Pushed again. by anna" in story(boss, order)
+    assert "Pushed again. by anna" in history(boss, order)
 
 
 def test_story_leaves_out_order_of_same_number(boss: Client, integration: Integration) -> None:
@@ -138,7 +138,7 @@ def test_story_leaves_out_order_of_same_number(boss: Client, integration: Integr
         integration=integration, order_type="shop.order", order_pk=str(other.pk), order_number="2026-1", state="dead"
     )
     boss.post(reverse("backoffice:django_sendcloud_outboxentry_action", args=[entry.pk, "push_now"]))
-    assert not any("Pushed again" in step for step in story(boss, order))
+    assert not any("Pushed again" in step for step in history(boss, order))
 
 
 def test_story_shows_deletion(boss: Client, integration: Integration) -> None:
@@ -148,12 +148,12 @@ def test_story_shows_deletion(boss: Client, integration: Integration) -> None:
     order.status = "cancelled"
     order.save()
     drain()
-    assert story(boss, order) == ["Recorded", "Removed at Sendcloud"]
+    assert history(boss, order) == ["Recorded", "Removed at Sendcloud"]
 
 
-def test_story_of_waiting_order_shows_recorded_change(boss: Client, integration: Integration) -> None:
+def test_history_of_waiting_order_shows_recorded_change(boss: Client, integration: Integration) -> None:
     order = factories.order()
-    assert story(boss, order) == ["Change recorded"]
+    assert history(boss, order) == ["Change recorded"]
 
 
 def test_story_hides_parcels_without_permission(as_role: Callable[..., Client], integration: Integration) -> None:
@@ -161,19 +161,19 @@ def test_story_hides_parcels_without_permission(as_role: Callable[..., Client], 
     drain()
     parcel_of(order, ("announced", 1))
     client = as_role("staff", "view_shipment", "view_outboxentry", "view_order")
-    steps = story(client, order)
+    steps = history(client, order)
     assert "Sent" in steps
     assert not any("3STORY1" in step for step in steps)
 
 
 @pytest.mark.long
-def test_story_of_child_has_parents_changes(boss: Client, integration: Integration) -> None:
+def test_history_of_child_has_parents_changes(boss: Client, integration: Integration) -> None:
     order = WholesaleOrder.objects.create(number="W-1", customer=factories.customer())
     user = User.objects.get(username="anna")
     for model in (WholesaleOrder, Order):
         rows = [model.objects.get(pk=order.pk)]
         LogEntry.objects.log_actions(user.pk, rows, 2, change_message=f"Changed as {model.__name__}.")
-    steps = story(boss, order, "wholesaleorder")
+    steps = history(boss, order, "wholesaleorder")
     assert {"Changed as WholesaleOrder. by anna", "Changed as Order. by anna"} <= set(steps)
 
 
@@ -186,8 +186,8 @@ def test_story_takes_two_statements(boss: Client, integration: Integration) -> N
             order_type="shop.order", order_pk=str(order.pk), at=timezone.now(), outcome="failed", code=f"c{number}"
         )
     parcel_of(order, ("announced", 1), ("in_transit", 3))
-    story(boss, order)
+    history(boss, order)
     with CaptureQueriesContext(connection) as queries:
-        assert len(story(boss, order)) > 100
+        assert len(history(boss, order)) > 100
     mine = [query["sql"] for query in queries if "django_admin_log" in query["sql"] or "_attempt" in query["sql"]]
     assert len(mine) == 2

@@ -12,13 +12,13 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
-from ..silent import SilentStr
+from ..hidden import HiddenStr
 
-__all__ = ["silent_post"]
+__all__ = ["hide_post"]
 
 
-def silent_post(view: Callable[..., HttpResponse], *names: str) -> Callable[..., HttpResponse]:
-    """Return the view with the posted values of these names silent, before anything else is done; all without names."""
+def hide_post(view: Callable[..., HttpResponse], *names: str) -> Callable[..., HttpResponse]:
+    """Return the view with the posted values of these names hidden, before anything else is done; all without names."""
 
     @functools.wraps(view)
     def wrapper(request: HttpRequest, *args: object, **kwargs: object) -> HttpResponse:
@@ -26,7 +26,7 @@ def silent_post(view: Callable[..., HttpResponse], *names: str) -> Callable[...,
             posted = request.POST.copy()
             for name in names or list(posted):
                 if name in posted:
-                    posted.setlist(name, [SilentStr(value) for value in posted.getlist(name)])
+                    posted.setlist(name, [HiddenStr(value) for value in posted.getlist(name)])
             request.POST = posted  # type: ignore[assignment]
         return view(request, *args, **kwargs)
 

@@ -1,4 +1,4 @@
-"""Story of one order: recorded, sent, rejected, fixed, label, printed, scanned, delivered, returned; when and by whom.
+"""History of one order: recorded, sent, rejected, fixed, label, printed, scanned, delivered, returned; when, by whom.
 
 Nothing is stored for it. It is derived from shipments, attempts, parcels and Django's own history, so that it stays
 after the outbox entry is gone. Three statements, beside the rows that the page has loaded.
@@ -28,7 +28,7 @@ from .state import OrderState, ref_of
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
-__all__ = ["Step", "story_of"]
+__all__ = ["Step", "history_of"]
 
 # Attempts, and entries of Django's history, that are read.
 MAX_STEPS = 100
@@ -56,7 +56,7 @@ class Step:
     by: str = ""
 
 
-def story_of(order: models.Model, state: OrderState) -> list[Step]:
+def history_of(order: models.Model, state: OrderState) -> list[Step]:
     """Return what happened to an order, the newest first.
 
     Args:

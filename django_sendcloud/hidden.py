@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["SilentBytes", "SilentDict", "SilentList", "SilentStr", "hide"]
+__all__ = ["HiddenBytes", "HiddenDict", "HiddenList", "HiddenStr", "hide"]
 
 
-class _Silent:
+class _Hidden:
     """A mixin whose ``repr`` names the type and nothing of the content."""
 
     __slots__ = ()
@@ -22,33 +22,33 @@ class _Silent:
     __sentry_repr__ = __repr__
 
 
-class SilentDict(_Silent, dict[Any, Any]):
+class HiddenDict(_Hidden, dict[Any, Any]):
     """A dict that does not show its content."""
 
     __slots__ = ()
 
 
-class SilentList(_Silent, list[Any]):
+class HiddenList(_Hidden, list[Any]):
     """A list that does not show its content."""
 
     __slots__ = ()
 
 
-class SilentStr(_Silent, str):
+class HiddenStr(_Hidden, str):
     """A string that does not show its content in reprs. ``str()`` of it is the content."""
 
     __slots__ = ()
 
 
-class SilentBytes(_Silent, bytes):
+class HiddenBytes(_Hidden, bytes):
     """Bytes that do not show their content."""
 
     __slots__ = ()
-    __str__ = _Silent.__repr__
+    __str__ = _Hidden.__repr__
 
 
 def hide(value: Any, *, texts: bool = True) -> Any:
-    """Return a JSON value with every object, array and text of it silent, at any depth.
+    """Return a JSON value with every object, array and text of it hidden, at any depth.
 
     Args:
         value: The value.
@@ -58,7 +58,7 @@ def hide(value: Any, *, texts: bool = True) -> Any:
         RecursionError: It is nested too deeply.
     """
     if isinstance(value, dict):
-        return SilentDict({key: hide(each, texts=texts) for key, each in value.items()})
+        return HiddenDict({key: hide(each, texts=texts) for key, each in value.items()})
     if isinstance(value, list):
-        return SilentList([hide(each, texts=texts) for each in value])
-    return SilentStr(value) if texts and isinstance(value, str) else value
+        return HiddenList([hide(each, texts=texts) for each in value])
+    return HiddenStr(value) if texts and isinstance(value, str) else value
