@@ -157,7 +157,7 @@ def start() -> None:
             code = SETUP.format(apps=apps, imports=imports, after=after)
             done = subprocess.run(
                 [sys.executable, "-W", "ignore", "-c", code],
-                env=django_environment,
+                env=environment,
                 capture_output=True,
                 text=True,
                 check=True,
