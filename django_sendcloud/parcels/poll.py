@@ -165,8 +165,11 @@ def _number_status(parcel: HiddenDict) -> None:
 def _body(parcel: HiddenDict, at: dt.datetime, *, with_status: bool) -> HiddenStr:
     """Return what is stored of a polled parcel: the fields that are read, and nothing about the buyer."""
     changed = moment(parcel.get("date_updated"))
-    # It is given to the second, and changes within that second are a part of what was polled.
-    event_ms = int((changed or at).timestamp() * 1000) + (999 if changed else 0)
+    event_ms = int(at.timestamp() * 1000)
+    if changed is not None:
+        # It is given to the second. Changes within that second are a part of what was polled, if they came before.
+        asked_ms = int((at + MARGIN).timestamp() * 1000)
+        event_ms = min(int(changed.timestamp() * 1000) + 999, asked_ms)
     shown = HiddenDict({key: parcel[key] for key in KEYS if key in parcel and (with_status or key != "status")})
     shown = HiddenDict({"action": WebhookAction.PARCEL_POLLED.value, "timestamp": event_ms, "parcel": shown})
     return HiddenStr(json.dumps(shown, sort_keys=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 import uuid
 from typing import Any
 from urllib.parse import parse_qsl
@@ -16,8 +17,9 @@ from django_sendcloud.api.requestor import Requestor
 from django_sendcloud.api.v2.parcels import Parcels
 from django_sendcloud.core.clock import clock
 from django_sendcloud.exceptions import ServerError
+from django_sendcloud.hidden import HiddenDict
 from django_sendcloud.models import Integration, Parcel, PauseReason, Shipment, WebhookEvent
-from django_sendcloud.parcels.poll import poll, poll_all, poll_shipment
+from django_sendcloud.parcels.poll import MARGIN, _body, poll, poll_all, poll_shipment
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
@@ -147,6 +149,15 @@ def test_missed_return_is_taken(integration: Integration, sandbox: Any, order: O
     (returned,) = [parcel for parcel in sandbox.parcels() if parcel["is_return"]]
     assert poll_and_apply(integration) == 2
     assert Parcel.objects.filter(is_return=True).for_order(order).get().remote_id == returned["id"]
+
+
+def test_polled_update_is_no_later_than_poll() -> None:
+    """A webhook of the same second, sent after the poll, is the newer one."""
+    asked = dt.datetime(2026, 3, 1, 12, 0, 0, 300_000, dt.UTC)
+    parcel = HiddenDict({"id": 1, "date_updated": "2026-03-01T12:00:00Z"})
+    for moment, last in ((asked, 300), (asked + dt.timedelta(hours=1), 999)):
+        body = json.loads(_body(parcel, moment - MARGIN, with_status=True))
+        assert body["timestamp"] == int(asked.timestamp()) * 1000 + last
 
 
 @pytest.mark.parametrize("minutes", [-10, 10])
