@@ -92,7 +92,7 @@ def poll(integration: Integration, now: dt.datetime | None = None) -> int:
     rate = limiter.AccountLimiter(integration.account.pk)
     with backend_class(integration)(integration, rate, retries=2) as backend:
         for parcels in backend.parcel_pages(since):
-            count += retry_transient(functools.partial(_keep, integration, parcels, begin - MARGIN))
+            count += retry_transient(functools.partial(_keep, integration, parcels, begin))
     seen = Integration.objects.filter(pk=integration.pk)
     retry_transient(lambda: seen.update(parcels_seen_until=begin))
     return count
@@ -119,7 +119,7 @@ def poll_shipment(shipment: Shipment, now: dt.datetime | None = None) -> int:
     rate = limiter.AccountLimiter(integration.account.pk, limiter.OPERATOR_WAIT_SECONDS)
     with backend_class(integration)(integration, rate) as backend:
         found = backend.parcels_of(shipment)
-    return _keep(integration, found, begin - MARGIN)
+    return _keep(integration, found, begin)
 
 
 def _database_time() -> dt.datetime:
@@ -127,7 +127,7 @@ def _database_time() -> dt.datetime:
     return clock.now()
 
 
-def _keep(integration: Integration, parcels: HiddenList, at: dt.datetime) -> int:
+def _keep(integration: Integration, parcels: HiddenList, asked: dt.datetime) -> int:
     """Store the updates of parcels that are ours and say something new, each on its own. Safe to repeat."""
     events = WebhookEvent.objects
     for parcel in parcels:
@@ -145,7 +145,7 @@ def _keep(integration: Integration, parcels: HiddenList, at: dt.datetime) -> int
             continue
         if stored is not None and _is_unchanged(stored, update):
             continue
-        body = _body(parcel, at, with_status=stored is None or stored.status_id != update.status_id)
+        body = _body(parcel, asked, with_status=stored is None or stored.status_id != update.status_id)
         kept += events.keep(integration, HiddenBytes(body.encode()), body) is not None
     if kept:
         work_due.send_robust(sender=WebhookEvent, queue="inbox")
@@ -162,14 +162,15 @@ def _number_status(parcel: HiddenDict) -> None:
         parcel["status"] = HiddenDict({**status, "id": number})
 
 
-def _body(parcel: HiddenDict, at: dt.datetime, *, with_status: bool) -> HiddenStr:
+def _body(parcel: HiddenDict, asked: dt.datetime, *, with_status: bool) -> HiddenStr:
     """Return what is stored of a polled parcel: the fields that are read, and nothing about the buyer."""
     changed = moment(parcel.get("date_updated"))
-    event_ms = int(at.timestamp() * 1000)
-    if changed is not None:
-        # It is given to the second. Changes within that second are a part of what was polled, if they came before.
-        asked_ms = int((at + MARGIN).timestamp() * 1000)
-        event_ms = min(int(changed.timestamp() * 1000) + 999, asked_ms)
+    if changed is None:
+        event_ms = int((asked - MARGIN).timestamp() * 1000)
+    else:
+        # It is named to the second, so that changes within that second are a part of what was polled; and without a
+        # time zone. What was polled was so when it was asked, at the latest.
+        event_ms = min(int(changed.timestamp() * 1000) + 999, int(asked.timestamp() * 1000))
     shown = HiddenDict({key: parcel[key] for key in KEYS if key in parcel and (with_status or key != "status")})
     shown = HiddenDict({"action": WebhookAction.PARCEL_POLLED.value, "timestamp": event_ms, "parcel": shown})
     return HiddenStr(json.dumps(shown, sort_keys=True))

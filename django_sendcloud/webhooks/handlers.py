@@ -81,9 +81,6 @@ def apply_parcel_events(events: Sequence[tuple[WebhookEvent, ParcelUpdate]]) -> 
             if event.event_ms is not None:
                 outcome.note = {"code": "time_in_the_future"}
             event.event_ms = arrived
-        if event.action == WebhookAction.PARCEL_POLLED:
-            # Sendcloud's list names no time zone: what it says was so when it was asked, at the latest.
-            event.event_ms = min(event.event_ms, arrived)
         updates.append(Update(event.integration, content, event.event_ms, event.digest))
     for (event, _, outcome), applied in zip(left, apply_updates(updates) if updates else (), strict=True):
         outcome.parcel = applied.parcel

@@ -19,7 +19,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.exceptions import ServerError
 from django_sendcloud.hidden import HiddenDict
 from django_sendcloud.models import Integration, Parcel, PauseReason, Shipment, WebhookEvent
-from django_sendcloud.parcels.poll import MARGIN, _body, poll, poll_all, poll_shipment
+from django_sendcloud.parcels.poll import _body, poll, poll_all, poll_shipment
 from django_sendcloud.sync.worker import push_due
 from django_sendcloud.testing import send_webhook
 from django_sendcloud.webhooks import apply
@@ -156,7 +156,7 @@ def test_polled_update_is_no_later_than_poll() -> None:
     asked = dt.datetime(2026, 3, 1, 12, 0, 0, 300_000, dt.UTC)
     parcel = HiddenDict({"id": 1, "date_updated": "2026-03-01T12:00:00Z"})
     for moment, last in ((asked, 300), (asked + dt.timedelta(hours=1), 999)):
-        body = json.loads(_body(parcel, moment - MARGIN, with_status=True))
+        body = json.loads(_body(parcel, moment, with_status=True))
         assert body["timestamp"] == int(asked.timestamp()) * 1000 + last
 
 
