@@ -5,9 +5,8 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from django.db import connections, models
+from django.db import models
 
-from ..conf import conf
 from .base import OrderReference, OrderReferenceQuerySet
 
 
@@ -19,14 +18,7 @@ class RecheckQuerySet(OrderReferenceQuerySet["Recheck"]):
             rechecks: An order's stored type and key, and the time.
         """
         rows = [self.model(order_type=kind, order_pk=pk, at=at) for kind, pk, at in rechecks]
-        if rows:
-            has_targets = connections[conf().DATABASE].features.supports_update_conflicts_with_target
-            self.bulk_create(
-                rows,
-                update_conflicts=True,
-                unique_fields=["order_type", "order_pk"] if has_targets else None,
-                update_fields=["at"],
-            )
+        self.insert_or_update(rows, unique_fields=["order_type", "order_pk"], update_fields=["at"])
 
 
 class Recheck(OrderReference):

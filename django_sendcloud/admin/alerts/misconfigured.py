@@ -9,11 +9,12 @@ from typing import Any
 from django.contrib import admin
 from django.db import connections
 from django.http import HttpRequest, HttpResponse
-from django.template.response import SimpleTemplateResponse, TemplateResponse
+from django.template.response import SimpleTemplateResponse
 
 from ...conf import SendcloudConfigurationError, is_configured
 from ..explanations.failures import explain_failure
 from ..permissions import may
+from ..ui.pages import admin_page
 
 __all__ = ["explain_misconfiguration"]
 
@@ -43,15 +44,8 @@ def explain_misconfiguration(model_admin: admin.ModelAdmin[Any], view: View) -> 
 
 
 def _page(model_admin: admin.ModelAdmin[Any], request: HttpRequest, error: SendcloudConfigurationError) -> HttpResponse:
-    vars(request)["current_app"] = model_admin.admin_site.name
     explanation = explain_failure(error)
-    context = {
-        **model_admin.admin_site.each_context(request),
-        "title": explanation.title,
-        "opts": model_admin.opts,
-        "media": model_admin.media,
-        "explanation": explanation,
-        # As above the shop's own pages.
-        "error": error if may(request, "view_integration") else "",
-    }
-    return TemplateResponse(request, "admin/django_sendcloud/alerts/misconfigured.html", context)
+    # The error as in the strip above the shop's own pages.
+    context = {"explanation": explanation, "error": error if may(request, "view_integration") else ""}
+    template = "admin/django_sendcloud/alerts/misconfigured.html"
+    return admin_page(model_admin, request, template, explanation.title, context)
