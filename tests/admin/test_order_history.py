@@ -1,4 +1,4 @@
-"""Story of one order on its page: each thing that happened, with its time and the operator."""
+"""History of one order on its page: each thing that happened, with its time and the operator."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def change(client: Client, order: Order, **values: str) -> None:
 
 
 @pytest.mark.long
-def test_story_is_whole_after_entry_is_gone(boss: Client, integration: Integration) -> None:
+def test_history_is_whole_after_entry_is_gone(boss: Client, integration: Integration) -> None:
     order = factories.order(country="XX")
     drain()
     factories.forget_transaction()
@@ -101,7 +101,7 @@ def test_story_is_whole_after_entry_is_gone(boss: Client, integration: Integrati
 
 
 @pytest.mark.long
-def test_story_counts_repeated_failures(boss: Client, integration: Integration, sandbox: Any) -> None:
+def test_history_counts_repeated_failures(boss: Client, integration: Integration, sandbox: Any) -> None:
     order = factories.order()
     sandbox.fail_next(500, times=2)
     drain()
@@ -114,7 +114,7 @@ def test_story_counts_repeated_failures(boss: Client, integration: Integration, 
 
 
 @pytest.mark.long
-def test_story_names_operator_who_pushed_from_outbox(boss: Client, integration: Integration) -> None:
+def test_history_names_operator_who_pushed_from_outbox(boss: Client, integration: Integration) -> None:
     order = factories.order()
     drain()
     factories.forget_transaction()
@@ -130,7 +130,7 @@ def test_story_names_operator_who_pushed_from_outbox(boss: Client, integration: 
     assert "Pushed again. by anna" in history(boss, order)
 
 
-def test_story_leaves_out_order_of_same_number(boss: Client, integration: Integration) -> None:
+def test_history_leaves_out_order_of_same_number(boss: Client, integration: Integration) -> None:
     """The log knows an outbox entry by the number of its order, which another order may share."""
     order, other = factories.order(number="2026-1"), factories.order(number="2026-1")
     drain()
@@ -141,7 +141,7 @@ def test_story_leaves_out_order_of_same_number(boss: Client, integration: Integr
     assert not any("Pushed again" in step for step in history(boss, order))
 
 
-def test_story_shows_deletion(boss: Client, integration: Integration) -> None:
+def test_history_shows_deletion(boss: Client, integration: Integration) -> None:
     order = factories.order()
     drain()
     factories.forget_transaction()
@@ -156,7 +156,7 @@ def test_history_of_waiting_order_shows_recorded_change(boss: Client, integratio
     assert history(boss, order) == ["Change recorded"]
 
 
-def test_story_hides_parcels_without_permission(as_role: Callable[..., Client], integration: Integration) -> None:
+def test_history_hides_parcels_without_permission(as_role: Callable[..., Client], integration: Integration) -> None:
     order = factories.order()
     drain()
     parcel_of(order, ("announced", 1))
@@ -178,7 +178,7 @@ def test_history_of_child_has_parents_changes(boss: Client, integration: Integra
 
 
 @pytest.mark.long
-def test_story_takes_two_statements(boss: Client, integration: Integration) -> None:
+def test_history_takes_two_statements(boss: Client, integration: Integration) -> None:
     order = factories.order()
     drain()
     for number in range(120):
