@@ -50,8 +50,8 @@ from .forms import SECRETS, FormContext, IntegrationForm, KeyCheck, KeysForm, ch
 from .logs import page_of_logs
 from .move import move
 from .page import IntegrationPage, counted, outbox_url
+from .send_test_order import test_order
 from .settings import SETTINGS, setting_differences, settings_page
-from .test_order import test_order
 from .webhook import accept_keys, check_address, register_webhook
 
 if TYPE_CHECKING:

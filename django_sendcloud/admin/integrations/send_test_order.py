@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ...exceptions import RateLimited
 from ...models import Integration
-from ...sync.test_order import send_test_order
+from ...sync.send_test_order import send_test_order
 from ..actions.action import Question, Rows, action
 from ..actions.history import log
 from ..explanations.errors import fields_of

@@ -14,7 +14,7 @@ from django_sendcloud.core.clock import clock
 from django_sendcloud.exceptions import AuthenticationError
 from django_sendcloud.models import Integration, OutboxEntry, Shipment
 from django_sendcloud.payloads import preflight
-from django_sendcloud.sync.test_order import payload_for_test, send_test_order
+from django_sendcloud.sync.send_test_order import payload_for_test, send_test_order
 
 pytestmark = [pytest.mark.django_db, pytest.mark.parametrize("generation", ["v2", "v3"], indirect=True)]
 
